@@ -1,1 +1,109 @@
-//! benches
+//! The workloads by which ringway is measured against its peers, and the means to measure them.
+//!
+//! Every workload is written once, in `src/workloads/`, against tokio's interface under the name
+//! `rt`. That folder is compiled once for each peer: [`mod@tokio`] says what `rt`
+//! stands for, so all runtimes run the same lines.
+//!
+//! * [`WORKLOADS`] lists them, with the size of a batch and the ratio that we promise.
+//! * [`meter`] measures processor time, which is the figure that counts, beside wall time.
+//! * [`echo_client`] is the other end of the network workloads: this program again, in a process of
+//!   its own, so that its work is not counted.
+//! * [`bench`] hands workloads to criterion (`cargo bench -p ringway-benches`).
+//! * `src/bin/workload.rs` runs one workload on one peer; `cargo xtask bench` runs it alternately for
+//!   both and prints the ratios.
+
+pub mod bench;
+pub mod echo_client;
+pub mod meter;
+pub mod tokio;
+
+/// Runs the given number of batches of one workload, on the runtime that it owns.
+pub type Run = Box<dyn FnMut(u64)>;
+
+/// The runtimes that are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// tokio's multi-thread runtime, the version that the workspace's table of versions names.
+    Tokio,
+}
+
+impl Peer {
+    /// All peers, in the order in which they alternate.
+    pub const ALL: [Peer; 1] = [Peer::Tokio];
+
+    /// The name that the command line and the reports use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Peer::Tokio => "tokio",
+        }
+    }
+
+    /// The peer of that name.
+    pub fn by_name(name: &str) -> Option<Peer> {
+        Peer::ALL.into_iter().find(|peer| peer.name() == name)
+    }
+}
+
+/// One thing to measure: what an operation is, how many make a batch, and how to start it.
+#[derive(Clone, Copy, Debug)]
+pub struct Workload {
+    /// Unique name, used on the command line.
+    pub name: &'static str,
+    /// What one operation is, for the reader of a report.
+    pub operation: &'static str,
+    /// Operations in one batch.
+    pub batch: u64,
+    /// The processor time per operation that we promise, as a part of tokio's.
+    pub promise: Option<f64>,
+    /// Set-up on tokio.
+    tokio: fn() -> Run,
+}
+
+impl Workload {
+    /// The workload of that name.
+    pub fn by_name(name: &str) -> Option<&'static Workload> {
+        WORKLOADS.iter().find(|workload| workload.name == name)
+    }
+
+    /// Builds a runtime of `peer` with two workers and prepares the workload on it.
+    pub fn start(&self, peer: Peer) -> Run {
+        match peer {
+            Peer::Tokio => (self.tokio)(),
+        }
+    }
+}
+
+/// A table row: the same set-up function, of the same source file, for each peer.
+macro_rules! workload {
+    (
+        $name:literal, $promise:expr, $operation:literal,
+        $module:ident::$batch:ident, $function:ident($($argument:expr)?)
+    ) => {
+        Workload {
+            name: $name,
+            operation: $operation,
+            batch: tokio::workloads::$module::$batch,
+            promise: $promise,
+            tokio: || tokio::workloads::$module::$function($($argument)?),
+        }
+    };
+}
+
+/// Every workload, in the order of the report.
+#[rustfmt::skip] // One row, one line.
+pub const WORKLOADS: &[Workload] = &[
+    workload!("spawn_worker", Some(0.5), "a task spawned by a task", tasks::SPAWNS, spawn_from_worker()),
+    workload!("spawn_outside", Some(0.5), "a task spawned by a foreign thread", tasks::SPAWNS, spawn_from_outside()),
+    workload!("spawn_root", None, "a task spawned by the future of `block_on`", tasks::SPAWNS, spawn_from_root()),
+    workload!("join", Some(0.6), "a task spawned and joined, 1,000 at once", tasks::SPAWNS, join()),
+    workload!("yield", Some(0.9), "`yield_now`, in 200 tasks at once", tasks::YIELDS, yield_now()),
+    workload!("ping_pong", Some(0.9), "two tasks that exchange two oneshots, 1,000 pairs", tasks::SPAWNS, ping_pong()),
+    workload!("chained_spawn", Some(0.9), "a task that spawns the next, 1,000 deep", tasks::SPAWNS, chained_spawn()),
+    workload!("timer", Some(0.6), "`sleep` made, polled once and dropped", time::TIMERS, make_and_drop()),
+    workload!("echo_1", Some(1.0), "64 B echoed over TCP, 1 connection", net::ECHOES, echo(1)),
+    workload!("echo_64", Some(1.0), "64 B echoed over TCP, 64 connections", net::ECHOES, echo(64)),
+    workload!("echo_512", Some(1.0), "64 B echoed over TCP, 512 connections", net::ECHOES, echo(512)),
+    workload!("read_seek", Some(0.15), "4 KiB of a cached file: `seek`, `read_exact`", fs::READS, seek_and_read()),
+    workload!("small_files_1", Some(0.4), "`fs::read` of a cached 4 KiB file", fs::READS, small_files(1)),
+    workload!("small_files_20", Some(0.4), "`fs::read` of a cached 4 KiB file, 20 at once", fs::READS, small_files(20)),
+];

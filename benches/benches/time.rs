@@ -1,0 +1,5 @@
+//! Timers: ringway beside tokio, in processor time.
+
+fn main() {
+    ringway_benches::bench::main(&["timer"]);
+}

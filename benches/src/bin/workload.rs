@@ -1,0 +1,89 @@
+//! Runs one workload on one peer in this process, and prints what it cost as lines of JSON.
+//!
+//!     workload list
+//!     workload NAME ringway|tokio [SAMPLES [MILLISECONDS]]
+//!
+//! One process for each run, so that neither peer finds threads or a heap that the other left
+//! behind; and a profiler sees one thing: `perf record -g workload echo_64 ringway 20`.
+
+use std::time::{Duration, Instant};
+
+use ringway_benches::meter::Meter;
+use ringway_benches::{Peer, Run, WORKLOADS, Workload, echo_client};
+
+const USAGE: &str = "usage: workload list | workload NAME ringway|tokio [SAMPLES [MILLISECONDS]]";
+
+/// Samples of one run, unless told otherwise.
+const SAMPLES: u64 = 5;
+
+/// Length of a sample, unless told otherwise: see `meter` for why it is not less.
+const SAMPLE_MILLISECONDS: u64 = 200;
+
+fn main() -> Result<(), String> {
+    echo_client::run_if_asked();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match *arguments.as_slice() {
+        ["list"] => list(),
+        [name, peer] => run(name, peer, SAMPLES, SAMPLE_MILLISECONDS)?,
+        [name, peer, samples] => run(name, peer, number(samples)?, SAMPLE_MILLISECONDS)?,
+        [name, peer, samples, time] => run(name, peer, number(samples)?, number(time)?)?,
+        _ => return Err(USAGE.into()),
+    }
+    Ok(())
+}
+
+fn number(argument: &str) -> Result<u64, String> {
+    argument
+        .parse()
+        .map_err(|_| format!("`{argument}` is not a number; {USAGE}"))
+}
+
+fn list() {
+    for Workload {
+        name,
+        operation,
+        promise,
+        ..
+    } in WORKLOADS
+    {
+        let promise = promise.map_or("null".into(), |promise| promise.to_string());
+        println!(r#"{{"name":"{name}","operation":"{operation}","promise":{promise}}}"#);
+    }
+}
+
+fn run(name: &str, peer: &str, samples: u64, milliseconds: u64) -> Result<(), String> {
+    let workload = Workload::by_name(name).ok_or(format!("no workload is called `{name}`"))?;
+    let peer = Peer::by_name(peer).ok_or(format!("no peer is called `{peer}`"))?;
+    let mut run = workload.start(peer);
+    let batches = calibrate(&mut run, Duration::from_millis(milliseconds));
+    for _ in 0..samples {
+        let meter = Meter::start();
+        run(batches);
+        let reading = meter.read();
+        let operations = (batches * workload.batch) as f64;
+        println!(
+            r#"{{"cpu_ns":{:.1},"system_ns":{:.1},"wall_ns":{:.1},"waits":{:.5}}}"#,
+            reading.cpu().as_nanos() as f64 / operations,
+            reading.system.as_nanos() as f64 / operations,
+            reading.wall.as_nanos() as f64 / operations,
+            reading.waits as f64 / operations,
+        );
+    }
+    Ok(())
+}
+
+/// How many batches last about as long as `sample`; warms everything up on the way.
+fn calibrate(run: &mut Run, sample: Duration) -> u64 {
+    let mut batches = 1;
+    loop {
+        let start = Instant::now();
+        run(batches);
+        let elapsed = start.elapsed();
+        if elapsed >= sample / 2 {
+            let per_batch = elapsed.as_secs_f64() / batches as f64;
+            return ((sample.as_secs_f64() / per_batch) as u64).max(1);
+        }
+        batches *= 2;
+    }
+}

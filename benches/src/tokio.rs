@@ -1,0 +1,10 @@
+//! The workloads on tokio.
+
+use ::tokio as rt;
+
+#[expect(
+    clippy::duplicate_mod,
+    reason = "the same source is compiled for each peer"
+)]
+#[path = "workloads/mod.rs"]
+pub mod workloads;

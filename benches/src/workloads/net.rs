@@ -1,0 +1,45 @@
+//! A TCP echo server, with its clients in another process.
+
+use super::{rt, runtime};
+use crate::Run;
+use crate::echo_client::EchoClient;
+use rt::io::{AsyncReadExt, AsyncWriteExt};
+use rt::net::{TcpListener, TcpStream};
+
+/// Echoes in a batch, over all connections together.
+pub const ECHOES: u64 = 2_048;
+
+/// The server's buffer for each connection: larger than a message, as it is in most programs.
+const BUFFER_BYTES: usize = 1_024;
+
+/// Echoes the messages of so many connections.
+pub fn echo(connections: usize) -> Run {
+    let runtime = runtime();
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    runtime.spawn(serve(listener));
+    let mut client = EchoClient::connect(address, connections);
+    Box::new(move |batches| {
+        let _alive = &runtime;
+        client.exchange(batches * ECHOES);
+    })
+}
+
+async fn serve(listener: TcpListener) {
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        rt::spawn(echo_all(stream));
+    }
+}
+
+async fn echo_all(mut stream: TcpStream) {
+    let mut buffer = [0; BUFFER_BYTES];
+    loop {
+        let length = stream.read(&mut buffer).await.unwrap();
+        if length == 0 {
+            return;
+        }
+        stream.write_all(&buffer[..length]).await.unwrap();
+    }
+}
