@@ -1,0 +1,343 @@
+//! The hierarchical timing wheel, as plain data: no thread, no clock, no lock.
+//!
+//! Its owner puts it behind a lock, tells it the time, and wakes what it hands out after the lock is given back.
+//! Time is in nanoseconds since an epoch of the owner's choice.
+//!
+//! 1. A timer is *due* at its deadline rounded up to a multiple of [`TICK_NS`], so it never fires early, and
+//!    timers that are due within the same tick are fired together.
+//! 2. [`insert`](Wheel::insert), [`remove`](Wheel::remove), [`reset`](Wheel::reset) and
+//!    [`next_deadline_ns`](Wheel::next_deadline_ns) take constant time, whatever the number of timers. In the
+//!    steady state they allocate nothing.
+//! 3. [`advance`](Wheel::advance) looks only at slots with something in them, and touches an entry at most once
+//!    for each of its levels. It handles [`BATCH_ENTRIES`] entries a call, so that the lock is not held for long.
+//! 4. Timers fire in the order of their ticks.
+//! 5. The wheel runs no code of its users, but for [`Waker::clone`] in [`update`](Wheel::update): it neither wakes
+//!    nor drops a waker. (Dropping the wheel drops what is in it: [`drain`](Wheel::drain) it first.)
+//!
+//! How slots are chosen, and why the earliest one is found by two bit scans, is in `slots.rs`; the memory is in
+//! `slab.rs`.
+//!
+//! # A clock that stands still
+//!
+//! Tests stop the clock and move it by hand. There the tick would show: a clock that jumps to the next timer would
+//! read a few microseconds more than the timer said. So there are exact twins,
+//! [`advance_exact`](Wheel::advance_exact) and [`next_deadline_exact_ns`](Wheel::next_deadline_exact_ns), that
+//! know no tick and take time in proportion to the timers of a slot.
+
+mod slab;
+mod slots;
+
+use std::task::Waker;
+
+use slab::Slab;
+use slots::{SlotId, Slots};
+
+pub use slab::Key;
+
+/// The tick: deadlines are rounded up to a multiple of it. In nanoseconds.
+///
+/// 16.4 µs: half of it is what rounding adds to a timer's lateness on average, which leaves most of the 40 µs that
+/// the median may be late to the wake-up itself. A finer tick would split more of the timers that can be fired
+/// with one wake-up.
+pub const TICK_NS: u64 = 1 << TICK_SHIFT;
+
+/// Entries that one call of [`Wheel::advance`] fires or moves at most; so also the number of wakers that a call
+/// adds to the vector. At 10 to 30 ns each the lock is held for a few microseconds.
+pub const BATCH_ENTRIES: usize = 256;
+
+/// A hierarchical timing wheel. Its rules are in the documentation of [this module](self).
+///
+/// ```
+/// use ringway_timer::wheel::{Progress, TICK_NS, Wheel};
+/// use std::task::Waker;
+///
+/// let mut wheel = Wheel::new();
+/// let soon = wheel.insert(5 * TICK_NS, Waker::noop().clone());
+/// wheel.insert(7 * TICK_NS, Waker::noop().clone());
+/// assert_eq!(wheel.next_deadline_ns(), Some(5 * TICK_NS));
+///
+/// assert!(wheel.remove(soon).is_some());
+/// assert_eq!(wheel.next_deadline_ns(), Some(7 * TICK_NS));
+///
+/// let mut fired = Vec::new();
+/// assert_eq!(wheel.advance(7 * TICK_NS, &mut fired), Progress::Done);
+/// assert_eq!(fired.len(), 1);
+/// ```
+#[derive(Debug)]
+pub struct Wheel {
+    slab: Slab,
+    slots: Slots,
+    /// The tick that the wheel has reached.
+    elapsed: u64,
+    /// The slot that begins at `elapsed` and is being emptied. Its entries go to lower levels, to the due list, or
+    /// out of the wheel; none comes in, because `elapsed` has its digit.
+    open: Option<SlotId>,
+}
+
+/// Whether [`Wheel::advance`] has done all there was to do.
+#[must_use = "with `More` there are timers left that are due: call again"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Everything due was handed out.
+    Done,
+    /// The batch was full. Wake what was handed out, and call again.
+    More,
+}
+
+/// What became of [`Wheel::update`].
+#[must_use = "the replaced waker must be dropped without a lock, and a timer that is gone will not wake anybody"]
+#[derive(Debug)]
+pub enum Update {
+    /// There is no such timer: it has fired or was removed.
+    Gone,
+    /// The timer wakes the same task as before.
+    Same,
+    /// The timer wakes another task than before. This is the old waker: drop it after the lock is given back.
+    Replaced(Waker),
+}
+
+impl Wheel {
+    /// An empty wheel at time 0. It has its slots (9 KiB), and memory for entries from the first timer on.
+    pub fn new() -> Wheel {
+        Wheel {
+            slab: Slab::new(),
+            slots: Slots::new(),
+            elapsed: 0,
+            open: None,
+        }
+    }
+
+    /// The number of timers.
+    pub fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// Whether there is no timer.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds a timer. One whose deadline has passed fires with the next `advance`.
+    ///
+    /// # Panics
+    ///
+    /// If there are 4,294,967,295 timers already.
+    pub fn insert(&mut self, deadline_ns: u64, waker: Waker) -> Key {
+        let key = self.slab.allocate(deadline_ns, waker);
+        self.place(key.index());
+        key
+    }
+
+    /// Takes a timer out. `None`: it has fired or was removed before.
+    pub fn remove(&mut self, key: Key) -> Option<Waker> {
+        let index = self.slab.find(key)?;
+        Some(self.take(index))
+    }
+
+    /// Moves a timer to another deadline, earlier or later. `false`: there is no such timer.
+    pub fn reset(&mut self, key: Key, deadline_ns: u64) -> bool {
+        let Some(index) = self.slab.find(key) else {
+            return false;
+        };
+        self.slots.unlink(&mut self.slab, index);
+        self.slab[index].deadline_ns = deadline_ns;
+        self.place(index);
+        true
+    }
+
+    /// Has a timer wake `waker` from now on. It is cloned only if it wakes another task than the present one.
+    pub fn update(&mut self, key: Key, waker: &Waker) -> Update {
+        let Some(index) = self.slab.find(key) else {
+            return Update::Gone;
+        };
+        let present = self.slab.waker_mut(index);
+        if present.will_wake(waker) {
+            return Update::Same;
+        }
+        Update::Replaced(std::mem::replace(present, waker.clone()))
+    }
+
+    /// When to call [`advance`](Wheel::advance) next, in nanoseconds; `None` without timers.
+    ///
+    /// Never later than the time at which the next timer is due. It can be earlier, after the earliest timer was
+    /// removed, in which case `advance` fires nothing and moves entries closer. Before everything due was handed
+    /// out it is in the past.
+    pub fn next_deadline_ns(&self) -> Option<u64> {
+        if self.open.is_some() {
+            return Some(self.elapsed << TICK_SHIFT);
+        }
+        let slot = self
+            .slots
+            .head(SlotId::DUE)
+            .map(|_| SlotId::DUE)
+            .or_else(|| self.slots.first())?;
+        Some(round_up(self.slots.earliest_ns(slot)))
+    }
+
+    /// The earliest deadline, exactly, in nanoseconds; `None` without timers.
+    pub fn next_deadline_exact_ns(&self) -> Option<u64> {
+        let slots = [Some(SlotId::DUE), self.open, self.slots.first()];
+        slots
+            .into_iter()
+            .flatten()
+            .filter_map(|slot| self.earliest_in(slot))
+            .min()
+    }
+
+    /// Tells the wheel that it is `now_ns`, and moves the wakers of timers that are due to `fired`, at most
+    /// [`BATCH_ENTRIES`] of them. A time before that of an earlier call counts as that.
+    pub fn advance(&mut self, now_ns: u64, fired: &mut Vec<Waker>) -> Progress {
+        self.advance_exact(round_down(now_ns), fired)
+    }
+
+    /// Like [`advance`](Wheel::advance), but without rounding: a timer is due from its deadline on. For clocks that
+    /// are moved by hand.
+    pub fn advance_exact(&mut self, now_ns: u64, fired: &mut Vec<Waker>) -> Progress {
+        let mut batch = Batch {
+            limit_ns: now_ns,
+            left: BATCH_ENTRIES,
+            fired,
+        };
+        if self.fire_due(&mut batch) == Progress::More {
+            return Progress::More;
+        }
+        let target = tick_of(now_ns);
+        while let Some(slot) = self.open_until(target) {
+            if self.empty(slot, &mut batch) == Progress::More {
+                return Progress::More;
+            }
+            self.open = None;
+        }
+        self.elapsed = self.elapsed.max(target);
+        self.slab.shrink();
+        Progress::Done
+    }
+
+    /// Removes all timers and moves their wakers to `wakers`, in no particular order. All keys are stale
+    /// afterwards.
+    pub fn drain(&mut self, wakers: &mut Vec<Waker>) {
+        self.slab.drain(wakers);
+        self.slots = Slots::new();
+        self.open = None;
+    }
+
+    /// Fires what is due in the list of what the wheel has reached. More than that is in it only when the clock
+    /// is moved by hand to within a tick.
+    fn fire_due(&mut self, batch: &mut Batch<'_>) -> Progress {
+        let mut earliest_ns = u64::MAX;
+        let mut cursor = self.slots.head(SlotId::DUE);
+        while let Some(index) = cursor {
+            let entry = &self.slab[index];
+            let deadline_ns = entry.deadline_ns;
+            cursor = (entry.next != slab::NIL).then_some(entry.next);
+            if deadline_ns > batch.limit_ns {
+                earliest_ns = earliest_ns.min(deadline_ns);
+                continue;
+            }
+            if batch.left == 0 {
+                return Progress::More;
+            }
+            batch.left -= 1;
+            let waker = self.take(index);
+            batch.fired.push(waker);
+        }
+        self.slots.set_earliest_ns(SlotId::DUE, earliest_ns);
+        Progress::Done
+    }
+
+    /// The slot to empty next, if the wheel may go as far as to `target`. Brings the wheel to its start.
+    fn open_until(&mut self, target: u64) -> Option<SlotId> {
+        if self.open.is_none() {
+            let slot = self.slots.first()?;
+            let start = slot.start(self.elapsed);
+            if start > target {
+                return None;
+            }
+            self.elapsed = start;
+            self.open = Some(slot);
+        }
+        self.open
+    }
+
+    /// Fires the entries of the open slot or moves them to where they belong now.
+    fn empty(&mut self, slot: SlotId, batch: &mut Batch<'_>) -> Progress {
+        while let Some(index) = self.slots.head(slot) {
+            if batch.left == 0 {
+                return Progress::More;
+            }
+            batch.left -= 1;
+            let deadline_ns = self.slab[index].deadline_ns;
+            if tick_of(deadline_ns) <= self.elapsed && deadline_ns <= batch.limit_ns {
+                let waker = self.take(index);
+                batch.fired.push(waker);
+            } else {
+                self.slots.unlink(&mut self.slab, index);
+                self.place(index);
+            }
+        }
+        Progress::Done
+    }
+
+    /// Links an entry into the list where it belongs.
+    fn place(&mut self, index: u32) {
+        let slot = SlotId::of(tick_of(self.slab[index].deadline_ns), self.elapsed);
+        self.slots.link(&mut self.slab, slot, index);
+    }
+
+    fn take(&mut self, index: u32) -> Waker {
+        self.slots.unlink(&mut self.slab, index);
+        self.slab.release(index)
+    }
+
+    fn earliest_in(&self, slot: SlotId) -> Option<u64> {
+        let mut cursor = self.slots.head(slot)?;
+        let mut earliest_ns = u64::MAX;
+        while cursor != slab::NIL {
+            let entry = &self.slab[cursor];
+            earliest_ns = earliest_ns.min(entry.deadline_ns);
+            cursor = entry.next;
+        }
+        Some(earliest_ns)
+    }
+}
+
+impl Default for Wheel {
+    fn default() -> Wheel {
+        Wheel::new()
+    }
+}
+
+/// What one call of `advance` may still do.
+struct Batch<'a> {
+    limit_ns: u64,
+    left: usize,
+    fired: &'a mut Vec<Waker>,
+}
+
+/// The tick at which a deadline is due.
+fn tick_of(deadline_ns: u64) -> u64 {
+    deadline_ns.div_ceil(TICK_NS)
+}
+
+/// When a deadline is due, in nanoseconds. The last tick of all has no end, so in it time is exact: here and in
+/// [`round_down`].
+fn round_up(deadline_ns: u64) -> u64 {
+    if deadline_ns > LAST_TICK_NS {
+        deadline_ns
+    } else {
+        tick_of(deadline_ns) << TICK_SHIFT
+    }
+}
+
+/// The last moment up to which, at `now_ns`, everything is due.
+fn round_down(now_ns: u64) -> u64 {
+    if now_ns > LAST_TICK_NS {
+        now_ns
+    } else {
+        now_ns & LAST_TICK_NS
+    }
+}
+
+const TICK_SHIFT: u32 = 14;
+
+const LAST_TICK_NS: u64 = !(TICK_NS - 1);
