@@ -1,0 +1,92 @@
+//! Waiting until a point in time.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+
+use crate::Instant;
+use crate::timer::{Timer, no_further_than_30_years};
+
+/// Waits until `duration` has passed from now on. To be awaited.
+///
+/// Never ready early. Deadlines are rounded up to a tick of 16.4 µs
+/// ([`wheel::TICK_NS`](crate::wheel::TICK_NS)), and what is due within a tick is woken together. More than 30 years
+/// count as 30 years.
+///
+/// The time runs from this call, not from the first poll.
+///
+/// # Cancel safety
+///
+/// Dropping the future takes the timer back; nothing else happens.
+///
+/// # Panics
+///
+/// On a thread that is in no runtime, and in a runtime that was built without timers.
+#[track_caller]
+pub fn sleep(duration: Duration) -> Sleep {
+    sleep_until(Instant::now() + no_further_than_30_years(duration))
+}
+
+/// Waits until `deadline`. Like [`sleep`] in everything else; a deadline that has passed is ready at once.
+///
+/// # Panics
+///
+/// On a thread that is in no runtime, and in a runtime that was built without timers.
+#[track_caller]
+pub fn sleep_until(deadline: Instant) -> Sleep {
+    Sleep {
+        timer: Timer::new(deadline),
+    }
+}
+
+pin_project! {
+    /// The future of [`sleep`] and [`sleep_until`].
+    ///
+    /// It can be moved to another deadline again and again, which costs no new timer. For that it has to be pinned,
+    /// on the stack with `pin!` or on the heap with [`Box::pin`].
+    ///
+    /// It is ready for as long as its deadline lies in the past, also when it is polled again.
+    ///
+    /// # Panics
+    ///
+    /// When it is polled, and would have to wait, after its runtime was shut down.
+    #[project(!Unpin)]
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless you `.await` or poll them"]
+    pub struct Sleep {
+        timer: Timer,
+    }
+}
+
+/// It is part of every future that sleeps or has a timeout: 16 bytes of deadline, 16 to name the entry in the wheel,
+/// and what says which of the three states it is in.
+const _: () = assert!(size_of::<Sleep>() <= 40);
+
+impl Sleep {
+    /// The point in time at which it is ready.
+    pub fn deadline(&self) -> Instant {
+        self.timer.deadline()
+    }
+
+    /// Whether the deadline has come. Before the first poll it has not.
+    pub fn is_elapsed(&self) -> bool {
+        self.timer.is_elapsed()
+    }
+
+    /// Moves the deadline, earlier or later, also after it has come: then the future waits anew. A task that waits
+    /// for it is woken at the new deadline, without having to poll again.
+    pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
+        self.project().timer.reset(deadline);
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.project().timer.poll(cx)
+    }
+}

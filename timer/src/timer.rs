@@ -1,0 +1,168 @@
+//! What every future of this crate waits with: a deadline, and a place in a wheel while it waits.
+//!
+//! 1. The clock decides whether the deadline has come, never a wake-up.
+//! 2. A place is taken by the first poll that has to wait. It is kept by later polls, which only see to it that
+//!    the right task is woken, and by a reset, which moves it: whoever was to be woken at the old deadline is
+//!    woken at the new one, without another poll.
+//! 3. It is given back when the deadline has come, and on drop, from whatever thread that happens on.
+//! 4. A timer belongs to the runtime in which it was made, and waits there wherever it is polled.
+
+use std::cell::Cell;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use crate::Instant;
+use crate::seam::{self, NO_RUNTIME, Registration, TimerSource};
+
+#[derive(Debug)]
+pub(crate) struct Timer {
+    deadline: Instant,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// Made or restarted, and not looked at since: it has not elapsed, whatever the clock says.
+    Fresh { runtime: u32 },
+    /// In no wheel: either the deadline has come, or it was reset and nobody waits.
+    Idle { runtime: u32 },
+    /// In a wheel, unless it has fired since.
+    Armed(Registration),
+}
+
+impl Timer {
+    /// A timer in the runtime of this thread.
+    ///
+    /// # Panics
+    ///
+    /// Without a runtime, or with one that has no timers.
+    #[track_caller]
+    pub(crate) fn new(deadline: Instant) -> Timer {
+        match seam::source().map_or(Err(NO_RUNTIME), |source| source.check()) {
+            Ok(runtime) => Timer {
+                deadline,
+                state: State::Fresh { runtime },
+            },
+            Err(message) => panic!("{message}"),
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Whether the deadline has come and the timer has been polled or reset.
+    pub(crate) fn is_elapsed(&self) -> bool {
+        !matches!(self.state, State::Fresh { .. }) && self.is_due()
+    }
+
+    /// Waits for another deadline from now on.
+    pub(crate) fn reset(&mut self, deadline: Instant) {
+        self.deadline = deadline;
+        match self.state {
+            // If it has fired, its task is on the way to poll it again, and will take a place then.
+            State::Armed(registration) if source().reset(&registration, deadline.into_std()) => {}
+            _ => {
+                self.state = State::Idle {
+                    runtime: self.runtime(),
+                }
+            }
+        }
+    }
+
+    /// Waits for another deadline after the present one has come, as if newly made.
+    pub(crate) fn restart(&mut self, deadline: Instant) {
+        debug_assert!(
+            !matches!(self.state, State::Armed(_)),
+            "a timer is restarted after it was ready"
+        );
+        self.deadline = deadline;
+        self.state = State::Fresh {
+            runtime: self.runtime(),
+        };
+    }
+
+    /// # Panics
+    ///
+    /// If it has to wait and its runtime has shut down.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_due() {
+            return self.poll_due(cx);
+        }
+        if !self.is_armed_for(cx.waker()) {
+            self.arm(cx.waker());
+        }
+        Poll::Pending
+    }
+
+    fn is_due(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+
+    fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let State::Armed(registration) = self.state {
+            source().deregister(registration);
+        } else {
+            ready!(poll_without_wait(cx));
+        }
+        self.state = State::Idle {
+            runtime: self.runtime(),
+        };
+        Poll::Ready(())
+    }
+
+    fn is_armed_for(&self, waker: &Waker) -> bool {
+        matches!(self.state, State::Armed(registration) if source().update(&registration, waker))
+    }
+
+    fn arm(&mut self, waker: &Waker) {
+        match source().register(self.runtime(), self.deadline.into_std(), waker) {
+            Ok(registration) => self.state = State::Armed(registration),
+            Err(message) => panic!("{message}"),
+        }
+    }
+
+    fn runtime(&self) -> u32 {
+        match self.state {
+            State::Fresh { runtime } | State::Idle { runtime } => runtime,
+            State::Armed(registration) => registration.runtime,
+        }
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        if let State::Armed(registration) = self.state {
+            source().deregister(registration);
+        }
+    }
+}
+
+/// `duration`, or 30 years if it is longer: so far off that no program sees it, and near enough that every clock can
+/// add it to the present.
+pub(crate) fn no_further_than_30_years(duration: Duration) -> Duration {
+    const THIRTY_YEARS: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+    duration.min(THIRTY_YEARS)
+}
+
+/// Lets a timer be ready that has never waited, except now and then: a task that sleeps for no time in a loop would
+/// otherwise never return to its worker, and nothing else would run there.
+fn poll_without_wait(cx: &mut Context<'_>) -> Poll<()> {
+    /// In a row on one thread, before one of them lets other tasks run. Large enough that the yield costs nothing
+    /// on average, small enough that the others do not notice: 128 reads of the clock are a few microseconds.
+    const READY_IN_A_ROW_MAX: u32 = 128;
+    thread_local!(static READY_IN_A_ROW: Cell<u32> = const { Cell::new(0) });
+
+    let count = READY_IN_A_ROW.get();
+    if count < READY_IN_A_ROW_MAX {
+        READY_IN_A_ROW.set(count + 1);
+        return Poll::Ready(());
+    }
+    READY_IN_A_ROW.set(0);
+    cx.waker().wake_by_ref();
+    Poll::Pending
+}
+
+fn source() -> &'static dyn TimerSource {
+    seam::source().expect("there is one: it was asked when the timer was made")
+}
