@@ -1,2 +1,52 @@
-//! chores
-fn main() {}
+//! The chores of this workspace: `cargo xtask <chore>`.
+//!
+//! * `tidy` checks what the compiler and clippy cannot: arrows between crates and modules, lengths,
+//!   the budget of unsafe code, comments beside memory orderings, paths named in the documents.
+//! * `loom` runs the loom models, all or those whose names contain a word.
+//! * `asan` runs test suites of the facade under AddressSanitizer (nightly).
+//! * `bench` runs every workload on ringway and on tokio alternately, and writes docs/BENCHMARKS.md.
+
+mod bench;
+mod checkers;
+mod chore;
+mod report;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "The chores of this workspace")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Check what the compiler and clippy cannot
+    Tidy(tidy::Options),
+    /// Run the loom models
+    Loom(checkers::LoomOptions),
+    /// Run test suites under AddressSanitizer (needs a nightly toolchain)
+    Asan(checkers::AsanOptions),
+    /// Compare ringway with tokio and write docs/BENCHMARKS.md
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().chore {
+        Chore::Tidy(options) => tidy::run(&options),
+        Chore::Loom(options) => checkers::loom(&options),
+        Chore::Asan(options) => checkers::asan(&options),
+        Chore::Bench(options) => bench::run(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

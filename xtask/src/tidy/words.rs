@@ -1,0 +1,109 @@
+//! Words that may not be committed: unfinished work, tests that are switched off, silent `allow`s,
+//! and paths that exist on one machine only.
+
+use super::source::Source;
+use super::{Complaint, Files};
+
+/// In code, comments being no matter.
+const IN_CODE: &[(&str, &str)] = &[
+    ("todo!", "finish it"),
+    ("unimplemented!", "finish it"),
+    ("#[ignore", "a test runs or is removed"),
+    (
+        "#[allow(",
+        "use `#[expect(.., reason = \"..\")]`, which says when it is no longer needed",
+    ),
+    (
+        "#![allow(",
+        "use `#![expect(.., reason = \"..\")]`, which says when it is no longer needed",
+    ),
+];
+
+/// In any text file.
+const IN_TEXT: &[(&str, &str)] = &[
+    ("FIXME", "fix it or open an issue"),
+    ("TODO", "do it or open an issue"),
+    ("XXX", "say what is meant"),
+    ("HACK", "say why it has to be so"),
+    ("/home/", "a path of one machine"),
+    ("/root/", "a path of one machine"),
+    ("/work/", "a path of one machine"),
+];
+
+/// The file that has to spell the words out, and those that nobody writes.
+const EXEMPT: [&str; 2] = ["xtask/src/tidy/words.rs", "Cargo.lock"];
+
+pub(super) fn check(files: &Files) -> Vec<Complaint> {
+    let exempt = |path: &str| EXEMPT.contains(&path);
+    let code = files
+        .sources
+        .iter()
+        .filter(|source| !exempt(&source.path))
+        .flat_map(in_code);
+    let text = files
+        .texts
+        .iter()
+        .filter(|(path, _)| !exempt(path))
+        .flat_map(|(path, text)| in_text(path, text));
+    code.chain(text).collect()
+}
+
+fn in_code(source: &Source) -> Vec<Complaint> {
+    find(
+        &source.path,
+        source.code.iter().map(String::as_str),
+        IN_CODE,
+    )
+}
+
+fn in_text(path: &str, text: &str) -> Vec<Complaint> {
+    find(path, text.lines(), IN_TEXT)
+}
+
+fn find<'a>(
+    path: &str,
+    lines: impl Iterator<Item = &'a str>,
+    words: &[(&str, &str)],
+) -> Vec<Complaint> {
+    (1..)
+        .zip(lines)
+        .flat_map(|(line, text)| {
+            let found = words.iter().filter(|(word, _)| text.contains(word));
+            found.map(move |(word, advice)| {
+                Complaint::error(path, line, format!("`{word}`: {advice}"))
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{files, printed};
+    use super::*;
+
+    fn complaints(path: &str, text: &str) -> Vec<String> {
+        printed(&check(&files(&[(path, text)])))
+    }
+
+    #[test]
+    fn unfinished_work_and_silenced_tests_are_refused() {
+        assert_eq!(
+            complaints("a.rs", "fn a() {\n    todo!()\n}"),
+            ["a.rs:2: `todo!`: finish it"]
+        );
+        assert_eq!(complaints("a.rs", "#[ignore = \"slow\"]").len(), 1);
+        assert_eq!(complaints("a.rs", "#[allow(dead_code)]").len(), 1);
+        assert_eq!(
+            complaints("docs/a.md", "TODO: write"),
+            ["docs/a.md:1: `TODO`: do it or open an issue"]
+        );
+    }
+
+    #[test]
+    fn comments_may_name_a_macro() {
+        assert_eq!(
+            complaints("a.rs", "// no todo!() and no #[ignore]"),
+            [""; 0]
+        );
+    }
+}
