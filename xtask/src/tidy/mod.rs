@@ -36,7 +36,7 @@ pub(crate) struct Files {
 }
 
 /// One finding.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Complaint {
     path: String,
     /// From 1; 0 if the whole file is meant.
