@@ -10,7 +10,7 @@
 //!    steady state they allocate nothing.
 //! 3. [`advance`](Wheel::advance) looks only at slots with something in them, and touches an entry at most once
 //!    for each of its levels. It handles [`BATCH_ENTRIES`] entries a call, so that the lock is not held for long.
-//! 4. Timers fire in the order of their ticks.
+//! 4. Timers fire in the order of their ticks; those first that were late already when they were inserted.
 //! 5. The wheel runs no code of its users, but for [`Waker::clone`] in [`update`](Wheel::update): it neither wakes
 //!    nor drops a waker. (Dropping the wheel drops what is in it: [`drain`](Wheel::drain) it first.)
 //!
@@ -160,11 +160,11 @@ impl Wheel {
     /// When to call [`advance`](Wheel::advance) next, in nanoseconds; `None` without timers.
     ///
     /// Never later than the time at which the next timer is due. It can be earlier, after the earliest timer was
-    /// removed, in which case `advance` fires nothing and moves entries closer. Before everything due was handed
-    /// out it is in the past.
+    /// removed, in which case `advance` fires nothing and moves entries closer. After an
+    /// `advance` that said [`More`](Progress::More) it is in the past.
     pub fn next_deadline_ns(&self) -> Option<u64> {
-        if self.open.is_some() {
-            return Some(self.elapsed << TICK_SHIFT);
+        if self.open.and_then(|slot| self.slots.head(slot)).is_some() {
+            return Some(0);
         }
         let slot = self
             .slots
