@@ -1,0 +1,143 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+
+use crate::limits::Limits;
+
+/// Serves the files of a directory over HTTP.
+///
+/// GET and HEAD, ranges, conditional requests, index.html, and listings of directories. Nothing
+/// outside the directory can be read, whatever path or symlink leads there. Ctrl-C or SIGTERM stops
+/// it gracefully: running downloads get 10 seconds; a second signal stops at once.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "file_server", version)]
+pub(crate) struct Args {
+    /// The directory to serve
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub(crate) directory: PathBuf,
+
+    /// Address and port to listen on: 0.0.0.0 or [::] for every network, port 0 for any free port
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080",
+        value_parser = parse_address)]
+    pub(crate) addr: SocketAddr,
+
+    /// Worker threads [default: one per processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) workers: Option<u16>,
+
+    /// Connections served at a time; more wait
+    #[arg(long, value_name = "N", default_value_t = 1024,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) max_connections: u32,
+
+    /// Do not write the access log to standard output
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+
+    /// Milliseconds for a request's head to arrive
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = 10_000,
+        hide_short_help = true
+    )]
+    pub(crate) head_timeout_ms: u64,
+
+    /// Milliseconds that a connection may wait between two requests
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = 60_000,
+        hide_short_help = true
+    )]
+    pub(crate) idle_timeout_ms: u64,
+
+    /// Milliseconds for 256 KiB of a response to leave
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = 30_000,
+        hide_short_help = true
+    )]
+    pub(crate) stall_timeout_ms: u64,
+
+    /// Milliseconds for running responses to finish when the server stops
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = 10_000,
+        hide_short_help = true
+    )]
+    pub(crate) drain_timeout_ms: u64,
+}
+
+impl Args {
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            head: Duration::from_millis(self.head_timeout_ms),
+            idle: Duration::from_millis(self.idle_timeout_ms),
+            stall: Duration::from_millis(self.stall_timeout_ms),
+            drain: Duration::from_millis(self.drain_timeout_ms),
+            connections: self.max_connections as usize,
+        }
+    }
+}
+
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "expected an IP address and a port, such as 127.0.0.1:8080, 0.0.0.0:80 or [::1]:8080"
+            .to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Args, clap::Error> {
+        Args::try_parse_from([&["file_server"], arguments].concat())
+    }
+
+    #[test]
+    fn without_arguments_the_current_directory_is_served_to_this_machine() {
+        let args = parse(&[]).expect("valid");
+        assert_eq!(args.directory, PathBuf::from("."));
+        assert_eq!(args.addr, SocketAddr::from(([127, 0, 0, 1], 8080)));
+        assert_eq!((args.workers, args.quiet), (None, false));
+        let limits = args.limits();
+        assert_eq!((limits.head.as_secs(), limits.idle.as_secs()), (10, 60));
+        assert_eq!((limits.drain.as_secs(), limits.connections), (10, 1024));
+    }
+
+    #[test]
+    fn everything_can_be_said() {
+        let args =
+            parse(&["/srv", "--addr", "[::1]:0", "--workers", "3", "--quiet"]).expect("valid");
+        assert_eq!(args.directory, PathBuf::from("/srv"));
+        assert_eq!(args.addr.to_string(), "[::1]:0");
+        assert_eq!((args.workers, args.quiet), (Some(3), true));
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_what_is_expected() {
+        for arguments in [
+            ["--workers", "0"],
+            ["--workers", "many"],
+            ["--max-connections", "0"],
+            ["--addr", "localhost"],
+            ["--addr", "127.0.0.1"],
+            ["--addr", "127.0.0.1:99999"],
+            ["a", "b"],
+        ] {
+            assert!(parse(&arguments).is_err(), "{arguments:?}");
+        }
+        let error = parse(&["--addr", ":80"])
+            .expect_err("no address")
+            .to_string();
+        assert!(error.contains("such as 127.0.0.1:8080"), "{error}");
+    }
+}

@@ -1,0 +1,104 @@
+//! The present time as text, written anew only when the second changes.
+
+use std::fmt::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// A clock of one connection: no two workers share a line of cache for it.
+#[derive(Debug, Default)]
+pub(crate) struct Clock {
+    second: u64,
+    http: String,
+    log: String,
+}
+
+impl Clock {
+    /// Reads the system's clock; returns seconds since 1970.
+    pub(crate) fn tick(&mut self) -> u64 {
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        self.set(since_epoch.as_secs());
+        self.second
+    }
+
+    /// The last tick as in `Date`.
+    pub(crate) fn http(&self) -> &str {
+        &self.http
+    }
+
+    /// The last tick as in the access log.
+    pub(crate) fn log(&self) -> &str {
+        &self.log
+    }
+
+    fn set(&mut self, second: u64) {
+        let second = second.min(HTTP_SECONDS_MAX);
+        if second == self.second && !self.http.is_empty() {
+            return;
+        }
+        self.second = second;
+        let date = httpdate::HttpDate::from(UNIX_EPOCH + std::time::Duration::from_secs(second));
+        self.http.clear();
+        // Writing to a string cannot fail.
+        let _ = write!(self.http, "{date}");
+        self.log = iso_date(i64::try_from(second).unwrap_or(i64::MAX)).unwrap_or_default();
+    }
+}
+
+/// The last second of the year 9999: HTTP's dates have four digits for the year.
+pub(crate) const HTTP_SECONDS_MAX: u64 = 253_402_300_799;
+
+/// `2001-09-09T01:46:40Z`, unless the year needs more than four digits.
+pub(crate) fn iso_date(second: i64) -> Option<String> {
+    OffsetDateTime::from_unix_timestamp(second)
+        .ok()?
+        .format(&Rfc3339)
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_texts_follow_the_second() {
+        let mut clock = Clock::default();
+        for (second, http, log) in [
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT", "1970-01-01T00:00:00Z"),
+            (
+                1_000_000_000,
+                "Sun, 09 Sep 2001 01:46:40 GMT",
+                "2001-09-09T01:46:40Z",
+            ),
+            (
+                1_000_000_000,
+                "Sun, 09 Sep 2001 01:46:40 GMT",
+                "2001-09-09T01:46:40Z",
+            ),
+            (
+                999_999_999,
+                "Sun, 09 Sep 2001 01:46:39 GMT",
+                "2001-09-09T01:46:39Z",
+            ),
+            (
+                u64::MAX,
+                "Fri, 31 Dec 9999 23:59:59 GMT",
+                "9999-12-31T23:59:59Z",
+            ),
+        ] {
+            clock.set(second);
+            assert_eq!((clock.http(), clock.log()), (http, log));
+        }
+        assert!(clock.tick() > 1_700_000_000);
+    }
+
+    #[test]
+    fn dates_of_files_from_odd_disks_are_none_and_no_panic() {
+        assert_eq!(iso_date(-1).as_deref(), Some("1969-12-31T23:59:59Z"));
+        assert_eq!(iso_date(i64::MAX), None);
+        assert_eq!(iso_date(i64::MIN), None);
+    }
+}

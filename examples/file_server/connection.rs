@@ -1,0 +1,491 @@
+//! The life of one connection: receive a head, answer it, go on or end.
+//!
+//! 1. Responses leave in the order of their requests. Small ones of a pipelined batch wait in one
+//!    buffer and leave together: before the connection waits for more input, before a body that is
+//!    not small, and when the buffer is full enough.
+//! 2. A response that cannot be completed ends the connection. What a client receives is whole or
+//!    visibly cut off, never padded.
+//! 3. Every wait has a bound: a deadline for the head and for idleness, a least rate for what is
+//!    sent.
+//! 4. Whatever ends the connection before its input was read to the end lingers: see
+//!    [`Connection::linger`].
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::time::Duration;
+
+use ringway::fs;
+use ringway::io::{AsyncReadExt, AsyncWriteExt};
+use ringway::net::TcpStream;
+use ringway::select;
+use ringway::time::{Instant, Sleep, sleep_until, timeout};
+use socket2::SockRef;
+
+use crate::clock::Clock;
+use crate::input::Input;
+use crate::journal::Access;
+use crate::limits::{
+    BODY_DRAIN_BYTES_MAX, LINGER_BYTES_MAX, LINGER_TIME, OUTPUT_FLUSH_BYTES, OUTPUT_KEEP_BYTES,
+    SMALL_BODY_BYTES_MAX, STALL_CHUNK_BYTES,
+};
+use crate::reply::{Body, FilePart, Persistence, Reply, Status};
+use crate::request::{self, Method, Refusal, Request, Version};
+use crate::server::Server;
+
+/// Serves a connection until it ends, for whatever reason.
+pub(crate) async fn serve(server: &Server, stream: TcpStream, peer: SocketAddr) {
+    let mut stop = server.subscribe_to_stop();
+    let mut waits = Waits {
+        timer: pin!(sleep_until(Instant::now() + server.limits().head)),
+        stopping: pin!(async move { stop.wait_for(|&stops| stops).await.is_ok() }),
+    };
+    let mut connection = Connection::new(server, stream, peer);
+    let end = connection.exchange_all(&mut waits).await;
+    // A head that a failed write left in the buffers is lost with the connection; its log line is
+    // not.
+    connection.log_lines();
+    match end {
+        Ok(End::Close) => {}
+        Ok(End::Linger) => connection.linger().await,
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => connection.reset(),
+        // The peer is gone, or a file ended before its time: there is nothing more to say.
+        Err(_) => {}
+    }
+}
+
+struct Connection<'s> {
+    server: &'s Server,
+    stream: TcpStream,
+    peer: SocketAddr,
+    input: Input,
+    /// Finished responses that were not written yet.
+    output: Vec<u8>,
+    /// The log lines of these responses.
+    lines: Vec<u8>,
+    clock: Clock,
+    /// No request came yet.
+    is_new: bool,
+}
+
+/// What a connection waits for beside its peer. Both stay registered from request to request.
+struct Waits<'a, S> {
+    /// Goes off at the deadline or earlier; only then is it set to the deadline. So a busy
+    /// connection does not touch the timers of the runtime.
+    timer: Pin<&'a mut Sleep>,
+    /// Completes when the server stops.
+    stopping: Pin<&'a mut S>,
+}
+
+/// How the exchange of requests and responses came to its end.
+enum End {
+    Close,
+    /// The peer may still be sending.
+    Linger,
+}
+
+/// What came of waiting for a head.
+enum Arrival {
+    /// Its length.
+    Head(usize),
+    Refused(Status),
+    /// The peer, the time or the server ended the connection between two requests.
+    Nothing,
+}
+
+/// What came of waiting for bytes.
+enum Received {
+    Bytes,
+    End,
+    TimedOut,
+    Stopping,
+}
+
+/// What the request means for sending the response, and for what follows.
+struct Terms {
+    with_body: bool,
+    persistence: Persistence,
+    /// Bytes of the request's body that have to be skipped.
+    skip_bytes: u64,
+    must_linger: bool,
+    started: Instant,
+}
+
+impl Terms {
+    fn of(request: &Request<'_>, stops: bool, started: Instant) -> Terms {
+        // Who waits for a "100 Continue" has not sent the body and may or may not do so now.
+        let goes_on = request.keep_alive && !request.expects_continue && !stops;
+        Terms {
+            with_body: request.method == Method::Get,
+            persistence: match (goes_on, request.version) {
+                (false, _) => Persistence::Close,
+                (true, Version::Http10) => Persistence::KeepAlive,
+                (true, Version::Http11) => Persistence::Implied,
+            },
+            skip_bytes: request.body_bytes,
+            must_linger: request.body_bytes > 0 || request.expects_continue,
+            started,
+        }
+    }
+
+    /// For a head that was refused: nobody knows where the next would begin.
+    fn refused(head: &[u8], started: Instant) -> Terms {
+        Terms {
+            with_body: !head.starts_with(b"HEAD "),
+            persistence: Persistence::Close,
+            skip_bytes: 0,
+            must_linger: true,
+            started,
+        }
+    }
+}
+
+impl<'s> Connection<'s> {
+    fn new(server: &'s Server, stream: TcpStream, peer: SocketAddr) -> Connection<'s> {
+        Connection {
+            server,
+            stream,
+            peer,
+            input: Input::new(),
+            output: Vec::new(),
+            lines: Vec::new(),
+            clock: Clock::default(),
+            is_new: true,
+        }
+    }
+
+    async fn exchange_all<S: Future>(&mut self, waits: &mut Waits<'_, S>) -> io::Result<End> {
+        loop {
+            let ended = match self.receive_head(waits).await? {
+                Arrival::Head(head_bytes) => self.exchange(head_bytes, waits).await?,
+                Arrival::Refused(status) => Some(self.refuse(status).await?),
+                Arrival::Nothing => Some(End::Close),
+            };
+            if let Some(end) = ended {
+                return Ok(end);
+            }
+            self.is_new = false;
+        }
+    }
+
+    /// Waits until a head is complete, and writes what was finished before it waits.
+    async fn receive_head<S: Future>(&mut self, waits: &mut Waits<'_, S>) -> io::Result<Arrival> {
+        let limits = self.server.limits();
+        let idle = if self.is_new {
+            limits.head
+        } else {
+            limits.idle
+        };
+        let (mut scanned, mut deadline, mut may_skip_line) = (0, None, true);
+        loop {
+            if may_skip_line && self.input.received().starts_with(b"\r\n") {
+                // RFC 9112, 2.2: one empty line before a request is forgiven.
+                self.input.consume(2);
+                may_skip_line = false;
+            }
+            match request::find_head_end(self.input.received(), scanned) {
+                Ok(Some(head_bytes)) => return Ok(Arrival::Head(head_bytes)),
+                Ok(None) => scanned = self.input.received().len(),
+                Err(Refusal(status)) => return Ok(Arrival::Refused(status)),
+            }
+            self.flush().await?;
+            let now = Instant::now();
+            let until = match self.input.is_empty() {
+                true => now + idle,
+                false => *deadline.get_or_insert(now + limits.head),
+            };
+            match self.receive(waits, until).await? {
+                Received::Bytes => {}
+                Received::TimedOut if !self.input.is_empty() => {
+                    return Ok(Arrival::Refused(Status::RequestTimeout));
+                }
+                Received::End | Received::TimedOut | Received::Stopping => {
+                    return Ok(Arrival::Nothing);
+                }
+            }
+        }
+    }
+
+    /// Receives some bytes. The stop of the server is heeded only between two requests.
+    async fn receive<S: Future>(
+        &mut self,
+        waits: &mut Waits<'_, S>,
+        deadline: Instant,
+    ) -> io::Result<Received> {
+        if waits.timer.deadline() > deadline {
+            waits.timer.as_mut().reset(deadline);
+        }
+        let is_between = self.input.is_empty();
+        loop {
+            select! {
+                biased;
+                count = self.stream.read(self.input.room()) => {
+                    let count = count?;
+                    self.input.add(count);
+                    return Ok(if count == 0 { Received::End } else { Received::Bytes });
+                }
+                _ = waits.stopping.as_mut(), if is_between => return Ok(Received::Stopping),
+                () = waits.timer.as_mut() => {
+                    if Instant::now() >= deadline {
+                        return Ok(Received::TimedOut);
+                    }
+                    waits.timer.as_mut().reset(deadline);
+                }
+            }
+        }
+    }
+
+    /// Answers the head at the beginning of the input; returns how the connection ends, if it does.
+    async fn exchange<S: Future>(
+        &mut self,
+        head_bytes: usize,
+        waits: &mut Waits<'_, S>,
+    ) -> io::Result<Option<End>> {
+        let started = Instant::now();
+        let now = self.clock.tick();
+        let head = &self.input.received()[..head_bytes];
+        let (reply, terms) = match request::parse(head) {
+            Ok(request) if request.body_bytes <= BODY_DRAIN_BYTES_MAX => {
+                let terms = Terms::of(&request, self.server.stops(), started);
+                (self.server.site().answer(&request, now).await, terms)
+            }
+            Ok(_) => (
+                Reply::notice(Status::ContentTooLarge),
+                Terms::refused(head, started),
+            ),
+            Err(Refusal(status)) => (Reply::notice(status), Terms::refused(head, started)),
+        };
+        let persistence = self.send(reply, &terms, head_bytes).await?;
+        self.input.consume(head_bytes);
+        if persistence == Persistence::Close {
+            self.flush().await?;
+            let lingers = terms.must_linger || !self.input.is_empty();
+            return Ok(Some(if lingers { End::Linger } else { End::Close }));
+        }
+        self.skip_body(terms.skip_bytes, waits).await
+    }
+
+    /// Answers a head that never became complete.
+    async fn refuse(&mut self, status: Status) -> io::Result<End> {
+        self.clock.tick();
+        let head_bytes = self.input.received().len();
+        let terms = Terms::refused(self.input.received(), Instant::now());
+        self.send(Reply::notice(status), &terms, head_bytes).await?;
+        self.flush().await?;
+        Ok(End::Linger)
+    }
+
+    /// Sends a response, or puts it into the output buffer; logs it. The head that it answers is
+    /// the first `head_bytes` of the input.
+    async fn send(
+        &mut self,
+        reply: Reply,
+        terms: &Terms,
+        head_bytes: usize,
+    ) -> io::Result<Persistence> {
+        let start = self.output.len();
+        reply.write_head(&mut self.output, self.clock.http(), terms.persistence);
+        let (mut status, mut persistence) = (reply.status, terms.persistence);
+        let body = if terms.with_body {
+            reply.body
+        } else {
+            Body::Nothing
+        };
+        let mut sent_bytes = 0;
+        let mut result = Ok(());
+        match body {
+            Body::Nothing => {}
+            Body::Notice(text) => {
+                self.output.extend_from_slice(text.as_bytes());
+                sent_bytes = text.len() as u64;
+            }
+            Body::Page(page) => result = self.send_page(&page, &mut sent_bytes).await,
+            Body::File(part) if part.length <= SMALL_BODY_BYTES_MAX => {
+                match self.append_file(&part).await {
+                    Ok(()) => sent_bytes = part.length,
+                    Err(error) => {
+                        // Nothing was sent yet, so the error can be told as one.
+                        self.output.truncate(start);
+                        (status, persistence) = self.append_failure(&error);
+                    }
+                }
+            }
+            Body::File(part) => result = self.transfer_file(&part, &mut sent_bytes).await,
+        }
+        let aborted = result.is_err();
+        self.log(terms, head_bytes, status, sent_bytes, aborted);
+        if self.output.len() >= OUTPUT_FLUSH_BYTES {
+            self.flush().await?;
+        }
+        result.map(|()| persistence)
+    }
+
+    async fn send_page(&mut self, page: &str, sent_bytes: &mut u64) -> io::Result<()> {
+        if self.output.len() + page.len() <= OUTPUT_FLUSH_BYTES {
+            self.output.extend_from_slice(page.as_bytes());
+        } else {
+            self.flush().await?;
+            write_all(
+                &mut self.stream,
+                page.as_bytes(),
+                self.server.limits().stall,
+            )
+            .await?;
+        }
+        *sent_bytes = page.len() as u64;
+        Ok(())
+    }
+
+    /// Reads a small part of a file behind the head, so that both leave with one write.
+    async fn append_file(&mut self, part: &FilePart) -> io::Result<()> {
+        let mut offset = part.offset;
+        let end = part.offset + part.length;
+        while offset < end {
+            let length = usize::try_from(end - offset).expect("a small body fits into memory");
+            let output = std::mem::take(&mut self.output);
+            let (result, output) = part.file.read_at_append(output, length, offset).await;
+            self.output = output;
+            match result? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => offset += count as u64,
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers 500 in place of a file that could not be read.
+    fn append_failure(&mut self, error: &io::Error) -> (Status, Persistence) {
+        self.server
+            .journal()
+            .warn(format_args!("cannot read a file: {error}"));
+        let (reply, persistence) = (
+            Reply::notice(Status::InternalServerError),
+            Persistence::Close,
+        );
+        reply.write_head(&mut self.output, self.clock.http(), persistence);
+        if let Body::Notice(text) = reply.body {
+            self.output.extend_from_slice(text.as_bytes());
+        }
+        (reply.status, persistence)
+    }
+
+    /// Lets the kernel move a part of a file to the socket. A file that has become shorter is an
+    /// error.
+    async fn transfer_file(&mut self, part: &FilePart, sent_bytes: &mut u64) -> io::Result<()> {
+        self.flush().await?;
+        let stall = self.server.limits().stall;
+        while *sent_bytes < part.length {
+            let offset = part.offset + *sent_bytes;
+            let length = (part.length - *sent_bytes).min(STALL_CHUNK_BYTES);
+            let moving = fs::transfer(&part.file, offset, length, &self.stream);
+            match timeout(stall, moving)
+                .await
+                .map_err(|_| io::ErrorKind::TimedOut)??
+            {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => *sent_bytes += count,
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the body of a request and throws it away.
+    async fn skip_body<S: Future>(
+        &mut self,
+        mut left: u64,
+        waits: &mut Waits<'_, S>,
+    ) -> io::Result<Option<End>> {
+        let deadline = Instant::now() + self.server.limits().head;
+        while left > 0 {
+            let here = self.input.received().len();
+            let count = usize::try_from(left).map_or(here, |left| left.min(here));
+            self.input.consume(count);
+            left -= count as u64;
+            if left > 0 {
+                self.flush().await?;
+                match self.receive(waits, deadline).await? {
+                    Received::Bytes => {}
+                    Received::TimedOut => return Ok(Some(End::Linger)),
+                    Received::End | Received::Stopping => return Ok(Some(End::Close)),
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes the finished responses.
+    async fn flush(&mut self) -> io::Result<()> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
+        let stall = self.server.limits().stall;
+        let written = write_all(&mut self.stream, &self.output, stall).await;
+        self.output.clear();
+        self.output.shrink_to(OUTPUT_KEEP_BYTES);
+        self.log_lines();
+        written
+    }
+
+    fn log(
+        &mut self,
+        terms: &Terms,
+        head_bytes: usize,
+        status: Status,
+        body_bytes: u64,
+        aborted: bool,
+    ) {
+        if !self.server.journal().logs_access() {
+            return;
+        }
+        let access = Access {
+            peer: self.peer,
+            time: self.clock.log(),
+            request_line: request::first_line(&self.input.received()[..head_bytes]),
+            status: status.code(),
+            body_bytes,
+            duration: terms.started.elapsed(),
+            aborted,
+        };
+        access.write_line(&mut self.lines);
+    }
+
+    fn log_lines(&mut self) {
+        self.server.journal().append(&mut self.lines);
+    }
+
+    /// Ends our side, then reads for a while what the peer still sends. To close a socket with
+    /// unread bytes is to reset it, and a reset may overtake the response.
+    async fn linger(mut self) {
+        let drain = async {
+            self.stream.shutdown().await?;
+            let mut drained = 0;
+            while drained < LINGER_BYTES_MAX {
+                self.input.consume(self.input.received().len());
+                match self.stream.read(self.input.room()).await? {
+                    0 => break,
+                    count => drained += count,
+                }
+            }
+            io::Result::Ok(())
+        };
+        // Whichever way it ends, the connection is closed now.
+        let _ = timeout(LINGER_TIME, drain).await;
+    }
+
+    /// Lets the kernel forget what a stalled peer did not take, in place of offering it for minutes
+    /// more.
+    fn reset(self) {
+        // Without effect on a socket that is gone already.
+        let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+    }
+}
+
+/// Writes `bytes`, of which each [`STALL_CHUNK_BYTES`] must leave within `stall`.
+async fn write_all(stream: &mut TcpStream, bytes: &[u8], stall: Duration) -> io::Result<()> {
+    for chunk in bytes.chunks(STALL_CHUNK_BYTES as usize) {
+        timeout(stall, stream.write_all(chunk))
+            .await
+            .map_err(|_| io::ErrorKind::TimedOut)??;
+    }
+    Ok(())
+}

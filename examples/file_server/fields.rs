@@ -1,0 +1,167 @@
+//! The fields of a request's head that this server heeds.
+
+use crate::conditional::Conditions;
+use crate::reply::Status;
+use crate::request::{Refusal, Version};
+
+/// What the fields of one head say, gathered in one pass.
+#[derive(Debug, Default)]
+pub(crate) struct Fields<'b> {
+    pub(crate) has_host: bool,
+    pub(crate) has_transfer_encoding: bool,
+    pub(crate) body_bytes: Option<u64>,
+    pub(crate) expects_continue: bool,
+    says_close: bool,
+    says_keep_alive: bool,
+    pub(crate) range: Single<'b>,
+    if_range: Single<'b>,
+    if_modified_since: Single<'b>,
+    if_unmodified_since: Single<'b>,
+    pub(crate) conditions: Conditions<'b>,
+}
+
+impl<'b> Fields<'b> {
+    pub(crate) fn gather(headers: &[httparse::Header<'b>]) -> Result<Self, Refusal> {
+        let mut fields = Fields::default();
+        for header in headers {
+            fields.take(header.name, header.value)?;
+        }
+        fields.conditions.if_range = fields.if_range.once();
+        fields.conditions.if_modified_since = fields.if_modified_since.once();
+        fields.conditions.if_unmodified_since = fields.if_unmodified_since.once();
+        Ok(fields)
+    }
+
+    fn take(&mut self, name: &str, value: &'b [u8]) -> Result<(), Refusal> {
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        // The length picks out the few candidates: most fields of a browser are none of ours.
+        match name.len() {
+            4 if is("Host") => self.take_host(value)?,
+            5 if is("Range") => self.range.add(value),
+            6 if is("Expect") => self.expects_continue = true,
+            8 if is("If-Range") => self.if_range.add(value),
+            8 if is("If-Match") => self.conditions.if_match.push(value),
+            10 if is("Connection") => self.take_connection(value),
+            13 if is("If-None-Match") => self.conditions.if_none_match.push(value),
+            14 if is("Content-Length") => self.take_content_length(value)?,
+            17 if is("Transfer-Encoding") => self.has_transfer_encoding = true,
+            17 if is("If-Modified-Since") => self.if_modified_since.add(value),
+            19 if is("If-Unmodified-Since") => self.if_unmodified_since.add(value),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn take_host(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        if self.has_host || !is_authority(value) {
+            return Err(Refusal(Status::BadRequest));
+        }
+        self.has_host = true;
+        Ok(())
+    }
+
+    fn take_connection(&mut self, value: &[u8]) {
+        for option in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+            self.says_close |= option.eq_ignore_ascii_case(b"close");
+            self.says_keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+        }
+    }
+
+    /// Digits only, once only. Even two equal lengths are refused: somebody in between may keep one
+    /// of them.
+    fn take_content_length(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        let digits = value.iter().all(u8::is_ascii_digit) && !value.is_empty();
+        let length = std::str::from_utf8(value)
+            .ok()
+            .and_then(|text| text.parse().ok());
+        match (digits, self.body_bytes, length) {
+            (true, None, Some(length)) => {
+                self.body_bytes = Some(length);
+                Ok(())
+            }
+            _ => Err(Refusal(Status::BadRequest)),
+        }
+    }
+
+    pub(crate) fn keeps_alive(&self, version: Version) -> bool {
+        !self.says_close && (version == Version::Http11 || self.says_keep_alive)
+    }
+}
+
+/// A field that may stand once.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Single<'b> {
+    #[default]
+    Absent,
+    Once(&'b [u8]),
+    Repeated,
+}
+
+impl<'b> Single<'b> {
+    fn add(&mut self, value: &'b [u8]) {
+        *self = match self {
+            Single::Absent => Single::Once(value),
+            Single::Once(_) | Single::Repeated => Single::Repeated,
+        };
+    }
+
+    pub(crate) fn once(self) -> Option<&'b [u8]> {
+        match self {
+            Single::Once(value) => Some(value),
+            Single::Absent | Single::Repeated => None,
+        }
+    }
+}
+
+/// Whether `value` has only bytes that a host with an optional port has. User information is
+/// refused.
+pub(crate) fn is_authority(value: &[u8]) -> bool {
+    value
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]%".contains(byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::request::parse;
+
+    #[test]
+    fn the_connection_field_decides_with_the_version() {
+        let table = [
+            ("1.1", "", true),
+            ("1.1", "Connection: close\r\n", false),
+            ("1.1", "connection: CLOSE\r\n", false),
+            ("1.1", "Connection: foo, close\r\n", false),
+            (
+                "1.1",
+                "Connection: keep-alive\r\nConnection: close\r\n",
+                false,
+            ),
+            ("1.1", "Connection: closed\r\n", true),
+            ("1.0", "", false),
+            ("1.0", "Connection: Keep-Alive\r\n", true),
+            ("1.0", "Connection: keep-alive, close\r\n", false),
+        ];
+        for (version, field, expected) in table {
+            let head = format!("GET / HTTP/{version}\r\nHost: a\r\n{field}\r\n");
+            let request = parse(head.as_bytes()).expect("valid");
+            assert_eq!(request.keep_alive, expected, "{version} {field:?}");
+        }
+    }
+
+    #[test]
+    fn bodies_are_counted_and_fields_that_may_stand_once_are_dropped_when_repeated() {
+        let head = b"GET / HTTP/1.1\r\nHost: a\r\ncontent-length: 12\r\nRange: bytes=0-1\r\n\
+            If-None-Match: \"a\"\r\nIf-None-Match: \"b\"\r\nIf-Range: x\r\nIf-Range: y\r\n\r\n";
+        let request = parse(head).expect("valid");
+        assert_eq!(request.body_bytes, 12);
+        assert_eq!(request.range, Some(b"bytes=0-1".as_slice()));
+        assert_eq!(
+            request.conditions.if_none_match,
+            [b"\"a\"".as_slice(), b"\"b\""]
+        );
+        assert_eq!(request.conditions.if_range, None);
+        let twice = b"GET / HTTP/1.0\r\nRange: bytes=0-1\r\nRange: bytes=2-3\r\n\r\n";
+        assert_eq!(parse(twice).expect("valid").range, None);
+    }
+}

@@ -1,0 +1,113 @@
+//! Every bound of the server, with its unit and its reason.
+//!
+//! A server that faces strangers must know, for each thing a stranger can make it hold, how much of
+//! it there can be. What a test must be able to reach sooner is a field of [`Limits`]; the rest are
+//! constants.
+
+use std::time::Duration;
+
+/// Bytes of a request head: request line, fields and the empty line. Beyond it: 431 (or 414).
+/// Browsers with large cookies stay under 8 KiB; hyper and nginx take 16 to 32 KiB.
+pub(crate) const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// Header fields in a request. Beyond it: 431. The same number as hyper's.
+pub(crate) const HEAD_FIELDS_MAX: usize = 100;
+
+/// Bytes of a request target. Beyond it: 414. RFC 9110 (4.1) asks for at least 8,000.
+pub(crate) const TARGET_BYTES_MAX: usize = 8 * 1024;
+
+/// Bytes of the receive buffer of a new connection; it doubles up to [`INPUT_BYTES_MAX`] when a
+/// head needs it. curl's heads have 80 bytes, browsers' 500 to 1,500.
+pub(crate) const INPUT_BYTES_INITIAL: usize = 2 * 1024;
+
+/// Bytes received and not yet understood that a connection may hold: one head. More pipelined
+/// requests wait in the kernel, which slows their sender down.
+pub(crate) const INPUT_BYTES_MAX: usize = HEAD_BYTES_MAX;
+
+/// Bytes of a request's body that are read and thrown away, so that the connection can go on. GET
+/// has no use for a body; a longer one is answered with 413 and the connection is closed.
+pub(crate) const BODY_DRAIN_BYTES_MAX: u64 = 16 * 1024;
+
+/// Bytes of a file's part up to which it is read into memory and sent together with its head by one
+/// write. Above it two more system calls no longer matter, and the kernel moves the pages without a
+/// copy here.
+pub(crate) const SMALL_BODY_BYTES_MAX: u64 = 64 * 1024;
+
+/// Bytes of finished responses that may wait for the rest of a pipelined batch before they are
+/// written. With a small body on top, a connection holds at most this plus [`SMALL_BODY_BYTES_MAX`]
+/// plus a head.
+pub(crate) const OUTPUT_FLUSH_BYTES: usize = 32 * 1024;
+
+/// Bytes of output buffer that a connection keeps between requests; a larger one is given back.
+pub(crate) const OUTPUT_KEEP_BYTES: usize = 8 * 1024;
+
+/// Bytes that must move within one [`Limits::stall`]. Together they are the least rate of a
+/// download: 256 KiB in 30 s, about 9 KB/s.
+pub(crate) const STALL_CHUNK_BYTES: u64 = 256 * 1024;
+
+/// Entries of a directory that a listing shows; a note says that there are more. At about 250 bytes
+/// an entry the page stays under 3 MiB.
+pub(crate) const LISTING_ENTRIES_MAX: usize = 10_000;
+
+/// Bytes and time spent on reading what a peer still sends after a refusal, so that the refusal
+/// reaches it: closing a socket with unread bytes resets the connection and may take the answer
+/// with it.
+pub(crate) const LINGER_BYTES_MAX: usize = 256 * 1024;
+pub(crate) const LINGER_TIME: Duration = Duration::from_secs(2);
+
+/// How long `accept` rests when the process or the machine is out of descriptors or memory. Short
+/// enough that a freed descriptor is used at once, long enough that the wait costs no processor
+/// time.
+pub(crate) const ACCEPT_REST: Duration = Duration::from_millis(50);
+
+/// Least time between two warnings about the same trouble.
+pub(crate) const WARNING_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Attempts to open a path while somebody renames its directories (openat2 then says EAGAIN,
+/// because it can no longer prove that the path stays beneath the root).
+pub(crate) const OPEN_ATTEMPTS_MAX: u32 = 16;
+
+/// Bytes of access log that may wait for the writer; lines beyond it are dropped and counted.
+pub(crate) const LOG_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long the log gathers lines before it writes them: at most 20 writes per second.
+pub(crate) const LOG_GATHER_TIME: Duration = Duration::from_millis(50);
+
+/// How long the end of the program waits for a standard output that does not take the last lines.
+pub(crate) const LOG_FLUSH_TIME: Duration = Duration::from_secs(1);
+
+/// Bytes of a request target that the access log shows.
+pub(crate) const LOG_TARGET_BYTES_MAX: usize = 1024;
+
+/// Descriptors that one connection may need at a time: its socket, a file, and a pipe for the
+/// transfer.
+pub(crate) const DESCRIPTORS_PER_CONNECTION: u64 = 4;
+
+/// Descriptors that are no connection's: rings, wake-ups, the root, standard streams, a few files
+/// of a directory being listed.
+pub(crate) const DESCRIPTORS_RESERVED: u64 = 128;
+
+const _: () = assert!(
+    TARGET_BYTES_MAX < HEAD_BYTES_MAX,
+    "a target that is too long must be seen before its head is"
+);
+const _: () = assert!(
+    INPUT_BYTES_MAX + OUTPUT_FLUSH_BYTES + SMALL_BODY_BYTES_MAX as usize <= 128 * 1024,
+    "a pipelining connection holds at most 128 KiB"
+);
+const _: () = assert!(SMALL_BODY_BYTES_MAX <= STALL_CHUNK_BYTES);
+
+/// The bounds that the command line can change.
+#[derive(Clone, Debug)]
+pub(crate) struct Limits {
+    /// From the first byte of a head to its last, however the bytes are spread: 408 beyond it.
+    pub(crate) head: Duration,
+    /// From a response to the first byte of the next request; the connection is closed beyond it.
+    pub(crate) idle: Duration,
+    /// For [`STALL_CHUNK_BYTES`] of a response to leave; the connection is closed beyond it.
+    pub(crate) stall: Duration,
+    /// For the running responses to end once the server was told to stop.
+    pub(crate) drain: Duration,
+    /// Connections at a time; more wait in the kernel's queue.
+    pub(crate) connections: usize,
+}

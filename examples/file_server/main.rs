@@ -1,0 +1,194 @@
+//! A file server over HTTP/1.1, on ringway.
+//!
+//! ```text
+//! cargo run --release --example file_server -- DIR [--addr 127.0.0.1:8080] [--workers N]
+//! ```
+//!
+//! From the socket inwards:
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | `args`, `limits` | the command line; every bound, with its reason |
+//! | `server` | accepting, the cap, the graceful stop |
+//! | `connection` | the loop of one connection: receive, answer, send |
+//! | `input`, `request`, `fields` | what was received; where a head ends and what it says |
+//! | `path`, `site` | from a path to an open file beneath the root, and to an answer |
+//! | `conditional`, `range` | validators, conditions, ranges |
+//! | `reply`, `listing` | the answer's head; the page that shows a directory |
+//! | `journal`, `clock` | the access log; the time as text |
+//!
+//! `path`, `range`, `conditional`, `request`, `reply`, `input`, `listing` and `clock` are plain
+//! functions without a runtime; only `server`, `connection` and `site` wait for anything.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod clock;
+mod conditional;
+mod connection;
+mod fields;
+mod input;
+mod journal;
+mod limits;
+mod listing;
+mod path;
+mod range;
+mod reply;
+mod request;
+mod server;
+mod site;
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+use ringway::net::TcpListener;
+use ringway::runtime::{Builder, Runtime};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::args::Args;
+use crate::journal::Journal;
+use crate::limits::{DESCRIPTORS_PER_CONNECTION, DESCRIPTORS_RESERVED, Limits};
+use crate::server::{Outcome, Server, StopSignals};
+use crate::site::Site;
+
+/// What is left to the runtime when the server has ended: connections that were cut off, a listing
+/// being read.
+const RUNTIME_END_TIME: Duration = Duration::from_secs(1);
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args) {
+        Ok(code) => code,
+        Err(message) => {
+            // If standard error is gone there is nobody left to tell.
+            let _ = writeln!(io::stderr(), "file_server: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<ExitCode, String> {
+    let journal = Journal::start(!args.quiet)
+        .map_err(|error| format!("cannot start the thread of the access log: {error}"))?;
+    let journal = Arc::new(journal);
+    let mut limits = args.limits();
+    fit_to_descriptors(&mut limits, &journal);
+    let runtime =
+        build_runtime(args).map_err(|error| format!("cannot start the runtime: {error}"))?;
+    let outcome = runtime.block_on(serve(args, limits, Arc::clone(&journal)));
+    runtime.shutdown_timeout(RUNTIME_END_TIME);
+    journal.close();
+    Ok(report(outcome?))
+}
+
+fn build_runtime(args: &Args) -> io::Result<Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    if let Some(workers) = args.workers {
+        builder.worker_threads(usize::from(workers));
+    }
+    builder.enable_all().build()
+}
+
+async fn serve(args: &Args, limits: Limits, journal: Arc<Journal>) -> Result<Outcome, String> {
+    let directory = &args.directory;
+    let site = Site::open_root(directory, Arc::clone(&journal))
+        .await
+        .map_err(|error| {
+            format!(
+                "cannot serve {}: {error}; name a directory that may be read",
+                directory.display()
+            )
+        })?;
+    let signals =
+        StopSignals::listen().map_err(|error| format!("cannot listen for signals: {error}"))?;
+    let listener = TcpListener::bind(args.addr)
+        .await
+        .map_err(|error| bind_error(args, &error))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| format!("cannot learn the address of the socket: {error}"))?;
+    announce(directory, address);
+    Ok(Arc::new(Server::new(site, limits, journal))
+        .run(listener, signals)
+        .await)
+}
+
+fn bind_error(args: &Args, error: &io::Error) -> String {
+    let remedy = match error.kind() {
+        io::ErrorKind::AddrInUse => "another program uses this port: choose another with --addr",
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need a privilege: choose another with --addr"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine has no such address: try --addr 127.0.0.1:8080"
+        }
+        _ => "choose another address with --addr",
+    };
+    format!("cannot listen on {}: {error}; {remedy}", args.addr)
+}
+
+/// Says on standard output where the site is. The line comes before every line of the access log.
+fn announce(directory: &Path, address: SocketAddr) {
+    let shown = directory
+        .canonicalize()
+        .unwrap_or_else(|_| directory.to_owned());
+    let everywhere = match address.ip().is_unspecified() {
+        true => " on every network of this machine",
+        false => "",
+    };
+    // The server is of use to others even if nobody reads this.
+    let _ = writeln!(
+        io::stdout(),
+        "Serving {} at http://{address}/{everywhere} (Ctrl-C stops)",
+        shown.display()
+    );
+}
+
+/// Raises the number of descriptors that this process may have to what the connections may need,
+/// and lowers the cap of connections if that is not to be had.
+fn fit_to_descriptors(limits: &mut Limits, journal: &Journal) {
+    let wanted = limits.connections as u64 * DESCRIPTORS_PER_CONNECTION + DESCRIPTORS_RESERVED;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    let raised = Some(maximum.map_or(wanted, |maximum| maximum.min(wanted)));
+    let is_raised = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: raised,
+            maximum,
+        },
+    )
+    .is_ok();
+    let available = (if is_raised { raised } else { current }).unwrap_or(wanted);
+    if available < wanted {
+        let fitting = available.saturating_sub(DESCRIPTORS_RESERVED) / DESCRIPTORS_PER_CONNECTION;
+        limits.connections = usize::try_from(fitting).unwrap_or(usize::MAX).max(1);
+        journal.warn(format_args!(
+            "only {available} descriptors may be open, so at most {} connections are served at a \
+             time; raise `ulimit -n` for more",
+            limits.connections
+        ));
+    }
+}
+
+/// Says how the server ended, if it did not end as it should.
+fn report(outcome: Outcome) -> ExitCode {
+    let message = match outcome {
+        Outcome::Finished => return ExitCode::SUCCESS,
+        Outcome::CutOff(1) => "1 connection did not finish in time and was cut off".to_owned(),
+        Outcome::CutOff(count) => {
+            format!("{count} connections did not finish in time and were cut off")
+        }
+        Outcome::Interrupted => "stopped at once by a second signal".to_owned(),
+    };
+    // If standard error is gone there is nobody left to tell.
+    let _ = writeln!(io::stderr(), "file_server: {message}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,396 @@
+//! What is answered: statuses, bodies, and how the head of a response is written.
+
+use std::io::Write;
+
+use ringway::fs::File;
+
+use crate::conditional::Validators;
+
+/// The statuses that this server knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    Ok,
+    PartialContent,
+    MovedPermanently,
+    NotModified,
+    BadRequest,
+    Forbidden,
+    NotFound,
+    MethodNotAllowed,
+    RequestTimeout,
+    PreconditionFailed,
+    ContentTooLarge,
+    UriTooLong,
+    RangeNotSatisfiable,
+    HeaderFieldsTooLarge,
+    InternalServerError,
+    ServiceUnavailable,
+    HttpVersionNotSupported,
+}
+
+impl Status {
+    /// The number and the reason, as they stand in the status line and begin an error page.
+    pub(crate) fn line(self) -> &'static str {
+        match self {
+            Status::Ok => "200 OK",
+            Status::PartialContent => "206 Partial Content",
+            Status::MovedPermanently => "301 Moved Permanently",
+            Status::NotModified => "304 Not Modified",
+            Status::BadRequest => "400 Bad Request",
+            Status::Forbidden => "403 Forbidden",
+            Status::NotFound => "404 Not Found",
+            Status::MethodNotAllowed => "405 Method Not Allowed",
+            Status::RequestTimeout => "408 Request Timeout",
+            Status::PreconditionFailed => "412 Precondition Failed",
+            Status::ContentTooLarge => "413 Content Too Large",
+            Status::UriTooLong => "414 URI Too Long",
+            Status::RangeNotSatisfiable => "416 Range Not Satisfiable",
+            Status::HeaderFieldsTooLarge => "431 Request Header Fields Too Large",
+            Status::InternalServerError => "500 Internal Server Error",
+            Status::ServiceUnavailable => "503 Service Unavailable",
+            Status::HttpVersionNotSupported => "505 HTTP Version Not Supported",
+        }
+    }
+
+    /// The number alone.
+    pub(crate) fn code(self) -> &'static str {
+        &self.line()[..3]
+    }
+
+    /// The text of a page that has nothing but this status to show. It reveals no path and no
+    /// cause.
+    fn notice(self) -> &'static str {
+        match self {
+            Status::MovedPermanently => "301 Moved Permanently: see the Location field.\n",
+            Status::BadRequest => {
+                "400 Bad Request: this is not a request that can be understood.\n"
+            }
+            Status::Forbidden => "403 Forbidden: this may not be read.\n",
+            Status::NotFound => "404 Not Found: there is nothing here under this name.\n",
+            Status::MethodNotAllowed => {
+                "405 Method Not Allowed: only GET and HEAD are served here.\n"
+            }
+            Status::RequestTimeout => "408 Request Timeout: the request took too long to arrive.\n",
+            Status::PreconditionFailed => {
+                "412 Precondition Failed: the file is not the one that was asked for.\n"
+            }
+            Status::ContentTooLarge => "413 Content Too Large: no request needs a body here.\n",
+            Status::UriTooLong => "414 URI Too Long: the address is longer than 8 KiB.\n",
+            Status::RangeNotSatisfiable => {
+                "416 Range Not Satisfiable: the range begins behind the end of the file.\n"
+            }
+            Status::HeaderFieldsTooLarge => {
+                "431 Request Header Fields Too Large: at most 100 fields and 16 KiB.\n"
+            }
+            Status::InternalServerError => {
+                "500 Internal Server Error: the file could not be read.\n"
+            }
+            Status::ServiceUnavailable => "503 Service Unavailable: too busy, try again soon.\n",
+            Status::HttpVersionNotSupported => {
+                "505 HTTP Version Not Supported: HTTP/1.1 and HTTP/1.0 are spoken here.\n"
+            }
+            Status::Ok | Status::PartialContent | Status::NotModified => "",
+        }
+    }
+}
+
+/// An answer, complete but for what depends on the connection.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: Status,
+    /// `ETag` and `Last-Modified`
+    pub(crate) validators: Option<Validators>,
+    pub(crate) content_range: Option<ContentRange>,
+    /// Path and query to go to, safe to stand in a field.
+    pub(crate) location: Option<String>,
+    pub(crate) body: Body,
+}
+
+#[derive(Debug)]
+pub(crate) enum Body {
+    /// The status forbids a body (304).
+    Nothing,
+    /// Plain text that is always the same.
+    Notice(&'static str),
+    /// An HTML page made by us.
+    Page(String),
+    File(FilePart),
+}
+
+/// Bytes `offset..offset + length` of an open file.
+#[derive(Debug)]
+pub(crate) struct FilePart {
+    pub(crate) file: File,
+    pub(crate) media_type: &'static str,
+    pub(crate) offset: u64,
+    pub(crate) length: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ContentRange {
+    /// `length` bytes from `offset` on, of `size`.
+    Part { offset: u64, length: u64, size: u64 },
+    /// None of `size` bytes.
+    Unsatisfied { size: u64 },
+}
+
+/// What the response says about the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Persistence {
+    /// It goes on, which HTTP/1.1 takes for granted.
+    Implied,
+    /// It goes on, which HTTP/1.0 must be told.
+    KeepAlive,
+    /// It ends with this response.
+    Close,
+}
+
+impl Reply {
+    /// An answer that is its status and no more.
+    pub(crate) fn notice(status: Status) -> Reply {
+        let body = match status.notice() {
+            "" => Body::Nothing,
+            text => Body::Notice(text),
+        };
+        Reply {
+            status,
+            validators: None,
+            content_range: None,
+            location: None,
+            body,
+        }
+    }
+
+    /// Appends status line and fields to `output`. `date` is the present time as HTTP writes it.
+    pub(crate) fn write_head(&self, output: &mut Vec<u8>, date: &str, persistence: Persistence) {
+        let mut line = |parts: &[&[u8]]| {
+            parts.iter().for_each(|part| output.extend_from_slice(part));
+            output.extend_from_slice(b"\r\n");
+        };
+        line(&[b"HTTP/1.1 ", self.status.line().as_bytes()]);
+        line(&[b"Date: ", date.as_bytes()]);
+        if let Some(validators) = &self.validators {
+            line(&[b"ETag: ", &validators.etag.to_bytes()]);
+        }
+        if let Some(location) = &self.location {
+            line(&[b"Location: ", location.as_bytes()]);
+        }
+        match persistence {
+            Persistence::Implied => {}
+            Persistence::KeepAlive => line(&[b"Connection: keep-alive"]),
+            Persistence::Close => line(&[b"Connection: close"]),
+        }
+        match self.status {
+            Status::MethodNotAllowed => line(&[b"Allow: GET, HEAD"]),
+            Status::ServiceUnavailable => line(&[b"Retry-After: 1"]),
+            _ => {}
+        }
+        line(&[b"X-Content-Type-Options: nosniff"]);
+        self.write_content_fields(output);
+        output.extend_from_slice(b"\r\n");
+    }
+
+    /// The fields that need numbers written into them, and those that belong to one kind of body.
+    fn write_content_fields(&self, output: &mut Vec<u8>) {
+        if let Some(modified) = self.validators.and_then(|validators| validators.modified) {
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(modified);
+            put(
+                output,
+                format_args!("Last-Modified: {}\r\n", httpdate::HttpDate::from(time)),
+            );
+        }
+        match self.content_range {
+            Some(ContentRange::Part {
+                offset,
+                length,
+                size,
+            }) => {
+                let last = offset + length - 1;
+                put(
+                    output,
+                    format_args!("Content-Range: bytes {offset}-{last}/{size}\r\n"),
+                );
+            }
+            Some(ContentRange::Unsatisfied { size }) => {
+                put(output, format_args!("Content-Range: bytes */{size}\r\n"));
+            }
+            None => {}
+        }
+        match &self.body {
+            Body::Nothing => return,
+            Body::Notice(_) => {
+                output.extend_from_slice(b"Content-Type: text/plain; charset=utf-8\r\n")
+            }
+            Body::Page(_) => output.extend_from_slice(PAGE_FIELDS.as_bytes()),
+            Body::File(part) => {
+                let charset = if is_text(part.media_type) {
+                    "; charset=utf-8"
+                } else {
+                    ""
+                };
+                let media_type = part.media_type;
+                put(
+                    output,
+                    format_args!("Content-Type: {media_type}{charset}\r\n"),
+                );
+                output.extend_from_slice(b"Accept-Ranges: bytes\r\n");
+            }
+        }
+        put(
+            output,
+            format_args!("Content-Length: {}\r\n", self.body.length()),
+        );
+    }
+}
+
+impl Body {
+    /// Bytes that a GET sends after the head.
+    pub(crate) fn length(&self) -> u64 {
+        match self {
+            Body::Nothing => 0,
+            Body::Notice(text) => text.len() as u64,
+            Body::Page(page) => page.len() as u64,
+            Body::File(part) => part.length,
+        }
+    }
+}
+
+/// A page of ours runs no script, loads nothing, and cannot be put into a frame: whatever a file
+/// name might do to the page in spite of the escaping stays without effect. It changes with the
+/// directory.
+const PAGE_FIELDS: &str = "Content-Type: text/html; charset=utf-8\r\n\
+    Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; \
+    form-action 'none'; frame-ancestors 'none'\r\n\
+    Cache-Control: no-cache\r\n";
+
+fn is_text(media_type: &str) -> bool {
+    media_type.starts_with("text/") || matches!(media_type, "application/json" | "application/xml")
+}
+
+/// Writing to a vector cannot fail.
+fn put(output: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    let written = output.write_fmt(text);
+    debug_assert!(written.is_ok());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conditional::ETag;
+
+    const DATE: &str = "Sun, 09 Sep 2001 01:46:40 GMT";
+
+    fn head(reply: &Reply, persistence: Persistence) -> String {
+        let mut output = b"before".to_vec();
+        reply.write_head(&mut output, DATE, persistence);
+        let text = String::from_utf8(output).expect("ASCII");
+        text.strip_prefix("before").expect("appended").to_owned()
+    }
+
+    #[test]
+    fn a_notice_has_its_length_and_says_what_becomes_of_the_connection() {
+        let reply = Reply::notice(Status::NotFound);
+        let expected = |connection: &str| {
+            format!(
+                "HTTP/1.1 404 Not Found\r\nDate: {DATE}\r\n{connection}\
+                 X-Content-Type-Options: nosniff\r\nContent-Type: text/plain; charset=utf-8\r\n\
+                 Content-Length: {}\r\n\r\n",
+                Status::NotFound.notice().len()
+            )
+        };
+        assert_eq!(head(&reply, Persistence::Implied), expected(""));
+        assert_eq!(
+            head(&reply, Persistence::Close),
+            expected("Connection: close\r\n")
+        );
+        assert_eq!(
+            head(&reply, Persistence::KeepAlive),
+            expected("Connection: keep-alive\r\n")
+        );
+    }
+
+    #[test]
+    fn every_error_has_a_page_that_begins_with_its_status() {
+        for status in [
+            Status::MovedPermanently,
+            Status::BadRequest,
+            Status::Forbidden,
+            Status::NotFound,
+            Status::MethodNotAllowed,
+            Status::RequestTimeout,
+            Status::PreconditionFailed,
+            Status::ContentTooLarge,
+            Status::UriTooLong,
+            Status::RangeNotSatisfiable,
+            Status::HeaderFieldsTooLarge,
+            Status::InternalServerError,
+            Status::ServiceUnavailable,
+            Status::HttpVersionNotSupported,
+        ] {
+            assert!(status.notice().starts_with(status.line()), "{status:?}");
+            assert!(
+                status
+                    .code()
+                    .parse::<u16>()
+                    .is_ok_and(|code| (300..600).contains(&code))
+            );
+        }
+    }
+
+    #[test]
+    fn a_304_has_validators_and_neither_body_nor_length() {
+        let etag = ETag::new(1, 2, 3, (4, 5));
+        let validators = Some(Validators {
+            etag,
+            modified: Some(1_000_000_000),
+        });
+        let reply = Reply {
+            validators,
+            ..Reply::notice(Status::NotModified)
+        };
+        let head = head(&reply, Persistence::Implied);
+        let tag = String::from_utf8(etag.to_bytes().to_vec()).expect("ASCII");
+        assert!(head.contains(&format!("\r\nETag: {tag}\r\n")), "{head}");
+        assert!(
+            head.contains(&format!("\r\nLast-Modified: {DATE}\r\n")),
+            "{head}"
+        );
+        assert!(!head.contains("\r\nContent-"), "{head}");
+    }
+
+    #[test]
+    fn statuses_bring_the_fields_that_they_need() {
+        let allow = head(&Reply::notice(Status::MethodNotAllowed), Persistence::Close);
+        assert!(allow.contains("\r\nAllow: GET, HEAD\r\n"), "{allow}");
+        let busy = head(
+            &Reply::notice(Status::ServiceUnavailable),
+            Persistence::Close,
+        );
+        assert!(busy.contains("\r\nRetry-After: 1\r\n"), "{busy}");
+        let content_range = Some(ContentRange::Unsatisfied { size: 7 });
+        let range = Reply {
+            content_range,
+            ..Reply::notice(Status::RangeNotSatisfiable)
+        };
+        assert!(head(&range, Persistence::Implied).contains("\r\nContent-Range: bytes */7\r\n"));
+        let location = Some("/a/?b".to_owned());
+        let moved = Reply {
+            location,
+            ..Reply::notice(Status::MovedPermanently)
+        };
+        assert!(head(&moved, Persistence::Implied).contains("\r\nLocation: /a/?b\r\n"));
+        let body = Body::Page("<p>".to_owned());
+        let page = head(
+            &Reply {
+                body,
+                ..Reply::notice(Status::Ok)
+            },
+            Persistence::Implied,
+        );
+        assert!(
+            page.contains("\r\nContent-Security-Policy: default-src 'none';"),
+            "{page}"
+        );
+        assert!(page.contains("\r\nContent-Length: 3\r\n"), "{page}");
+    }
+}

@@ -1,0 +1,391 @@
+//! The head of a request: where it ends, and what it says.
+//!
+//! httparse splits the lines; this module decides what is acceptable. It is stricter than the
+//! standard allows wherever two servers in a row could read the same bytes differently (request
+//! smuggling):
+//!
+//! 1. a line ends with CR LF; a bare LF or CR is refused;
+//! 2. a folded field, or a space before the colon, is refused;
+//! 3. a body is announced by one `Content-Length` of digits or not at all; `Transfer-Encoding` is
+//!    refused;
+//! 4. whatever is refused here ends the connection, for nobody knows where the next request would
+//!    begin.
+
+use std::mem::MaybeUninit;
+
+use crate::conditional::Conditions;
+use crate::fields::{Fields, is_authority};
+use crate::limits::{HEAD_BYTES_MAX, HEAD_FIELDS_MAX, TARGET_BYTES_MAX};
+use crate::reply::Status;
+
+/// A request that the server is willing to answer. It borrows from the receive buffer.
+#[derive(Debug)]
+pub(crate) struct Request<'b> {
+    pub(crate) method: Method,
+    pub(crate) version: Version,
+    /// The path of the target as it was sent: begins with a slash, still percent-encoded.
+    pub(crate) path: &'b [u8],
+    /// What followed the first question mark of the target.
+    pub(crate) query: Option<&'b [u8]>,
+    /// Whether the client wants to go on using the connection.
+    pub(crate) keep_alive: bool,
+    /// Bytes that follow the head and belong to this request.
+    pub(crate) body_bytes: u64,
+    /// The client waits for a word before it sends the body.
+    pub(crate) expects_continue: bool,
+    pub(crate) conditions: Conditions<'b>,
+    /// The value of `Range`, if there is exactly one.
+    pub(crate) range: Option<&'b [u8]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    Get,
+    Head,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    Http10,
+    Http11,
+}
+
+/// A head that is not answered but refused with this status; the connection ends with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal(pub(crate) Status);
+
+/// Finds the length of the head at the beginning of `bytes`, of which the first `scanned` were
+/// looked at before.
+///
+/// `None` means that more bytes are needed. An incomplete head that is already too long is refused.
+pub(crate) fn find_head_end(bytes: &[u8], scanned: usize) -> Result<Option<usize>, Refusal> {
+    let window = &bytes[..bytes.len().min(HEAD_BYTES_MAX)];
+    let mut next = scanned.min(window.len());
+    while let Some(offset) = window[next..].iter().position(|&byte| byte == b'\n') {
+        let newline = next + offset;
+        // An empty first line is no request either: one was skipped by the caller already.
+        if newline < 2 || window[newline - 1] != b'\r' {
+            return Err(Refusal(Status::BadRequest));
+        }
+        if window[..=newline].ends_with(b"\r\n\r\n") {
+            return Ok(Some(newline + 1));
+        }
+        next = newline + 1;
+    }
+    refuse_if_too_long(window)?;
+    Ok(None)
+}
+
+/// Names the part of an incomplete head that made it too long.
+fn refuse_if_too_long(head: &[u8]) -> Result<(), Refusal> {
+    // Method, space, target: no method that we serve is longer than a few bytes.
+    const REQUEST_LINE_BYTES_MAX: usize = TARGET_BYTES_MAX + 64;
+    let line_is_open =
+        head.len() > REQUEST_LINE_BYTES_MAX && !head[..REQUEST_LINE_BYTES_MAX].contains(&b'\n');
+    if line_is_open {
+        return Err(Refusal(Status::UriTooLong));
+    }
+    if head.len() >= HEAD_BYTES_MAX {
+        return Err(Refusal(Status::HeaderFieldsTooLarge));
+    }
+    Ok(())
+}
+
+/// The request line of a head that may be incomplete or nonsense, for the log.
+pub(crate) fn first_line(head: &[u8]) -> &[u8] {
+    let end = head
+        .iter()
+        .position(|&byte| byte == b'\n')
+        .unwrap_or(head.len());
+    head[..end].trim_ascii_end()
+}
+
+/// Reads a complete head, as delimited by [`find_head_end`].
+pub(crate) fn parse(head: &[u8]) -> Result<Request<'_>, Refusal> {
+    let mut fields = [const { MaybeUninit::uninit() }; HEAD_FIELDS_MAX];
+    let mut parsed = httparse::Request::new(&mut []);
+    match parsed.parse_with_uninit_headers(head, &mut fields) {
+        Ok(httparse::Status::Complete(length)) if length == head.len() => {}
+        Ok(_) => return Err(Refusal(Status::BadRequest)),
+        Err(error) => return Err(refusal_of(error, head)),
+    }
+    let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version)
+    else {
+        return Err(Refusal(Status::BadRequest));
+    };
+    if target.len() > TARGET_BYTES_MAX {
+        return Err(Refusal(Status::UriTooLong));
+    }
+    let version = if minor == 0 {
+        Version::Http10
+    } else {
+        Version::Http11
+    };
+    let fields = Fields::gather(parsed.headers)?;
+    if version == Version::Http11 && !fields.has_host {
+        return Err(Refusal(Status::BadRequest));
+    }
+    let method = match method {
+        "GET" => Method::Get,
+        "HEAD" => Method::Head,
+        _ => return Err(Refusal(Status::MethodNotAllowed)),
+    };
+    if fields.has_transfer_encoding {
+        return Err(Refusal(Status::BadRequest));
+    }
+    let (path, query) = split_target(target.as_bytes())?;
+    Ok(Request {
+        method,
+        version,
+        path,
+        query,
+        keep_alive: fields.keeps_alive(version),
+        body_bytes: fields.body_bytes.unwrap_or(0),
+        expects_continue: fields.expects_continue,
+        conditions: fields.conditions,
+        range: fields.range.once(),
+    })
+}
+
+fn refusal_of(error: httparse::Error, head: &[u8]) -> Refusal {
+    Refusal(match error {
+        httparse::Error::TooManyHeaders => Status::HeaderFieldsTooLarge,
+        httparse::Error::Version if names_another_version(first_line(head)) => {
+            Status::HttpVersionNotSupported
+        }
+        _ => Status::BadRequest,
+    })
+}
+
+/// Whether a request line is well-formed and ends with some version of HTTP.
+fn names_another_version(line: &[u8]) -> bool {
+    let mut words = line.split(|&byte| byte == b' ').skip(2);
+    let (version, rest) = (words.next(), words.next());
+    rest.is_none()
+        && matches!(version, Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor])
+            if major.is_ascii_digit() && minor.is_ascii_digit())
+}
+
+/// Splits a target in origin form (`/path?query`) or absolute form (`http://host/path?query`).
+fn split_target(target: &[u8]) -> Result<(&[u8], Option<&[u8]>), Refusal> {
+    if target.contains(&b'#') {
+        return Err(Refusal(Status::BadRequest));
+    }
+    let local = match strip_scheme(target) {
+        None => target,
+        Some(rest) => {
+            let end = rest
+                .iter()
+                .position(|byte| b"/?".contains(byte))
+                .unwrap_or(rest.len());
+            let (authority, local) = rest.split_at(end);
+            if authority.is_empty() || !is_authority(authority) {
+                return Err(Refusal(Status::BadRequest));
+            }
+            local
+        }
+    };
+    let question = local.iter().position(|&byte| byte == b'?');
+    let (path, query) = match question {
+        Some(at) => (&local[..at], Some(&local[at + 1..])),
+        None => (local, None),
+    };
+    match path {
+        [b'/', ..] => Ok((path, query)),
+        // "http://host" and "http://host?query" mean the root.
+        [] if target.len() != local.len() => Ok((b"/", query)),
+        _ => Err(Refusal(Status::BadRequest)),
+    }
+}
+
+fn strip_scheme(target: &[u8]) -> Option<&[u8]> {
+    [b"http://".as_slice(), b"https://"]
+        .into_iter()
+        .find_map(|scheme| {
+            let (start, rest) = target.split_at_checked(scheme.len())?;
+            start.eq_ignore_ascii_case(scheme).then_some(rest)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status_of(head: &str) -> Option<Status> {
+        match find_head_end(head.as_bytes(), 0) {
+            Err(Refusal(status)) => Some(status),
+            Ok(None) => panic!("incomplete: {head:?}"),
+            Ok(Some(end)) => {
+                assert_eq!(end, head.len(), "{head:?}");
+                parse(head.as_bytes()).err().map(|refusal| refusal.0)
+            }
+        }
+    }
+
+    #[test]
+    fn a_head_ends_at_its_empty_line_however_it_arrives() {
+        let bytes = b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /next";
+        for cut in 0..bytes.len() {
+            let expected = (cut >= 27).then_some(27);
+            assert_eq!(find_head_end(&bytes[..cut], 0), Ok(expected), "{cut}");
+            // A scan that resumes finds the same end.
+            assert_eq!(find_head_end(bytes, cut.min(26)), Ok(Some(27)), "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_head_without_end_is_refused_by_what_made_it_long() {
+        let target = format!("GET /{}", "a".repeat(HEAD_BYTES_MAX));
+        assert_eq!(
+            find_head_end(target.as_bytes(), 0),
+            Err(Refusal(Status::UriTooLong))
+        );
+        let field = format!("GET / HTTP/1.1\r\nA: {}", "a".repeat(HEAD_BYTES_MAX));
+        assert_eq!(
+            find_head_end(field.as_bytes(), 0),
+            Err(Refusal(Status::HeaderFieldsTooLarge))
+        );
+        let below = &field.as_bytes()[..HEAD_BYTES_MAX - 1];
+        assert_eq!(find_head_end(below, 0), Ok(None));
+    }
+
+    #[test]
+    fn too_many_fields_and_too_long_targets_are_refused_and_the_most_is_accepted() {
+        let fields = |count| {
+            format!(
+                "GET / HTTP/1.1\r\n{}\r\n",
+                "Host: a\r\n".to_owned() + &"A: b\r\n".repeat(count - 1)
+            )
+        };
+        assert_eq!(status_of(&fields(HEAD_FIELDS_MAX)), None);
+        assert_eq!(
+            status_of(&fields(HEAD_FIELDS_MAX + 1)),
+            Some(Status::HeaderFieldsTooLarge)
+        );
+        let target = |length| format!("GET /{} HTTP/1.0\r\n\r\n", "a".repeat(length - 1));
+        assert_eq!(status_of(&target(TARGET_BYTES_MAX)), None);
+        assert_eq!(
+            status_of(&target(TARGET_BYTES_MAX + 1)),
+            Some(Status::UriTooLong)
+        );
+    }
+
+    #[test]
+    fn heads_that_two_servers_could_read_differently_are_refused() {
+        for head in [
+            "GET / HTTP/1.1\nHost: a\n\n",
+            "GET / HTTP/1.1\r\nHost: a\n\r\n",
+            "\r\n\r\n",
+            "\n",
+            "GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n",
+            "GET / HTTP/1.1\r\n Host: a\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost : a\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nNo-Colon\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\n: no name\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\rX: b\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nX: \0\r\n\r\n",
+            "GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET /  HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET / HTTP/1.1 \r\nHost: a\r\n\r\n",
+            "GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n",
+            " GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET /\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x1\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551616\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "GET / HTTP/1.0\r\nTransfer-Encoding: identity\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+        ] {
+            assert_eq!(status_of(head), Some(Status::BadRequest), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn http_1_1_needs_exactly_one_valid_host() {
+        assert_eq!(
+            status_of("GET / HTTP/1.1\r\n\r\n"),
+            Some(Status::BadRequest)
+        );
+        assert_eq!(status_of("GET / HTTP/1.0\r\n\r\n"), None);
+        for host in ["", "a", "a.b:8080", "[::1]:80", "127.0.0.1"] {
+            assert_eq!(
+                status_of(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")),
+                None,
+                "{host}"
+            );
+        }
+        for host in ["a/b", "a b", "u@a", "a\\b", "\u{e4}"] {
+            let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            assert_eq!(status_of(&head), Some(Status::BadRequest), "{host}");
+        }
+        let twice = "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n";
+        assert_eq!(status_of(twice), Some(Status::BadRequest));
+    }
+
+    #[test]
+    fn other_versions_and_methods_have_statuses_of_their_own() {
+        for version in ["HTTP/2.0", "HTTP/0.9", "HTTP/1.2", "HTTP/3.0"] {
+            let head = format!("GET / {version}\r\nHost: a\r\n\r\n");
+            assert_eq!(
+                status_of(&head),
+                Some(Status::HttpVersionNotSupported),
+                "{version}"
+            );
+        }
+        assert_eq!(
+            status_of("PRI * HTTP/2.0\r\n\r\n"),
+            Some(Status::HttpVersionNotSupported)
+        );
+        for version in [
+            "http/1.1",
+            "HTTP/1",
+            "HTTP/11",
+            "HTTP/1.1x",
+            "FTP/1.1",
+            "HTTP/1,1",
+        ] {
+            let head = format!("GET / {version}\r\nHost: a\r\n\r\n");
+            assert_eq!(status_of(&head), Some(Status::BadRequest), "{version}");
+        }
+        for method in [
+            "POST", "PUT", "DELETE", "OPTIONS", "CONNECT", "TRACE", "get", "BREW",
+        ] {
+            let head = format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n");
+            assert_eq!(status_of(&head), Some(Status::MethodNotAllowed), "{method}");
+        }
+    }
+
+    #[test]
+    fn targets_are_split_into_path_and_query() {
+        type Split<'a> = Option<(&'a str, Option<&'a str>)>;
+        let table: [(&str, Split<'_>); 16] = [
+            ("/", Some(("/", None))),
+            ("/a?b", Some(("/a", Some("b")))),
+            ("/a?", Some(("/a", Some("")))),
+            ("/a?b?c", Some(("/a", Some("b?c")))),
+            ("//a", Some(("//a", None))),
+            ("/http://a", Some(("/http://a", None))),
+            ("http://h/a?b", Some(("/a", Some("b")))),
+            ("HTTPS://h:1/a", Some(("/a", None))),
+            ("http://h", Some(("/", None))),
+            ("http://h?b", Some(("/", Some("b")))),
+            ("http:///a", None),
+            ("http://u@h/a", None),
+            ("ftp://h/a", None),
+            ("*", None),
+            ("a", None),
+            ("/a#b", None),
+        ];
+        for (target, expected) in table {
+            let split = split_target(target.as_bytes()).ok();
+            let expected =
+                expected.map(|(path, query)| (path.as_bytes(), query.map(str::as_bytes)));
+            assert_eq!(split, expected, "{target}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Accepting connections, and stopping without cutting off what is running.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ringway::net::{TcpListener, TcpStream};
+use ringway::signal::unix::{Signal, SignalKind, signal};
+use ringway::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use ringway::time::{sleep, timeout};
+use ringway::{select, spawn};
+
+use crate::connection;
+use crate::journal::Journal;
+use crate::limits::{ACCEPT_REST, Limits};
+use crate::site::Site;
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct Server {
+    site: Site,
+    limits: Limits,
+    journal: Arc<Journal>,
+    /// True from the moment when the server stops.
+    stop: watch::Sender<bool>,
+    /// One permit per connection that may still be accepted.
+    room: Arc<Semaphore>,
+}
+
+/// How the server came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Every response that was running was finished.
+    Finished,
+    /// This many connections were still busy when the time for them was over.
+    CutOff(usize),
+    /// A second signal came.
+    Interrupted,
+}
+
+/// The signals that stop the server. They count from the moment when this is made.
+#[derive(Debug)]
+pub(crate) struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    pub(crate) fn listen() -> io::Result<StopSignals> {
+        Ok(StopSignals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+impl Server {
+    pub(crate) fn new(site: Site, limits: Limits, journal: Arc<Journal>) -> Server {
+        let room = Arc::new(Semaphore::new(limits.connections));
+        Server {
+            site,
+            limits,
+            journal,
+            stop: watch::Sender::new(false),
+            room,
+        }
+    }
+
+    pub(crate) fn site(&self) -> &Site {
+        &self.site
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    pub(crate) fn subscribe_to_stop(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
+    }
+
+    /// Whether the server was told to stop.
+    pub(crate) fn stops(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Accepts and serves until a signal comes, then lets the running responses finish.
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        listener: TcpListener,
+        mut signals: StopSignals,
+    ) -> Outcome {
+        select! {
+            () = signals.next() => {}
+            () = Arc::clone(&self).accept_all(&listener) => {}
+        }
+        drop(listener);
+        self.stop.send_replace(true);
+        select! {
+            outcome = self.drain() => outcome,
+            () = signals.next() => Outcome::Interrupted,
+        }
+    }
+
+    /// Never ends. At the cap it waits for a connection to end before it accepts another one.
+    async fn accept_all(self: Arc<Self>, listener: &TcpListener) {
+        loop {
+            let permit = Arc::clone(&self.room).acquire_owned().await;
+            let permit = permit.expect("the semaphore of connections is never closed");
+            let (stream, peer) = self.accept(listener).await;
+            spawn(Arc::clone(&self).serve(stream, peer, permit));
+        }
+    }
+
+    /// Accepts a connection, however long it takes.
+    async fn accept(&self, listener: &TcpListener) -> (TcpStream, SocketAddr) {
+        loop {
+            match listener.accept().await {
+                Ok(accepted) => return accepted,
+                Err(error) if concerns_one_connection(&error) => {}
+                Err(error) => {
+                    self.journal.warn(format_args!(
+                        "cannot accept connections at the moment: {error}; raise `ulimit -n` or \
+                         lower --max-connections if descriptors are short"
+                    ));
+                    sleep(ACCEPT_REST).await;
+                }
+            }
+        }
+    }
+
+    async fn serve(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        _permit: OwnedSemaphorePermit,
+    ) {
+        // It costs some latency if it fails, and nothing else.
+        let _ = stream.set_nodelay(true);
+        connection::serve(&self, stream, peer).await;
+    }
+
+    /// Waits until every connection gave its permit back.
+    async fn drain(&self) -> Outcome {
+        let all = u32::try_from(self.limits.connections).unwrap_or(u32::MAX);
+        let finished = timeout(self.limits.drain, self.room.acquire_many(all))
+            .await
+            .is_ok();
+        // Only now, with the wait for all permits gone, are those that are free to be seen.
+        match self.limits.connections - self.room.available_permits() {
+            busy if !finished && busy > 0 => Outcome::CutOff(busy),
+            _ => Outcome::Finished,
+        }
+    }
+}
+
+/// Errors of a connection that ended before it was accepted; the next one may be well.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | Interrupted
+    )
+}
