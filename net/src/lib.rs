@@ -1,1 +1,41 @@
-//! net
+//! The sockets of ringway: TCP, with tokio's face, over the runtime's rings.
+//!
+//! # What happens below `read` and `write`
+//!
+//! - A **read** that finds nothing arms one receive operation in the ring. The kernel takes a buffer for it
+//!   from the shard's ring of provided buffers only when bytes are there, so an idle connection holds none.
+//!   The operation belongs to the socket, not to the future: whoever reads next gets the bytes, and a read
+//!   that is dropped loses nothing. When the kernel said that more is waiting, the next read is a plain
+//!   `recv(2)` straight into the caller's memory.
+//! - A **write** is `send(2)` at once. What is reported as written is in the kernel. Only a full send buffer
+//!   costs an operation in the ring, which waits for room.
+//! - An **accept** is `accept4(2)` at once, and an operation that waits for the next connection when there
+//!   is none. The waiting takes nothing out of the kernel's queue, so a dropped accept loses no connection.
+//! - **Readiness** (`readable`, `try_io`, `ready`, …) is a hint kept in the socket. It may be wrong in one
+//!   direction only: it may say ready when the kernel would block.
+//!
+//! # Map
+//!
+//! - [`TcpListener`], [`TcpStream`], [`TcpSocket`] and the halves in [`tcp`]: the public face.
+//! - [`ToSocketAddrs`] and [`lookup_host`]: names to addresses, on the blocking pool where they need it.
+//! - [`Interest`] and [`Ready`]: what one can wait for, and what one gets.
+//! - `socket`: the read side, the write side and the waiting shared by every kind of socket.
+//! - `op`: what is handed to the kernel, and the only unsafe code of this crate.
+
+#![deny(unsafe_code)]
+
+mod addr;
+mod interest;
+#[expect(
+    unsafe_code,
+    reason = "the kernel is told about memory here and nowhere else in this crate"
+)]
+mod op;
+mod ready;
+mod socket;
+pub mod tcp;
+
+pub use addr::{ToSocketAddrs, lookup_host};
+pub use interest::Interest;
+pub use ready::Ready;
+pub use tcp::{TcpListener, TcpSocket, TcpStream};

@@ -1,0 +1,37 @@
+//! One poll of a descriptor: level-triggered, and over with its first event.
+
+use std::io;
+use std::os::fd::AsRawFd;
+
+use ringway_runtime::driver::{Completion, Operation, SharedFd, opcode, squeue, types};
+
+use crate::Ready;
+
+/// Waits until the descriptor has one of `events`, or an error or a hang-up.
+///
+/// It takes nothing from the descriptor, so it may be dropped at any time without loss.
+#[derive(Debug)]
+pub(crate) struct PollOnce {
+    fd: SharedFd,
+    events: u32,
+}
+
+impl PollOnce {
+    /// `events` are `POLL…` bits.
+    pub(crate) fn new(fd: SharedFd, events: u32) -> PollOnce {
+        PollOnce { fd, events }
+    }
+}
+
+// SAFETY: the entry points to no memory, and `self` holds the descriptor that it names.
+unsafe impl Operation for PollOnce {
+    type Output = io::Result<Ready>;
+
+    fn entry(&mut self) -> squeue::Entry {
+        opcode::PollAdd::new(types::Fd(self.fd.as_raw_fd()), self.events).build()
+    }
+
+    fn complete(self, completion: Completion) -> io::Result<Ready> {
+        completion.result.map(Ready::from_poll)
+    }
+}

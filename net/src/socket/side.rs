@@ -1,0 +1,304 @@
+//! One side of a socket: a locked state, the waker that its operations know, and places for futures.
+
+use std::fmt;
+use std::mem;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
+
+use parking_lot::{Mutex, MutexGuard};
+
+use super::{Waiters, Who};
+use crate::socket::waiters::Ticket;
+
+/// The state that a side guards. Its default is the state of a closed side: no operation, nobody waits.
+pub(crate) trait SideState: Default + Send + 'static {
+    /// Who is woken when an operation of this side has ended.
+    const WAKES: Wakes;
+
+    /// Those who wait at this side.
+    fn waiters(&mut self) -> &mut Waiters;
+}
+
+/// Who is woken by an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wakes {
+    /// Everybody: the event is for all, as readiness is.
+    All,
+    /// The last `poll_…` caller and the first future: one of them can use the event, as with an accept. A
+    /// future that was woken and is dropped without asking again hands the wake on.
+    One,
+}
+
+/// A side of a socket. Dropping it drops its operations, which cancels them, and forgets its waiters.
+pub(crate) struct Side<S: SideState> {
+    shared: Arc<Shared<S>>,
+    /// The waker made of `shared`, kept so that a poll costs no reference count.
+    waker: Waker,
+}
+
+/// What the side and the wakers of its operations share.
+struct Shared<S> {
+    state: Mutex<S>,
+}
+
+impl<S: SideState> Side<S> {
+    pub(crate) fn new(state: S) -> Side<S> {
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+        });
+        let waker = Waker::from(shared.clone());
+        Side { shared, waker }
+    }
+
+    /// The side's state. Wakers that come out of it are dropped after the guard.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, S> {
+        self.shared.state.lock()
+    }
+
+    /// The context in which this side's operations are polled, whoever asks.
+    pub(crate) fn context(&self) -> Context<'_> {
+        Context::from_waker(&self.waker)
+    }
+
+    /// Wakes those whom an event would wake.
+    pub(crate) fn hand_on(&self) {
+        self.shared.wake_waiters();
+    }
+
+    /// A place for one future among those who wait at this side.
+    pub(crate) fn place(&self) -> Place<'_, S> {
+        Place {
+            side: self,
+            ticket: None,
+        }
+    }
+}
+
+impl<S: SideState> Drop for Side<S> {
+    fn drop(&mut self) {
+        // The operations' wakers own `shared`, and `shared` owns the operations: this breaks the circle.
+        let state = mem::take(&mut *self.lock());
+        drop(state);
+    }
+}
+
+impl<S: SideState> fmt::Debug for Side<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Side").finish_non_exhaustive()
+    }
+}
+
+impl<S: SideState> Wake for Shared<S> {
+    fn wake(self: Arc<Self>) {
+        self.wake_waiters();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.wake_waiters();
+    }
+}
+
+impl<S: SideState> Shared<S> {
+    fn wake_waiters(&self) {
+        let mut state = self.state.lock();
+        let waiters = state.waiters();
+        let limit = waiters.next_ticket();
+        let last = waiters.take_last();
+        let mut first = waiters.take_first(limit);
+        drop(state);
+        if let Some(waker) = last {
+            waker.wake();
+        }
+        while let Some(waker) = first {
+            waker.wake();
+            first = match S::WAKES {
+                Wakes::All => self.state.lock().waiters().take_first(limit),
+                Wakes::One => None,
+            };
+        }
+    }
+}
+
+/// A future's place among those who wait at a side, given up when the future is dropped.
+#[derive(Debug)]
+pub(crate) struct Place<'a, S: SideState> {
+    side: &'a Side<S>,
+    ticket: Option<Ticket>,
+}
+
+impl<S: SideState> Place<'_, S> {
+    /// The future that holds this place, as one who asks.
+    pub(crate) fn who(&mut self) -> Who<'_> {
+        Who::Future(&mut self.ticket)
+    }
+
+    /// Gives the place up after the future has got what it waited for, so that no wake is handed on.
+    pub(crate) fn leave(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            let waker = self.side.lock().waiters().remove(ticket);
+            drop(waker);
+        }
+    }
+}
+
+impl<S: SideState> Drop for Place<'_, S> {
+    fn drop(&mut self) {
+        let Some(ticket) = self.ticket else { return };
+        let waker = self.side.lock().waiters().remove(ticket);
+        if waker.is_none() && S::WAKES == Wakes::One {
+            self.side.hand_on();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
+
+    use super::{Side, SideState, Wakes};
+    use crate::socket::{Waiters, Who};
+
+    #[derive(Default)]
+    struct Event(Waiters);
+
+    impl SideState for Event {
+        const WAKES: Wakes = Wakes::All;
+
+        fn waiters(&mut self) -> &mut Waiters {
+            &mut self.0
+        }
+    }
+
+    #[derive(Default)]
+    struct Turn(Waiters);
+
+    impl SideState for Turn {
+        const WAKES: Wakes = Wakes::One;
+
+        fn waiters(&mut self) -> &mut Waiters {
+            &mut self.0
+        }
+    }
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Count {
+        fn get(&self) -> usize {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn fire<S: SideState>(side: &Side<S>) {
+        side.context().waker().wake_by_ref();
+    }
+
+    #[test]
+    fn an_event_wakes_everybody_once() {
+        let side = Side::new(Event::default());
+        let counts: Vec<Arc<Count>> = (0..3).map(|_| Arc::default()).collect();
+        let mut places: Vec<_> = counts.iter().map(|_| side.place()).collect();
+        for (place, count) in places.iter_mut().zip(&counts) {
+            let waker = Waker::from(count.clone());
+            assert!(
+                side.lock()
+                    .waiters()
+                    .register(place.who(), &waker)
+                    .is_none()
+            );
+        }
+        let last = Arc::new(Count::default());
+        assert!(
+            side.lock()
+                .waiters()
+                .register(Who::Last, &Waker::from(last.clone()))
+                .is_none()
+        );
+        fire(&side);
+        fire(&side);
+        assert_eq!(
+            counts.iter().map(|count| count.get()).collect::<Vec<_>>(),
+            [1, 1, 1]
+        );
+        assert_eq!(last.get(), 1);
+    }
+
+    /// Mutant: leave out the hand-on in `Place::drop`.
+    #[test]
+    fn a_woken_future_that_is_dropped_hands_its_turn_on() {
+        let side = Side::new(Turn::default());
+        let counts: Vec<Arc<Count>> = (0..3).map(|_| Arc::default()).collect();
+        let mut places: Vec<_> = counts.iter().map(|_| side.place()).collect();
+        for (place, count) in places.iter_mut().zip(&counts) {
+            let waker = Waker::from(count.clone());
+            assert!(
+                side.lock()
+                    .waiters()
+                    .register(place.who(), &waker)
+                    .is_none()
+            );
+        }
+        fire(&side);
+        assert_eq!(
+            counts.iter().map(|count| count.get()).collect::<Vec<_>>(),
+            [1, 0, 0]
+        );
+        drop(places.remove(0));
+        assert_eq!(
+            counts.iter().map(|count| count.get()).collect::<Vec<_>>(),
+            [1, 1, 0]
+        );
+        places[0].leave();
+        drop(places.remove(0));
+        assert_eq!(
+            counts.iter().map(|count| count.get()).collect::<Vec<_>>(),
+            [1, 1, 0]
+        );
+    }
+
+    #[test]
+    fn a_waiting_future_that_is_dropped_is_forgotten() {
+        let side = Side::new(Turn::default());
+        let gone = Arc::new(Count::default());
+        let stays = Arc::new(Count::default());
+        let mut first = side.place();
+        let mut second = side.place();
+        for (place, count) in [(&mut first, &gone), (&mut second, &stays)] {
+            let waker = Waker::from(count.clone());
+            assert!(
+                side.lock()
+                    .waiters()
+                    .register(place.who(), &waker)
+                    .is_none()
+            );
+        }
+        drop(first);
+        fire(&side);
+        assert_eq!((gone.get(), stays.get()), (0, 1));
+    }
+
+    #[test]
+    fn a_dropped_side_keeps_no_waker() {
+        let side = Side::new(Event::default());
+        let count = Arc::new(Count::default());
+        assert!(
+            side.lock()
+                .waiters()
+                .register(Who::Last, &Waker::from(count.clone()))
+                .is_none()
+        );
+        let operation = side.context().waker().clone();
+        drop(side);
+        assert_eq!(Arc::strong_count(&count), 1);
+        operation.wake();
+        assert_eq!(count.get(), 0);
+    }
+}
