@@ -1,0 +1,227 @@
+//! Validators, conditional requests and ranges.
+
+use std::fs::{File, FileTimes};
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::support::{Folder, Server, pattern};
+
+/// 2001-09-09, so that dates are strong validators.
+const MODIFIED: u64 = 1_000_000_000;
+const DATE: &str = "Sun, 09 Sep 2001 01:46:40 GMT";
+const EARLIER: &str = "Sun, 09 Sep 2001 01:46:39 GMT";
+
+fn set_modified(path: &std::path::Path, modified: Duration) {
+    let file = File::options().write(true).open(path).expect("opens");
+    file.set_times(FileTimes::new().set_modified(UNIX_EPOCH + modified))
+        .expect("sets");
+}
+
+#[test]
+fn conditions_are_honoured_in_their_order() {
+    let folder = Folder::new();
+    let path = folder.write("file.txt", "0123456789");
+    set_modified(&path, Duration::from_secs(MODIFIED));
+    let server = Server::start(&folder.root());
+    let mut client = server.connect();
+    let response = client.get("/file.txt");
+    assert_eq!(response.field("Last-Modified"), Some(DATE));
+    let tag = response.field("ETag").expect("a tag").to_owned();
+    assert!(tag.starts_with('"') && tag.ends_with('"'), "strong: {tag}");
+    let table = [
+        (format!("If-None-Match: {tag}\r\n"), 304),
+        (format!("If-None-Match: W/{tag}\r\n"), 304),
+        (format!("If-None-Match: \"x\", {tag}\r\n"), 304),
+        (
+            format!("If-None-Match: \"x\"\r\nIf-None-Match: {tag}\r\n"),
+            304,
+        ),
+        ("If-None-Match: \"x\"\r\n".to_owned(), 200),
+        (
+            format!("If-None-Match: \"x\"\r\nIf-Modified-Since: {DATE}\r\n"),
+            200,
+        ),
+        (format!("If-Modified-Since: {DATE}\r\n"), 304),
+        (format!("If-Modified-Since: {EARLIER}\r\n"), 200),
+        (
+            "If-Modified-Since: Sunday, 09-Sep-01 01:46:40 GMT\r\n".to_owned(),
+            304,
+        ),
+        (
+            "If-Modified-Since: Sun Sep  9 01:46:40 2001\r\n".to_owned(),
+            304,
+        ),
+        ("If-Modified-Since: tomorrow\r\n".to_owned(), 200),
+        (format!("If-Match: {tag}\r\n"), 200),
+        ("If-Match: *\r\n".to_owned(), 200),
+        (format!("If-Match: W/{tag}\r\n"), 412),
+        ("If-Match: \"x\"\r\n".to_owned(), 412),
+        (format!("If-Unmodified-Since: {DATE}\r\n"), 200),
+        (format!("If-Unmodified-Since: {EARLIER}\r\n"), 412),
+        (
+            format!("If-Match: {tag}\r\nIf-Unmodified-Since: {EARLIER}\r\n"),
+            200,
+        ),
+        (format!("If-Match: {tag}\r\nIf-None-Match: {tag}\r\n"), 304),
+        (format!("If-Range: {tag}\r\nRange: bytes=1-2\r\n"), 206),
+        (format!("If-Range: W/{tag}\r\nRange: bytes=1-2\r\n"), 200),
+        ("If-Range: \"x\"\r\nRange: bytes=1-2\r\n".to_owned(), 200),
+        (format!("If-Range: {DATE}\r\nRange: bytes=1-2\r\n"), 206),
+        (format!("If-Range: {EARLIER}\r\nRange: bytes=1-2\r\n"), 200),
+        (format!("If-None-Match: {tag}\r\nRange: bytes=1-2\r\n"), 304),
+        ("If-Match: \"x\"\r\nRange: bytes=99-\r\n".to_owned(), 412),
+    ];
+    for (fields, status) in table {
+        let response = client.get_with("/file.txt", &fields);
+        assert_eq!(response.status, status, "{fields:?}: {}", response.head);
+        if status == 304 {
+            assert_eq!(response.field("ETag"), Some(tag.as_str()));
+            assert_eq!(response.field("Content-Length"), None);
+        }
+    }
+}
+
+#[test]
+fn a_tag_changes_when_the_file_does_even_within_the_second() {
+    let folder = Folder::new();
+    let path = folder.write("file.txt", "before");
+    let server = Server::start(&folder.root());
+    let tag = || {
+        server
+            .get("/file.txt")
+            .field("ETag")
+            .expect("a tag")
+            .to_owned()
+    };
+    set_modified(&path, Duration::new(MODIFIED, 1));
+    let first = tag();
+    assert_eq!(first, tag(), "it stays as long as the file does");
+    set_modified(&path, Duration::new(MODIFIED, 2));
+    let second = tag();
+    assert_ne!(first, second, "one nanosecond");
+    let copy = folder.write("copy", "before");
+    set_modified(&copy, Duration::new(MODIFIED, 2));
+    std::fs::rename(&copy, &path).expect("replaces");
+    assert_ne!(second, tag(), "another file with the same size and time");
+}
+
+#[test]
+fn dates_that_no_field_can_say_are_left_out() {
+    let folder = Folder::new();
+    let path = folder.write("file.txt", "");
+    let server = Server::start(&folder.root());
+    let file = File::options().write(true).open(&path).expect("opens");
+    let before_1970 = UNIX_EPOCH - Duration::from_secs(10);
+    file.set_times(FileTimes::new().set_modified(before_1970))
+        .expect("sets");
+    assert_eq!(server.get("/file.txt").field("Last-Modified"), None);
+    set_modified(&path, Duration::from_secs(15_000_000_000));
+    let response = server.get("/file.txt");
+    assert_eq!(
+        response.field("Last-Modified"),
+        response.field("Date"),
+        "never in the future"
+    );
+    assert!(response.field("Date").is_some());
+}
+
+#[test]
+fn ranges_of_small_and_of_large_files_are_their_bytes() {
+    let folder = Folder::new();
+    // The small one is read into memory, of the large one some parts are and some are not.
+    for size in [10_000u64, 300_000] {
+        let content = pattern(size as usize);
+        folder.write("file.bin", &content);
+        let server = Server::start(&folder.root());
+        let mut client = server.connect();
+        let last = size - 1;
+        for (range, expected) in [
+            ("0-0".to_owned(), Some((0, 0))),
+            ("0-".to_owned(), Some((0, last))),
+            ("5000-5999".to_owned(), Some((5000, 5999))),
+            ("1-".to_owned(), Some((1, last))),
+            (format!("{last}-"), Some((last, last))),
+            ("-1".to_owned(), Some((last, last))),
+            ("-3000".to_owned(), Some((size - 3000, last))),
+            (format!("-{}", size + 5), Some((0, last))),
+            (format!("9999-{}", u64::MAX), Some((9999, last))),
+            ("7-99999999999999999999".to_owned(), Some((7, last))),
+            (format!("{size}-"), None),
+            ("18446744073709551615-".to_owned(), None),
+            ("-0".to_owned(), None),
+        ] {
+            let response = client.get_with("/file.bin", &format!("Range: bytes={range}\r\n"));
+            let content_range = response.field("Content-Range");
+            let Some((from, to)) = expected else {
+                assert_eq!(response.status, 416, "{range}");
+                assert_eq!(content_range, Some(format!("bytes */{size}").as_str()));
+                continue;
+            };
+            assert_eq!(response.status, 206, "{range}");
+            assert_eq!(
+                content_range,
+                Some(format!("bytes {from}-{to}/{size}").as_str())
+            );
+            assert!(
+                response.body == content[from as usize..=to as usize],
+                "{range} of {size}"
+            );
+        }
+        for range in [
+            "bytes=0-1,5-6",
+            "bytes=5-2",
+            "lines=1-2",
+            "bytes",
+            "bytes=a-b",
+        ] {
+            let response = client.get_with("/file.bin", &format!("Range: {range}\r\n"));
+            assert_eq!(response.status, 200, "{range}");
+            assert!(response.body == content, "{range}");
+            assert_eq!(response.field("Accept-Ranges"), Some("bytes"));
+        }
+    }
+}
+
+#[test]
+fn ranges_far_inside_a_sparse_file_are_found() {
+    let folder = Folder::new();
+    const GIB: u64 = 1 << 30;
+    let file = File::create(folder.path("sparse")).expect("creates");
+    file.set_len(9 * GIB).expect("a sparse file");
+    let marks = [5 * GIB - 3, 9 * GIB - 4];
+    for offset in marks {
+        std::os::unix::fs::FileExt::write_all_at(&file, b"mark", offset).expect("writes");
+    }
+    let server = Server::start(&folder.root());
+    let mut client = server.connect();
+    assert_eq!(
+        client.head("/sparse").field("Content-Length"),
+        Some("9663676416")
+    );
+    for offset in marks {
+        let range = format!("Range: bytes={offset}-{}\r\n", offset + 3);
+        assert_eq!(client.get_with("/sparse", &range).text(), "mark");
+        // Large enough to be moved by the kernel, with the mark in its middle.
+        let (from, to) = (offset - 100_000, (offset + 100_000).min(9 * GIB - 1));
+        let body = client
+            .get_with("/sparse", &format!("Range: bytes={from}-{to}\r\n"))
+            .body;
+        assert_eq!(body.len() as u64, to - from + 1);
+        assert_eq!(&body[100_000..100_004], b"mark");
+        assert_eq!(body.iter().filter(|&&byte| byte != 0).count(), 4);
+    }
+}
+
+#[test]
+fn an_empty_file_is_served_whole_whatever_the_range() {
+    let folder = Folder::new();
+    folder.write("empty", "");
+    let server = Server::start(&folder.root());
+    let mut client = server.connect();
+    let response = client.get("/empty");
+    assert_eq!(
+        (response.status, response.field("Content-Length")),
+        (200, Some("0"))
+    );
+    assert_eq!(client.get_with("/empty", "Range: bytes=0-\r\n").status, 416);
+    assert_eq!(client.get_with("/empty", "Range: bytes=-1\r\n").status, 200);
+}

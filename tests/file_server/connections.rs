@@ -1,0 +1,240 @@
+//! Keep-alive, pipelining, bodies, and what may not be smuggled.
+
+use std::time::Duration;
+
+use crate::support::{Folder, Server, pattern};
+
+fn site() -> (Folder, Server) {
+    let folder = Folder::new();
+    folder.write("a", "A");
+    folder.write("b", "BB");
+    folder.write("large.bin", pattern(500_000));
+    let server = Server::start(&folder.root());
+    (folder, server)
+}
+
+#[test]
+fn a_connection_serves_many_requests() {
+    let (_folder, server) = site();
+    let mut client = server.connect();
+    for _ in 0..1_000 {
+        assert_eq!(client.get("/a").text(), "A");
+    }
+}
+
+#[test]
+fn http_1_0_closes_unless_it_is_asked_to_stay() {
+    let (_folder, server) = site();
+    let mut client = server.connect();
+    client.send("GET /a HTTP/1.0\r\n\r\n");
+    let response = client.response();
+    assert_eq!(
+        (response.text().as_str(), response.field("Connection")),
+        ("A", Some("close"))
+    );
+    client.expect_close();
+    let mut client = server.connect();
+    for _ in 0..3 {
+        client.send("GET /a HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n");
+        assert_eq!(client.response().field("Connection"), Some("keep-alive"));
+    }
+}
+
+#[test]
+fn a_request_may_arrive_byte_by_byte() {
+    let (_folder, server) = site();
+    let mut client = server.connect();
+    for byte in b"GET /b HTTP/1.1\r\nHost: a\r\n\r\n" {
+        client.send([*byte]);
+    }
+    assert_eq!(client.response().text(), "BB");
+}
+
+#[test]
+fn one_empty_line_before_a_request_is_forgiven_and_two_are_not() {
+    let (_folder, server) = site();
+    let mut client = server.connect();
+    client.send("\r\nGET /a HTTP/1.1\r\nHost: a\r\n\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(client.response().text(), "A");
+    assert_eq!(client.response().text(), "BB");
+    client.send("\r\n\r\nGET /a HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(client.response().status, 400);
+    client.expect_close();
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_order_whatever_their_answers_are() {
+    let (_folder, server) = site();
+    let large = pattern(500_000);
+    let mut client = server.connect();
+    let round = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n\
+         HEAD /b HTTP/1.1\r\nHost: a\r\n\r\n\
+         GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n\
+         GET /missing HTTP/1.1\r\nHost: a\r\n\r\n\
+         GET /large.bin HTTP/1.1\r\nHost: a\r\nRange: bytes=100-60099\r\n\r\n\
+         GET / HTTP/1.1\r\nHost: a\r\n\r\n\
+         GET /b HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody\
+         GET /b HTTP/1.1\r\nHost: a\r\n\r\n";
+    const ROUNDS: usize = 20;
+    let mut sender = client.stream.try_clone().expect("clones");
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            std::io::Write::write_all(&mut sender, round.repeat(ROUNDS).as_bytes()).expect("sends");
+        });
+        for _ in 0..ROUNDS {
+            assert_eq!(client.response().text(), "A");
+            assert_eq!(client.read_head().field("Content-Length"), Some("2"));
+            assert!(client.response().body == large);
+            assert_eq!(client.response().status, 404);
+            assert!(client.response().body == large[100..=60_099]);
+            assert!(client.response().text().contains("large.bin"));
+            assert_eq!(client.response().text(), "BB");
+            assert_eq!(client.response().text(), "BB");
+        }
+    });
+}
+
+/// The server takes in no more than it answers: who never reads cannot make it hold much.
+#[test]
+fn a_flood_of_pipelined_requests_holds_little_memory() {
+    let (_folder, server) = site();
+    let memory = || {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("runs");
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS"))
+            .expect("a line")
+            .to_owned();
+        line.split_whitespace()
+            .nth(1)
+            .and_then(|kib| kib.parse::<u64>().ok())
+            .expect("KiB")
+    };
+    assert_eq!(server.get("/a").text(), "A");
+    let before = memory();
+    let mut client = server.connect();
+    client
+        .stream
+        .set_write_timeout(Some(Duration::from_millis(500)))
+        .expect("sets");
+    let batch = "GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1_000);
+    let mut sent = 0;
+    // Until the server stops reading, because we do not read what it answers.
+    while sent < 400 << 20 {
+        match std::io::Write::write(&mut client.stream, batch.as_bytes()) {
+            Ok(count) => sent += count,
+            Err(_) => break,
+        }
+    }
+    assert!(
+        sent < 100 << 20,
+        "the sender is slowed down, but {sent} bytes were taken"
+    );
+    let grown = memory().saturating_sub(before);
+    assert!(grown < 16 * 1024, "{grown} KiB for one connection");
+}
+
+#[test]
+fn small_bodies_are_skipped_and_others_end_the_connection() {
+    let (_folder, server) = site();
+    let mut client = server.connect();
+    let body = "GET /b HTTP/1.1\r\n".repeat(900);
+    assert_eq!(body.len(), 15_300);
+    client.send(format!(
+        "GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    ));
+    assert_eq!(client.response().text(), "A");
+    client.send(&body);
+    assert_eq!(
+        client.get("/a").text(),
+        "A",
+        "the body was not taken for a request"
+    );
+
+    client.send("GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n");
+    assert_eq!(client.response().status, 413);
+    client.expect_close();
+
+    let mut client = server.connect();
+    client.send("GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+    let response = client.response();
+    assert_eq!(
+        (response.text().as_str(), response.field("Connection")),
+        ("A", Some("close"))
+    );
+    client.expect_close();
+}
+
+#[test]
+fn a_refusal_reaches_a_client_that_is_still_sending() {
+    let (_folder, server) = site();
+    for _ in 0..20 {
+        let mut client = server.connect();
+        client.send("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n");
+        client.send(vec![b'x'; 200_000]);
+        assert_eq!(client.response().status, 405);
+        client.end_sending();
+        client.expect_close();
+    }
+}
+
+/// Behind each ambiguous head hides a second request: whoever answers it was fooled.
+#[test]
+fn nothing_is_smuggled_behind_an_ambiguous_head() {
+    let (_folder, server) = site();
+    let hidden = "GET /b HTTP/1.1\r\nHost: a\r\n\r\n";
+    let length = hidden.len();
+    let heads = [
+        format!(
+            "GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: {length}\r\n\r\n"
+        ),
+        format!(
+            "GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\nContent-Length: {length}\r\n\r\n"
+        ),
+        format!("GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 0, {length}\r\n\r\n"),
+        format!("GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: +{length}\r\n\r\n"),
+        format!(
+            "GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        ),
+        "GET /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(),
+        "GET /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n".to_owned(),
+        "GET /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n".to_owned(),
+        "GET /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\u{b}chunked\r\n\r\n0\r\n\r\n".to_owned(),
+        "GET /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(),
+        format!("GET /a HTTP/1.1\r\nHost: a\r\nContent-Length : {length}\r\n\r\n"),
+        format!("GET /a HTTP/1.1\r\nHost: a\r\nX: y\r\n Content-Length: {length}\r\n\r\n"),
+        format!("GET /a HTTP/1.1\r\nHost: a\nContent-Length: {length}\r\n\r\n"),
+        format!("GET /a HTTP/1.1\r\nHost: a\rContent-Length: {length}\r\n\r\n"),
+        "GET /a HTTP/1.1\nHost: a\n\n".to_owned(),
+        "GET /a HTTP/1.1\r\nHost: a\r\n\n".to_owned(),
+        "GET /a HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".to_owned(),
+        "GET /a HTTP/1.1\r\nHost: a\0\r\n\r\n".to_owned(),
+        "GET /a HTTP/1.1 x\r\nHost: a\r\n\r\n".to_owned(),
+        format!("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"),
+        "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(),
+    ];
+    for head in heads {
+        let mut client = server.connect();
+        client.send(format!("{head}{hidden}"));
+        client.end_sending();
+        let response = client.response();
+        assert!(
+            matches!(response.status, 400 | 405),
+            "{head:?}: {}",
+            response.head
+        );
+        client.expect_close();
+    }
+}
+
+#[test]
+fn a_client_that_ends_its_side_still_gets_its_answer() {
+    let (_folder, server) = site();
+    let mut client = server.connect();
+    client.send("GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.end_sending();
+    assert!(client.response().body == pattern(500_000));
+    client.expect_close();
+}

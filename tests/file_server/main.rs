@@ -1,0 +1,17 @@
+//! The example `file_server`, seen from the wire.
+//!
+//! Each test starts the built example on a free port, serves a folder of its own, and speaks raw
+//! HTTP to it through the sockets of std: what is tested is what a client sees, and nothing here
+//! depends on ringway but the server itself.
+
+mod conditions;
+mod connections;
+mod files;
+mod lifecycle;
+mod listing;
+mod log;
+mod paths;
+mod startup;
+mod statuses;
+mod support;
+mod timeouts;

@@ -1,0 +1,408 @@
+//! A server process, a folder to serve, and a client.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long a test waits for something that should happen at once. Only a failure takes it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The path of the example, built once for this run with the profile of the tests.
+pub(crate) fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(build_example)
+}
+
+fn build_example() -> PathBuf {
+    // <target>[/<triple>]/<profile>/deps/<this test>
+    let test = std::env::current_exe().expect("this test has a path");
+    let profile_dir = test
+        .ancestors()
+        .nth(2)
+        .expect("tests lie in <profile>/deps");
+    let name_of = |path: &Path| {
+        path.file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned()
+    };
+    let mut target_dir = profile_dir
+        .parent()
+        .expect("profiles lie in the target folder");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo.args(["build", "--quiet", "--offline", "--example", "file_server"]);
+    if name_of(target_dir).contains("-linux-") {
+        cargo.arg("--target").arg(name_of(target_dir));
+        target_dir = target_dir
+            .parent()
+            .expect("triples lie in the target folder");
+    }
+    cargo.arg("--target-dir").arg(target_dir);
+    match name_of(profile_dir).as_str() {
+        "debug" => {}
+        profile => drop(cargo.args(["--profile", profile])),
+    }
+    let status = cargo.status().expect("cargo runs");
+    assert!(status.success(), "the example does not build");
+    profile_dir.join("examples/file_server")
+}
+
+/// A folder to serve, with a neighbour that must never be seen.
+pub(crate) struct Folder {
+    folder: tempfile::TempDir,
+}
+
+/// What lies outside of the served folder.
+pub(crate) const SECRET: &str = "the secret of the neighbour";
+
+impl Folder {
+    pub(crate) fn new() -> Folder {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        std::fs::create_dir(folder.path().join("root")).expect("root");
+        std::fs::create_dir(folder.path().join("outside")).expect("outside");
+        std::fs::write(folder.path().join("outside/secret.txt"), SECRET).expect("secret");
+        std::fs::write(folder.path().join("secret.txt"), SECRET).expect("secret");
+        Folder { folder }
+    }
+
+    /// The served folder.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.folder.path().join("root")
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.root().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
+        std::fs::write(&path, content).expect("file");
+        path
+    }
+
+    pub(crate) fn symlink(&self, target: impl AsRef<Path>, name: &str) {
+        std::os::unix::fs::symlink(target, self.path(name)).expect("symlink");
+    }
+}
+
+/// A running server. Dropping it kills the process.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    /// Complete lines of the access log so far.
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    pub(crate) fn start(root: &Path) -> Server {
+        Server::start_with(root, &[])
+    }
+
+    pub(crate) fn start_with(root: &Path, arguments: &[&str]) -> Server {
+        let mut command = Command::new(binary());
+        command.arg(root).args(arguments);
+        let (mut server, output) = Server::launch(command);
+        server.collect_log(output);
+        server
+    }
+
+    /// Starts a prepared command and waits until it says where it listens. The rest of its output
+    /// is the caller's.
+    pub(crate) fn launch(mut command: Command) -> (Server, BufReader<ChildStdout>) {
+        command
+            .args(["--addr", "127.0.0.1:0", "--workers", "2"])
+            .stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the example starts");
+        let mut output = BufReader::new(child.stdout.take().expect("piped"));
+        let mut line = String::new();
+        output.read_line(&mut line).expect("the first line");
+        let url = line
+            .split(" at http://")
+            .nth(1)
+            .unwrap_or_else(|| panic!("no URL: {line:?}"));
+        let address = url
+            .split('/')
+            .next()
+            .expect("an address")
+            .parse()
+            .expect("an address");
+        (
+            Server {
+                child,
+                address,
+                log: Arc::default(),
+            },
+            output,
+        )
+    }
+
+    fn collect_log(&mut self, output: BufReader<ChildStdout>) {
+        let log = Arc::clone(&self.log);
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                log.lock().expect("no panic").push(line);
+            }
+        });
+    }
+
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// Sends one request on a connection of its own.
+    pub(crate) fn get(&self, target: &str) -> Response {
+        self.connect().get(target)
+    }
+
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.log.lock().expect("no panic").clone()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, signal).expect("the server runs");
+    }
+
+    /// Waits until the process ends by itself.
+    pub(crate) fn wait_for_end(&mut self, patience: Duration) -> ExitStatus {
+        let deadline = Instant::now() + patience;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("our child") {
+                return status;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "the server did not end within {patience:?}"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("our child").is_none()
+    }
+
+    pub(crate) fn open_descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid()))
+            .expect("the server runs")
+            .count()
+    }
+
+    /// Processor time that the process has used.
+    pub(crate) fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("runs");
+        let after_name = stat.rsplit(") ").next().expect("a name in parentheses");
+        let ticks: u64 = after_name
+            .split(' ')
+            .skip(11)
+            .take(2)
+            .map(|text| text.parse::<u64>().expect("ticks"))
+            .sum();
+        Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits until a condition holds.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A connection to the server.
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+    received: Vec<u8>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Response {
+    /// The value of a field that stands at most once.
+    #[track_caller]
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        let mut values = self.head.lines().skip(1).filter_map(|line| {
+            let (field, value) = line.split_once(": ")?;
+            field.eq_ignore_ascii_case(name).then_some(value)
+        });
+        let value = values.next();
+        assert_eq!(values.next(), None, "{name} stands twice in {}", self.head);
+        value
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+impl Client {
+    pub(crate) fn connect(address: SocketAddr) -> Client {
+        let stream = TcpStream::connect(address).expect("connects");
+        stream.set_read_timeout(Some(PATIENCE)).expect("sets");
+        stream.set_write_timeout(Some(PATIENCE)).expect("sets");
+        stream.set_nodelay(true).expect("sets");
+        Client {
+            stream,
+            received: Vec::new(),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream
+            .write_all(bytes.as_ref())
+            .expect("the server receives");
+    }
+
+    /// GET over HTTP/1.1 on this connection.
+    #[track_caller]
+    pub(crate) fn get(&mut self, target: &str) -> Response {
+        self.get_with(target, "")
+    }
+
+    /// GET with more fields, each ended by CR LF.
+    #[track_caller]
+    pub(crate) fn get_with(&mut self, target: &str, fields: &str) -> Response {
+        self.send(format!(
+            "GET {target} HTTP/1.1\r\nHost: test\r\n{fields}\r\n"
+        ));
+        self.response()
+    }
+
+    #[track_caller]
+    pub(crate) fn head(&mut self, target: &str) -> Response {
+        self.send(format!("HEAD {target} HTTP/1.1\r\nHost: test\r\n\r\n"));
+        self.read_head()
+    }
+
+    /// Receives a whole response to a GET.
+    #[track_caller]
+    pub(crate) fn response(&mut self) -> Response {
+        let mut response = self.read_head();
+        let length = response
+            .field("Content-Length")
+            .map_or(0, |text| text.parse().expect("number"));
+        while self.received.len() < length {
+            assert!(self.receive() > 0, "the body ends early: {}", response.head);
+        }
+        response.body = self.received.drain(..length).collect();
+        response
+    }
+
+    /// Receives the head of a response and leaves its body.
+    #[track_caller]
+    pub(crate) fn read_head(&mut self) -> Response {
+        let end = loop {
+            match self
+                .received
+                .windows(4)
+                .position(|window| window == b"\r\n\r\n")
+            {
+                Some(position) => break position + 4,
+                None => assert!(
+                    self.receive() > 0,
+                    "closed before a response: {:?}",
+                    self.text()
+                ),
+            }
+        };
+        let head: Vec<u8> = self.received.drain(..end).collect();
+        let head = String::from_utf8(head).expect("heads are ASCII");
+        let status = head
+            .strip_prefix("HTTP/1.1 ")
+            .and_then(|rest| rest.get(..3));
+        let status = status.and_then(|code| code.parse().ok());
+        let status = status.unwrap_or_else(|| panic!("no status line: {head:?}"));
+        Response {
+            status,
+            head,
+            body: Vec::new(),
+        }
+    }
+
+    /// Receives some bytes; 0 at the end of the stream.
+    #[track_caller]
+    pub(crate) fn receive(&mut self) -> usize {
+        let mut bytes = [0; 16 * 1024];
+        let count = self
+            .stream
+            .read(&mut bytes)
+            .expect("the server sends or closes");
+        self.received.extend_from_slice(&bytes[..count]);
+        count
+    }
+
+    /// Receives until the server closes; what was left of the body comes first. A reset counts as
+    /// an end too.
+    pub(crate) fn rest(mut self) -> Vec<u8> {
+        let mut bytes = vec![0; 64 * 1024];
+        loop {
+            match self.stream.read(&mut bytes) {
+                Ok(0) => return self.received,
+                Ok(count) => self.received.extend_from_slice(&bytes[..count]),
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {
+                    return self.received;
+                }
+                Err(error) => panic!("the server neither sends nor closes: {error}"),
+            }
+        }
+    }
+
+    /// Asserts that the server closes in an orderly way and has nothing more to say.
+    #[track_caller]
+    pub(crate) fn expect_close(mut self) {
+        assert_eq!(self.text(), "", "nothing follows the response");
+        assert_eq!(
+            self.receive(),
+            0,
+            "the connection closes, but there is {:?}",
+            self.text()
+        );
+    }
+
+    pub(crate) fn end_sending(&self) {
+        self.stream
+            .shutdown(Shutdown::Write)
+            .expect("still connected");
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.received).into_owned()
+    }
+}
+
+/// Bytes that look like nothing else and differ at every offset: number `n` of a run of 64-bit
+/// words.
+pub(crate) fn pattern(length: usize) -> Vec<u8> {
+    (0u64..)
+        .flat_map(|word| word.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes())
+        .take(length)
+        .collect()
+}

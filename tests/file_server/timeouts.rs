@@ -1,0 +1,136 @@
+//! Deadlines: for a head, for idleness, for a client that does not read.
+
+use std::time::{Duration, Instant};
+
+use crate::support::{Folder, PATIENCE, Server, wait_until};
+
+fn site() -> Folder {
+    let folder = Folder::new();
+    folder.write("a", "A");
+    std::fs::File::create(folder.path("huge"))
+        .and_then(|file| file.set_len(1 << 30))
+        .expect("huge");
+    folder
+}
+
+const SHORT: Duration = Duration::from_millis(400);
+
+/// Mutant: a deadline per read instead of one for the whole head.
+#[test]
+fn a_slow_head_is_answered_with_408_at_its_deadline_even_if_bytes_keep_coming() {
+    let folder = site();
+    let server = Server::start_with(&folder.root(), &["--head-timeout-ms", "400"]);
+    for drip in [false, true] {
+        let mut client = server.connect();
+        let started = Instant::now();
+        client.send("GET /a HTTP/1.1\r\nX: ");
+        let sender = client.stream.try_clone().expect("clones");
+        let dripping = std::thread::spawn(move || {
+            while drip && started.elapsed() < PATIENCE {
+                if std::io::Write::write_all(&mut &sender, b"x").is_err() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let response = client.response();
+        assert_eq!(response.status, 408);
+        assert!(
+            started.elapsed() >= SHORT,
+            "too early: {:?}",
+            started.elapsed()
+        );
+        assert!(
+            started.elapsed() < PATIENCE / 2,
+            "too late: {:?}",
+            started.elapsed()
+        );
+        assert_eq!(response.field("Connection"), Some("close"));
+        drop(client.rest());
+        dripping.join().expect("no panic");
+    }
+}
+
+#[test]
+fn the_deadline_of_a_head_begins_with_its_first_byte() {
+    let folder = site();
+    let server = Server::start_with(&folder.root(), &["--head-timeout-ms", "600"]);
+    let mut client = server.connect();
+    for _ in 0..4 {
+        assert_eq!(client.get("/a").text(), "A");
+        std::thread::sleep(SHORT);
+    }
+    client.send("GET /a HTTP/1.1\r\n");
+    assert_eq!(client.response().status, 408);
+}
+
+#[test]
+fn idle_connections_are_closed_without_a_word() {
+    let folder = site();
+    let arguments = ["--head-timeout-ms", "400", "--idle-timeout-ms", "400"];
+    let server = Server::start_with(&folder.root(), &arguments);
+    let never_used = server.connect();
+    let mut used = server.connect();
+    let started = Instant::now();
+    assert_eq!(used.get("/a").text(), "A");
+    used.expect_close();
+    assert!(
+        started.elapsed() >= SHORT,
+        "too early: {:?}",
+        started.elapsed()
+    );
+    never_used.expect_close();
+    assert!(
+        started.elapsed() < PATIENCE / 2,
+        "too late: {:?}",
+        started.elapsed()
+    );
+}
+
+#[test]
+fn a_client_that_does_not_read_is_let_go() {
+    let folder = site();
+    let server = Server::start_with(&folder.root(), &["--stall-timeout-ms", "400"]);
+    let base = server.open_descriptors();
+    let mut client = server.connect();
+    client.send("GET /huge HTTP/1.1\r\nHost: a\r\n\r\n");
+    wait_until("the download is aborted", || {
+        server.log().iter().any(|line| line.ends_with(" aborted"))
+    });
+    wait_until("its descriptors are closed", || {
+        server.open_descriptors() <= base
+    });
+    assert!(client.rest().len() < 1 << 30);
+}
+
+#[test]
+fn a_slow_but_steady_client_is_served_to_the_end() {
+    let folder = site();
+    let content = vec![7; 6 << 20];
+    folder.write("file.bin", &content);
+    let server = Server::start_with(&folder.root(), &["--stall-timeout-ms", "1000"]);
+    let mut client = server.connect();
+    let started = Instant::now();
+    client.send("GET /file.bin HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    client.read_head();
+    let mut length = 0;
+    let mut bytes = vec![0; 64 * 1024];
+    loop {
+        match std::io::Read::read(&mut client.stream, &mut bytes).expect("the server sends") {
+            0 => break,
+            count => length += count,
+        }
+        std::thread::sleep(Duration::from_millis(15));
+    }
+    // All but what came together with the head.
+    assert!(
+        length + 16 * 1024 >= content.len(),
+        "{length} after {:?}",
+        started.elapsed()
+    );
+    assert!(
+        started.elapsed() > Duration::from_secs(1),
+        "slow: {:?}",
+        started.elapsed()
+    );
+}
