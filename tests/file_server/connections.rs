@@ -191,12 +191,14 @@ fn nothing_is_smuggled_behind_an_ambiguous_head() {
             "GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: {length}\r\n\r\n"
         ),
         format!(
-            "GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\nContent-Length: {length}\r\n\r\n"
+            "GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\
+             Content-Length: {length}\r\n\r\n"
         ),
         format!("GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 0, {length}\r\n\r\n"),
         format!("GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: +{length}\r\n\r\n"),
         format!(
-            "GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+            "GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\
+             Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
         ),
         "GET /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(),
         "GET /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n".to_owned(),

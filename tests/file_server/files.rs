@@ -142,7 +142,7 @@ fn many_downloads_at_a_time_each_get_the_whole_file() {
 #[test]
 fn a_file_cut_while_it_is_sent_ends_the_connection_and_is_never_padded() {
     let folder = Folder::new();
-    let content = pattern(64 << 20);
+    let content = pattern(32 << 20);
     let path = folder.write("file.bin", &content);
     let server = Server::start(&folder.root());
     let mut client = server.connect();
@@ -176,7 +176,7 @@ fn a_file_cut_while_it_is_sent_ends_the_connection_and_is_never_padded() {
 fn a_file_that_grows_while_it_is_sent_is_sent_as_long_as_it_was_said_to_be() {
     use std::io::Write;
     let folder = Folder::new();
-    let content = pattern(32 << 20);
+    let content = pattern(16 << 20);
     let path = folder.write("file.bin", &content);
     let server = Server::start(&folder.root());
     let mut client = server.connect();
@@ -192,7 +192,7 @@ fn a_file_that_grows_while_it_is_sent_is_sent_as_long_as_it_was_said_to_be() {
 #[test]
 fn a_removed_file_is_sent_to_its_end() {
     let folder = Folder::new();
-    let content = pattern(32 << 20);
+    let content = pattern(16 << 20);
     let path = folder.write("file.bin", &content);
     let server = Server::start(&folder.root());
     let mut client = server.connect();

@@ -16,7 +16,7 @@ fn site() -> Folder {
 }
 
 /// Larger than what the kernel's buffers between server and client hold.
-const LARGE_BYTES: usize = 32 << 20;
+const LARGE_BYTES: usize = 16 << 20;
 
 /// Begins a download that cannot end before it is read.
 fn begin_download(server: &Server) -> Client {
@@ -241,7 +241,7 @@ fn no_descriptor_is_left_open_by_any_kind_of_request_or_end() {
         last.0
     };
     let base = settled("the first round is over");
-    for _ in 0..5 {
+    for _ in 0..3 {
         std::thread::scope(|scope| (0..8).for_each(|_| drop(scope.spawn(round))));
     }
     wait_until("descriptors are closed", || {

@@ -401,8 +401,12 @@ impl Client {
 /// Bytes that look like nothing else and differ at every offset: number `n` of a run of 64-bit
 /// words.
 pub(crate) fn pattern(length: usize) -> Vec<u8> {
-    (0u64..)
-        .flat_map(|word| word.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes())
-        .take(length)
-        .collect()
+    let mut bytes = Vec::with_capacity(length + 8);
+    let mut word = 0u64;
+    while bytes.len() < length {
+        bytes.extend_from_slice(&word.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
+        word += 1;
+    }
+    bytes.truncate(length);
+    bytes
 }
