@@ -1,1 +1,37 @@
-//! runtime
+//! The scheduler, the tasks and the io_uring driver of ringway.
+//!
+//! Applications use the `ringway` crate. This one is for the crates that implement sockets and files over the
+//! [`driver`].
+//!
+//! - [`task`]: a task as a thing: one allocation and one state word.
+//! - `scheduler`: who runs which task where, and who sleeps.
+//! - [`driver`]: a ring per worker, its operations, its timers.
+//! - `blocking`: the pool for what may block.
+
+pub mod driver;
+pub mod task;
+
+/// The parts that hold a protocol, for the models that check them. Not for programs: they may change at any time.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::driver::internals::*;
+    pub use crate::scheduler::internals::*;
+    pub use crate::task::internals::*;
+}
+
+mod blocking;
+mod builder;
+mod clock;
+mod context;
+mod handle;
+#[doc(hidden)]
+pub mod loom;
+mod rand;
+mod registry;
+mod runtime;
+mod scheduler;
+mod time_source;
+
+pub use builder::Builder;
+pub use handle::{EnterGuard, Handle, TryCurrentError};
+pub use runtime::{Runtime, RuntimeFlavor, is_rt_shutdown_err};

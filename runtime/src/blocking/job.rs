@@ -1,0 +1,82 @@
+//! A job of the pool: a task whose future runs a closure in its one poll.
+
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::task::{Header, Id, JoinHandle, Notified, Placement, Schedule, Task, new_task};
+
+/// A queued job.
+#[derive(Debug)]
+pub(super) struct Job {
+    task: Task,
+    notified: Notified,
+}
+
+impl Job {
+    /// Runs the closure, unless the job was aborted.
+    pub(super) fn run(self) {
+        self.notified.run();
+        drop(self.task);
+    }
+
+    /// Drops the closure; awaiting the handle says that the job was cancelled.
+    pub(super) fn cancel(self) {
+        drop(self.notified);
+        self.task.shut_down();
+    }
+}
+
+pub(super) fn new_job<F, R>(
+    closure: F,
+    spawned_at: &'static Location<'static>,
+) -> (Job, JoinHandle<R>)
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    let future = RunOnce(Some(closure));
+    let (task, notified, handle) = new_task::<_, Unscheduled>(
+        future,
+        Placement {
+            runtime: 0,
+            shard: 0,
+        },
+        Id::next(),
+        spawned_at,
+    );
+    (Job { task, notified }, handle)
+}
+
+struct RunOnce<F>(Option<F>);
+
+// The closure is never pinned: it is moved out and called.
+impl<F> Unpin for RunOnce<F> {}
+
+impl<F: FnOnce() -> R, R> Future for RunOnce<F> {
+    type Output = R;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<R> {
+        let closure = self.0.take().expect("a job is polled once");
+        Poll::Ready(closure())
+    }
+}
+
+/// Jobs are in the pool's queue from the start; an abort before that has nothing to schedule.
+struct Unscheduled;
+
+impl Schedule for Unscheduled {
+    fn schedule(task: Notified) {
+        // A job is notified from birth and never pending, so this is not reached; dropping is right anyway.
+        drop(task);
+    }
+
+    fn reschedule(task: Notified) {
+        drop(task);
+    }
+
+    fn release(_: &Header) -> bool {
+        false
+    }
+}

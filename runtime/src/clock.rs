@@ -1,0 +1,97 @@
+//! The runtime's clock: the system's monotonic one, or one that a test moves by hand.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use crate::driver::Now;
+
+/// Nanoseconds since the runtime's epoch.
+///
+/// Only a current_thread runtime can pause it, so the thread that reads a paused clock is the one that moved it,
+/// or has synchronised with that one by other means.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    epoch: Instant,
+    /// Where a paused clock stands; [`RUNS`] otherwise.
+    stands_at_ns: AtomicU64,
+    /// What a clock that was paused and resumed is behind the system's.
+    lag_ns: AtomicU64,
+}
+
+const RUNS: u64 = u64::MAX;
+
+impl Clock {
+    pub(crate) fn new() -> Self {
+        Self {
+            epoch: Instant::now(),
+            stands_at_ns: AtomicU64::new(RUNS),
+            lag_ns: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.stands_at_ns.load(Relaxed) != RUNS
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        match self.stands_at_ns.load(Relaxed) {
+            RUNS => Now {
+                ns: self.system_ns().saturating_sub(self.lag_ns.load(Relaxed)),
+                exact: false,
+            },
+            ns => Now { ns, exact: true },
+        }
+    }
+
+    pub(crate) fn instant(&self) -> Instant {
+        self.epoch + Duration::from_nanos(self.now().ns)
+    }
+
+    /// An instant as nanoseconds since the epoch; those before it are zero.
+    pub(crate) fn ns_of(&self, instant: Instant) -> u64 {
+        let since = instant.saturating_duration_since(self.epoch).as_nanos();
+        u64::try_from(since).unwrap_or(u64::MAX)
+    }
+
+    /// Stops the clock; `false` if it stands already.
+    pub(crate) fn pause(&self) -> bool {
+        let paused = !self.is_paused();
+        if paused {
+            self.stands_at_ns.store(self.now().ns, Relaxed);
+        }
+        paused
+    }
+
+    /// Lets the clock go on from where it stands; `false` if it runs already.
+    pub(crate) fn resume(&self) -> bool {
+        let stood_at = self.stands_at_ns.swap(RUNS, Relaxed);
+        if stood_at == RUNS {
+            return false;
+        }
+        self.lag_ns
+            .store(self.system_ns().saturating_sub(stood_at), Relaxed);
+        true
+    }
+
+    /// Moves a paused clock on; `false` if it runs.
+    pub(crate) fn advance(&self, by: Duration) -> bool {
+        if !self.is_paused() {
+            return false;
+        }
+        let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        self.advance_to(self.now().ns.saturating_add(by));
+        true
+    }
+
+    /// Moves a paused clock on to `ns`.
+    pub(crate) fn advance_to(&self, ns: u64) {
+        self.stands_at_ns
+            .store(ns.min(RUNS - 1).max(self.now().ns), Relaxed);
+    }
+
+    fn system_ns(&self) -> u64 {
+        u64::try_from(self.epoch.elapsed().as_nanos())
+            .expect("a process does not run for 584 years")
+    }
+}

@@ -1,0 +1,66 @@
+//! The driver: one io_uring per worker, the operations in it, its timers and the way to wake its worker.
+//!
+//! # Who owns what
+//!
+//! A [`Shard`] is a ring, the table of the operations that were submitted to it ([slots]), a timer wheel
+//!  and a place to sleep . Shard *i* belongs to worker *i*, who submits, reaps and
+//! sleeps there; but **any thread may service any shard**: the ring's two queues and the table are behind one
+//! lock, which is held for moments only, never while user code runs (poll, wake, drop) and never while
+//! blocked in the kernel.
+//!
+//! # The life of an operation
+//!
+//! ```text
+//!   Op::new ─► Idle ──first poll──► InFlight ──last CQE──► Done ──poll──► finished
+//!                                      │                    │
+//!                                     drop                 drop
+//!                                      ▼                    ▼
+//!                                  Abandoned ─last CQE─► output dropped
+//! ```
+//!
+//! 1. *Idle*: the [`Op`] owns the request; the kernel knows nothing of it. Dropping it drops the request.
+//! 2. *InFlight*: the request has moved into a slot of the shard, at an address that does not change; its SQE
+//!    is queued or with the kernel. The slot owns it, **until the last CQE**: not drop, not panic, not the
+//!    end of the runtime frees it earlier.
+//! 3. *Done*: the result waits in the slot for the next poll, which takes request and result and frees the slot.
+//! 4. *Abandoned*: the future is gone. A cancel is queued behind the request; whatever the kernel answers,
+//!    the output is made and dropped: a file descriptor that nobody wants is closed, a buffer freed.
+//!
+//! An operation stays in the shard where it was submitted, though its task may move; a cancel goes to that
+//! shard, whichever thread drops the future.
+//!
+//! The driver names no operation of the net and fs crates: whoever has one implements [`Operation`].
+
+mod current;
+mod doorbell;
+mod error;
+mod fd;
+mod kick;
+mod op;
+mod operations;
+mod park;
+mod provided;
+mod ring;
+mod shard;
+mod slots;
+mod timers;
+
+pub use io_uring::{cqueue, opcode, squeue, types};
+
+pub use current::assert_context;
+pub use error::{SetupError, is_shutdown, shutdown_error};
+pub use fd::{AsSharedFd, SharedFd};
+pub use op::{Completion, Op, Operation};
+pub use provided::{PROVIDED_BUFFER_BYTES, PROVIDED_GROUP, ProvidedBuf};
+
+pub(crate) use current::with_owner;
+pub(crate) use current::{Entered, enter_guest, enter_owner};
+pub(crate) use shard::{Scratch, Shard, wake_all};
+pub(crate) use timers::Now;
+
+/// For models.
+pub mod internals {
+    pub use super::operations::{Operations, Ring, Submitted};
+    pub use super::park::{ParkWord, Unparked};
+    pub use super::slots::{Abandoned, Answer, Key, Orphan, Polled, Settled};
+}

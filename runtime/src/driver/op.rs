@@ -1,0 +1,181 @@
+//! [`Operation`]: a request to the kernel with the memory that it needs; [`Op`]: its future.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use io_uring::squeue;
+
+use super::current::{Here, with_here};
+use super::provided::ProvidedBuf;
+use super::shard::Shard;
+use super::shutdown_error;
+use super::slots::{Answer, Key, Polled};
+
+/// A request to the kernel together with all the memory that it names.
+///
+/// # Safety
+///
+/// The kernel reads and writes through the pointers in the SQE until the last CQE. The implementor promises:
+///
+/// - `entry` puts into the SQE only pointers to memory that `self` owns on the heap, to `self` itself (it
+///   does not move between `entry` and `complete`), or to statics;
+/// - every file descriptor in the SQE stays open as long as `self` lives ([`super::SharedFd`]);
+/// - nothing else reads or writes that memory before `complete`.
+///
+/// The driver sets the user data.
+pub unsafe trait Operation: Send + 'static {
+    /// What the caller gets. It must own what the kernel made (a descriptor, a filled buffer), because it is
+    /// simply dropped when the future is gone.
+    type Output: Send;
+
+    /// Builds the SQE. Called when the operation is submitted, and again in the rare case that it must be
+    /// submitted once more because the thread that had submitted it exited.
+    fn entry(&mut self) -> squeue::Entry;
+
+    /// Turns the kernel's answer into the output. Called once, after the last CQE, or with an error if the
+    /// runtime shut down first.
+    fn complete(self, completion: Completion) -> Self::Output;
+}
+
+/// The kernel's answer to an operation.
+#[derive(Debug)]
+pub struct Completion {
+    /// The result of the CQE, negative values as errors.
+    pub result: io::Result<u32>,
+    /// The flags of the CQE.
+    pub flags: u32,
+    /// The buffer that the kernel chose, for operations with buffer selection.
+    pub buffer: Option<ProvidedBuf>,
+}
+
+/// The future of an [`Operation`].
+///
+/// It is idle until first polled. Dropping it cancels the operation, from any thread and without waiting; the
+/// operation's memory lives on until the kernel has let go of it.
+///
+/// # Panics
+///
+/// The first poll panics outside a runtime, and a poll after the output was returned panics.
+#[must_use = "futures do nothing unless polled"]
+pub struct Op<T: Operation> {
+    state: State<T>,
+}
+
+enum State<T> {
+    Idle(T),
+    Submitted(Arc<Shard>, Key),
+    Finished,
+}
+
+impl<T: Operation> Op<T> {
+    /// Makes the future; nothing is submitted yet.
+    pub fn new(operation: T) -> Self {
+        Self {
+            state: State::Idle(operation),
+        }
+    }
+
+    /// Lets the operation run to its end without anybody waiting; submits it if that has not happened.
+    ///
+    /// Outside a runtime, or in one that is shutting down, an idle operation is dropped.
+    pub fn detach(mut self) {
+        match std::mem::replace(&mut self.state, State::Finished) {
+            State::Idle(operation) => with_here(|here| match here {
+                Here::Nowhere => drop(operation),
+                Here::Owner(shard) => drop(shard.submit(operation, None)),
+                Here::Guest(shard) => drop(shard.submit(operation, None)),
+            }),
+            State::Submitted(shard, key) => shard.detach(key),
+            State::Finished => {}
+        }
+    }
+
+    fn submit(&mut self, operation: T, cx: &Context<'_>) -> Poll<T::Output> {
+        let shard = current_shard();
+        match shard.submit(operation, Some(cx.waker().clone())) {
+            Ok(key) => {
+                self.state = State::Submitted(shard, key);
+                Poll::Pending
+            }
+            Err(operation) => Poll::Ready(operation.complete(Completion {
+                result: Err(shutdown_error()),
+                flags: 0,
+                buffer: None,
+            })),
+        }
+    }
+}
+
+/// The shard of this thread's worker, or one of the runtime that was entered.
+#[track_caller]
+fn current_shard() -> Arc<Shard> {
+    with_here(|here| match here {
+        Here::Owner(shard) => Some(Arc::clone(shard)),
+        Here::Guest(shard) => Some(Arc::clone(shard)),
+        Here::Nowhere => None,
+    })
+    .unwrap_or_else(|| super::current::no_runtime())
+}
+
+impl<T: Operation> Future for Op<T> {
+    type Output = T::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T::Output> {
+        match std::mem::replace(&mut self.state, State::Finished) {
+            State::Idle(operation) => self.submit(operation, cx),
+            State::Submitted(shard, key) => match shard.poll::<T>(key, cx.waker()) {
+                Polled::Pending(replaced) => {
+                    drop(replaced);
+                    self.state = State::Submitted(shard, key);
+                    Poll::Pending
+                }
+                Polled::Ready(operation, answer) => {
+                    Poll::Ready(operation.complete(completion(&shard, answer)))
+                }
+            },
+            State::Finished => panic!("an operation was polled after it had completed"),
+        }
+    }
+}
+
+/// The answer as the operation sees it.
+pub(super) fn completion(shard: &Arc<Shard>, answer: Answer) -> Completion {
+    let buffer = ProvidedBuf::adopt(shard, answer);
+    let result = if answer == Answer::CANCELED && shard.is_closed() {
+        Err(shutdown_error())
+    } else {
+        answer.into_result()
+    };
+    Completion {
+        result,
+        flags: answer.flags,
+        buffer,
+    }
+}
+
+impl<T: Operation> Unpin for Op<T> {}
+
+impl<T: Operation> Drop for Op<T> {
+    fn drop(&mut self) {
+        if let State::Submitted(shard, key) = std::mem::replace(&mut self.state, State::Finished) {
+            shard.abandon(key);
+        }
+    }
+}
+
+impl<T: Operation> fmt::Debug for Op<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::Idle(_) => "idle",
+            State::Submitted(..) => "submitted",
+            State::Finished => "finished",
+        };
+        f.debug_struct("Op")
+            .field("state", &state)
+            .finish_non_exhaustive()
+    }
+}

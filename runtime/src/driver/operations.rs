@@ -1,0 +1,206 @@
+//! The one lock of a shard: the ring's two queues and the table of operations behind it.
+//!
+//! Generic over the ring, so that the same code runs against a model of the kernel.
+//!
+//! # Rules
+//!
+//! 1. A submission moves the operation into the table and its SQE into the ring, or behind the others in the
+//!    backlog if the ring is full, in one critical section: the kernel never knows an operation that the table
+//!    does not.
+//! 2. Reaping moves CQEs out of the ring and their operations on, in one critical section: two reapers (owner
+//!    and helper) never see the same CQE.
+//! 3. The cancel of an abandoned operation is queued behind the operation itself, in the same ring.
+//! 4. Nothing of the user's runs inside: wakers and outputs leave by [`Settled`] and [`Abandoned`].
+
+use std::collections::VecDeque;
+use std::task::Waker;
+
+use io_uring::{opcode, squeue};
+
+use super::op::Operation;
+use super::slots::{Abandoned, Answer, CANCEL, DOORBELL, Key, Polled, Settled, Slots};
+use crate::loom::Mutex;
+
+/// The two queues shared with the kernel.
+pub trait Ring {
+    /// Appends an SQE; `false` if the queue is full.
+    fn push(&mut self, entry: &squeue::Entry) -> bool;
+
+    /// Takes all CQEs that are there: user data and answer of each.
+    fn reap(&mut self, visit: &mut dyn FnMut(u64, Answer));
+
+    /// SQEs that the kernel has not taken yet.
+    fn unsubmitted(&mut self) -> usize;
+}
+
+/// The operations of one shard and the ring that they are in.
+#[derive(Debug)]
+pub struct Operations<R> {
+    inner: Mutex<Inner<R>>,
+}
+
+#[derive(Debug)]
+struct Inner<R> {
+    ring: R,
+    slots: Slots,
+    backlog: VecDeque<squeue::Entry>,
+    closed: bool,
+    doorbell_down: bool,
+}
+
+/// What became of a submission.
+#[derive(Debug)]
+#[must_use]
+pub enum Submitted<T> {
+    /// The SQE is queued; if `full`, the ring has no room for another one.
+    Queued {
+        /// Where the operation lives now.
+        key: Key,
+        /// Whether SQEs wait for room.
+        full: bool,
+    },
+    /// The shard is closed; here is the operation again.
+    Refused(T),
+}
+
+impl<R: Ring> Operations<R> {
+    /// An empty table over `ring`.
+    pub fn new(ring: R) -> Self {
+        let inner = Inner {
+            ring,
+            slots: Slots::default(),
+            backlog: VecDeque::new(),
+            closed: false,
+            doorbell_down: true,
+        };
+        Self {
+            inner: Mutex::new(inner),
+        }
+    }
+
+    /// Queues `operation`; without a waker nobody waits for it.
+    pub fn submit<T: Operation>(&self, operation: T, waker: Option<Waker>) -> Submitted<T> {
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            return Submitted::Refused(operation);
+        }
+        let (key, entry) = inner.slots.insert(operation, waker);
+        let full = !inner.queue(entry);
+        Submitted::Queued { key, full }
+    }
+
+    /// Takes the answer of an operation, or stores the waker.
+    pub fn poll<T: Operation>(&self, key: Key, waker: &Waker) -> Polled<T> {
+        self.inner.lock().slots.poll(key, waker)
+    }
+
+    /// The future is gone: queues a cancel, unless the answer has come.
+    pub fn abandon(&self, key: Key) -> Abandoned {
+        let mut inner = self.inner.lock();
+        let abandoned = inner.slots.abandon(key);
+        if matches!(abandoned, Abandoned::Cancel(_)) {
+            inner.queue(cancel_entry(key));
+        }
+        abandoned
+    }
+
+    /// The future is gone, and the operation goes on.
+    pub fn detach(&self, key: Key) -> Abandoned {
+        self.inner.lock().slots.abandon(key)
+    }
+
+    /// Moves every answer that the kernel has posted out of the ring.
+    pub fn reap(&self, out: &mut Settled) {
+        self.inner.lock().reap(out);
+    }
+
+    /// As [`Self::reap`], if nobody else holds the lock; says whether it did.
+    pub fn try_reap(&self, out: &mut Settled) -> bool {
+        match self.inner.try_lock() {
+            Some(mut inner) => {
+                inner.reap(out);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// SQEs in the ring that wait to be submitted, after as much of the backlog as there is room for.
+    pub fn unsubmitted(&self) -> usize {
+        let mut inner = self.inner.lock();
+        inner.refill();
+        inner.ring.unsubmitted()
+    }
+
+    /// Queues the doorbell's poll if it is not armed.
+    pub(super) fn arm_doorbell(&self, entry: squeue::Entry) {
+        let mut inner = self.inner.lock();
+        if inner.doorbell_down && !inner.closed {
+            inner.doorbell_down = false;
+            inner.queue(entry.user_data(DOORBELL));
+        }
+    }
+
+    /// Operations whose last CQE has not come.
+    pub fn in_flight(&self) -> usize {
+        self.inner.lock().slots.in_flight()
+    }
+
+    /// Gives up the memory of everything in flight, for the kernel may still use it.
+    pub(super) fn leak(&self) {
+        std::mem::forget(std::mem::take(&mut self.inner.lock().slots));
+    }
+
+    /// Refuses new operations and cancels all that are in flight.
+    pub fn close(&self, cancel_all: impl FnOnce() -> squeue::Entry) {
+        let mut inner = self.inner.lock();
+        inner.closed = true;
+        inner.slots.expect_cancel_of_all();
+        let entry = cancel_all().user_data(CANCEL);
+        inner.queue(entry);
+    }
+}
+
+impl<R: Ring> Inner<R> {
+    /// Queues an SQE; `false` if it had to wait in the backlog.
+    fn queue(&mut self, entry: squeue::Entry) -> bool {
+        self.refill();
+        if self.backlog.is_empty() && self.ring.push(&entry) {
+            return true;
+        }
+        self.backlog.push_back(entry);
+        false
+    }
+
+    fn refill(&mut self) {
+        while let Some(entry) = self.backlog.front() {
+            if !self.ring.push(entry) {
+                return;
+            }
+            self.backlog.pop_front();
+        }
+    }
+
+    fn reap(&mut self, out: &mut Settled) {
+        let Self {
+            ring,
+            slots,
+            doorbell_down,
+            ..
+        } = self;
+        ring.reap(&mut |user_data, answer| match user_data {
+            CANCEL => {}
+            DOORBELL => *doorbell_down |= !io_uring::cqueue::more(answer.flags),
+            operation => slots.settle(operation, answer, out),
+        });
+        while let Some(entry) = out.again.pop() {
+            self.queue(entry);
+        }
+    }
+}
+
+fn cancel_entry(key: Key) -> squeue::Entry {
+    opcode::AsyncCancel::new(key.to_user_data())
+        .build()
+        .user_data(CANCEL)
+}

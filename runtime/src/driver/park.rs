@@ -1,0 +1,101 @@
+//! The park word: whether a shard's thread sleeps, and who has to wake it.
+//!
+//! One word, written by the thread that serves the shard and by whoever wakes it.
+//!
+//! ```text
+//!            park                    unpark
+//!  Running ────────► Parked ──────────────────────► Notified ──┐
+//!     │  ▲             │ woke by itself                        │
+//!     │  └─────────────┴──────────────────────────────── wake ─┘
+//!     │ vacate                 unpark
+//!     └──────────► Vacant ────────────► Notified  (a thread is to be started on the core)
+//!     └── unpark ─► Notified ── park: does not sleep, back to Running
+//! ```
+//!
+//! A wake that comes before the sleeper sleeps is kept: `park` sees *Notified* and refuses. What was written
+//! before `unpark` is seen after `wake` or a refused `park`.
+
+use std::sync::atomic::Ordering::{AcqRel, Acquire};
+
+use crate::loom::atomic::AtomicU32;
+
+const RUNNING: u32 = 0;
+const PARKED: u32 = 1;
+const VACANT: u32 = 2;
+const NOTIFIED: u32 = 3;
+
+/// The state of a shard's sleeper. See the module's drawing.
+#[derive(Debug)]
+pub struct ParkWord(AtomicU32);
+
+/// What the caller of [`ParkWord::unpark`] owes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Unparked {
+    /// Nothing: the thread runs, or somebody else is waking it.
+    Noted,
+    /// The thread sleeps in the ring: ring the doorbell.
+    RingDoorbell,
+    /// Nobody runs the core: start the worker's thread on it.
+    StartThread,
+}
+
+impl ParkWord {
+    /// A word whose core nobody runs.
+    pub fn new_vacant() -> Self {
+        Self(AtomicU32::new(VACANT))
+    }
+
+    /// Says that the thread is about to sleep in the ring; `false` if it was notified and must not.
+    pub fn park(&self) -> bool {
+        self.leave_running(PARKED)
+    }
+
+    /// Says that the core is about to lie in its slot without a thread; `false` if it was notified.
+    pub fn vacate(&self) -> bool {
+        self.leave_running(VACANT)
+    }
+
+    /// Wakes whoever is responsible.
+    pub fn unpark(&self) -> Unparked {
+        // AcqRel: Release publishes what was done before the wake to `wake` and `leave_running`; Acquire
+        // pairs with the sleeper's transitions, so that the doorbell is rung after the sleep was announced.
+        match self.0.swap(NOTIFIED, AcqRel) {
+            RUNNING | NOTIFIED => Unparked::Noted,
+            PARKED => Unparked::RingDoorbell,
+            VACANT => Unparked::StartThread,
+            other => unreachable!("park word {other}"),
+        }
+    }
+
+    /// Says that a thread runs the core again; returns whether it was notified.
+    pub fn wake(&self) -> bool {
+        // AcqRel: Acquire pairs with the Release in `unpark`.
+        self.0.swap(RUNNING, AcqRel) == NOTIFIED
+    }
+
+    /// Whether a wake waits to be taken by [`Self::wake`].
+    pub fn is_notified(&self) -> bool {
+        // Acquire: pairs with the Release in `unpark`.
+        self.0.load(Acquire) == NOTIFIED
+    }
+
+    /// Whether a thread runs the core, or is about to.
+    pub fn is_awake(&self) -> bool {
+        // Acquire: pairs with the Release in `unpark`.
+        matches!(self.0.load(Acquire), RUNNING | NOTIFIED)
+    }
+
+    fn leave_running(&self, to: u32) -> bool {
+        // AcqRel / Acquire: pair with the Release in `unpark`.
+        match self.0.compare_exchange(RUNNING, to, AcqRel, Acquire) {
+            Ok(_) => true,
+            Err(found) => {
+                debug_assert_eq!(found, NOTIFIED, "only a running core goes to sleep");
+                // AcqRel: Acquire pairs with the Release in `unpark`, for a second one in between.
+                self.0.swap(RUNNING, AcqRel);
+                false
+            }
+        }
+    }
+}

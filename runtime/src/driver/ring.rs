@@ -1,0 +1,127 @@
+//! The kernel's ring: how it is made, and its two queues as a [`Ring`].
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+
+use io_uring::{IoUring, squeue, types};
+
+use super::error::SetupError;
+use super::operations::Ring;
+use super::slots::Answer;
+
+/// SQEs of a ring. Ring memory is charged to the locked-memory limit of unprivileged users, whose usual
+/// 8 MiB hold 292 rings of this size; a full queue is submitted, so the size bounds a batch, not the load.
+const SQ_ENTRIES: u32 = 256;
+/// CQEs of a ring: a burst of answers this much larger than a batch still finds room without overflow.
+const CQ_ENTRIES: u32 = 4 * SQ_ENTRIES;
+
+const ENTER_GETEVENTS: u32 = 1;
+const ENTER_EXT_ARG: u32 = 1 << 3;
+const ENTER_NO_IOWAIT: u32 = 1 << 7;
+
+/// Makes a ring that every thread may submit to and reap.
+///
+/// COOP_TASKRUN: no interrupt to the owner for each completion, yet, unlike with DEFER_TASKRUN, other threads
+/// see the completions of an owner that is stuck in user code. TASKRUN_FLAG: the owner sees in memory that
+/// completions wait for it to enter the kernel. SUBMIT_ALL: one bad SQE does not hold back the others.
+pub(super) fn make_ring() -> Result<Arc<IoUring>, SetupError> {
+    let ring = IoUring::builder()
+        .dontfork()
+        .setup_coop_taskrun()
+        .setup_taskrun_flag()
+        .setup_submit_all()
+        .setup_cqsize(CQ_ENTRIES)
+        .build(SQ_ENTRIES)
+        .map_err(|source| SetupError::new("create an io_uring", source))?;
+    if !ring.params().is_feature_ext_arg() || !ring.params().is_feature_nodrop() {
+        let source = io::Error::from_raw_os_error(libc::EINVAL);
+        return Err(SetupError::new("use the io_uring of this kernel", source));
+    }
+    Ok(Arc::new(ring))
+}
+
+/// The queues of a ring. There is one of these for each ring, behind the shard's lock.
+pub(crate) struct KernelRing(Arc<IoUring>);
+
+impl KernelRing {
+    pub(super) fn new(ring: Arc<IoUring>) -> Self {
+        Self(ring)
+    }
+}
+
+impl std::fmt::Debug for KernelRing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KernelRing")
+            .field("fd", &self.0.as_raw_fd())
+            .finish()
+    }
+}
+
+impl Ring for KernelRing {
+    fn push(&mut self, entry: &squeue::Entry) -> bool {
+        // SAFETY: this is the only `KernelRing` of its ring and we hold it mutably, so nobody else touches
+        // the submission queue from user space.
+        let mut queue = unsafe { self.0.submission_shared() };
+        // SAFETY: the SQE comes from an operation that the table of slots keeps in place until its last CQE
+        // (`Operation`'s contract), or names no memory at all.
+        unsafe { queue.push(entry) }.is_ok()
+    }
+
+    fn reap(&mut self, visit: &mut dyn FnMut(u64, Answer)) {
+        // SAFETY: as in `push`, for the completion queue.
+        let queue = unsafe { self.0.completion_shared() };
+        for cqe in queue {
+            visit(
+                cqe.user_data(),
+                Answer {
+                    result: cqe.result(),
+                    flags: cqe.flags(),
+                },
+            );
+        }
+    }
+
+    fn unsubmitted(&mut self) -> usize {
+        // SAFETY: as in `push`.
+        unsafe { self.0.submission_shared() }.len()
+    }
+}
+
+/// Whether the kernel has completions that only an enter makes visible: work that waits for this task, or
+/// answers for which the completion queue had no room.
+pub(super) fn wants_enter(ring: &IoUring) -> bool {
+    // SAFETY: only the flags are read, which the kernel writes and user space never does.
+    let queue = unsafe { ring.submission_shared() };
+    queue.taskrun() || queue.cq_overflow()
+}
+
+/// Enters the kernel: submits `to_submit` SQEs and, without waiting, lets completions be posted.
+pub(super) fn enter_now(ring: &IoUring, to_submit: usize) -> io::Result<usize> {
+    // SAFETY: no argument is passed, so there is nothing for the kernel to misread.
+    unsafe {
+        ring.submitter()
+            .enter::<libc::sigset_t>(to_submit as u32, 0, ENTER_GETEVENTS, None)
+    }
+}
+
+/// Enters the kernel: submits `to_submit` SQEs and waits for one completion, for at most `timeout`.
+pub(super) fn enter_and_wait(
+    ring: &IoUring,
+    to_submit: usize,
+    timeout: Option<types::Timespec>,
+) -> io::Result<usize> {
+    let mut flags = ENTER_GETEVENTS | ENTER_EXT_ARG;
+    if ring.params().is_feature_no_iowait() {
+        flags |= ENTER_NO_IOWAIT;
+    }
+    let args = match &timeout {
+        Some(timeout) => types::SubmitArgs::new().timespec(timeout),
+        None => types::SubmitArgs::new(),
+    };
+    // SAFETY: with EXT_ARG the argument is a `SubmitArgs`, which borrows the timespec for the call.
+    unsafe {
+        ring.submitter()
+            .enter(to_submit as u32, 1, flags, Some(&args))
+    }
+}

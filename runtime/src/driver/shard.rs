@@ -1,0 +1,355 @@
+//! A shard: one ring, its operations, its timers, and the place where its worker sleeps.
+//!
+//! *The owner* is the thread that runs the worker's core: it flushes, reaps and sleeps here. *A helper* does
+//! the owner's service when that is stuck in user code. *A guest* queues operations from outside and wakes the
+//! owner. All functions may be called from any thread, except [`Shard::sleep`], which is the owner's.
+
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::Waker;
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use io_uring::{IoUring, opcode, types};
+
+use super::current::with_owner;
+use super::doorbell::Doorbell;
+use super::error::SetupError;
+use super::kick;
+use super::op::{Operation, completion};
+use super::operations::{Operations, Submitted};
+use super::park::{ParkWord, Unparked};
+use super::provided::Provided;
+use super::ring::{self, KernelRing};
+use super::slots::{Abandoned, Key, Orphan, Polled, Settled};
+use super::timers::{Now, Timers};
+
+/// One worker's ring with all that belongs to it.
+pub(crate) struct Shard {
+    runtime: u32,
+    index: u32,
+    operations: Operations<KernelRing>,
+    timers: Timers,
+    word: ParkWord,
+    thread: OnceLock<Thread>,
+    /// The worker's thread is inside [`Self::sleep`], though another may run the core.
+    thread_in_ring: AtomicBool,
+    /// Something was queued since the last flush.
+    unflushed: AtomicBool,
+    closed: AtomicBool,
+    doorbell: Doorbell,
+    provided: ManuallyDrop<Provided>,
+    ring: Arc<IoUring>,
+}
+
+/// Room for what reaping hands out; each thread that services shards keeps one.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    settled: Settled,
+}
+
+/// Operations that were still with the kernel when their runtime's time to shut down had run out.
+static LEAKED_OPERATIONS: AtomicU64 = AtomicU64::new(0);
+
+/// Looks at the ring after an interrupt, some 20 µs: the owner posts within that unless it waits for its turn
+/// on the processor, and then the next round finds the completions.
+const KICK_LOOKS: u32 = 2_000;
+
+/// How often a drain asks again for what it could not cancel.
+const DRAIN_RETRY: Duration = Duration::from_millis(10);
+
+impl Shard {
+    pub(crate) fn new(runtime: u32, index: u32) -> Result<Arc<Self>, SetupError> {
+        let ring = ring::make_ring()?;
+        let doorbell = Doorbell::new(&ring)?;
+        Ok(Arc::new(Self {
+            runtime,
+            index,
+            operations: Operations::new(KernelRing::new(Arc::clone(&ring))),
+            timers: Timers::new(),
+            word: ParkWord::new_vacant(),
+            thread: OnceLock::new(),
+            thread_in_ring: AtomicBool::new(false),
+            unflushed: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            doorbell,
+            provided: ManuallyDrop::new(Provided::register(&ring)),
+            ring,
+        }))
+    }
+
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+
+    pub(crate) fn timers(&self) -> &Timers {
+        &self.timers
+    }
+
+    pub(crate) fn word(&self) -> &ParkWord {
+        &self.word
+    }
+
+    pub(super) fn provided(&self) -> &Provided {
+        &self.provided
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        // Acquire: pairs with the Release in `drain`.
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Names the thread to start when the core is vacant.
+    pub(crate) fn set_thread(&self, thread: Thread) {
+        self.thread
+            .set(thread)
+            .expect("a shard has one worker thread");
+    }
+
+    /// Whether the worker's thread was started.
+    pub(crate) fn has_thread(&self) -> bool {
+        self.thread.get().is_some()
+    }
+
+    /// Wakes whoever serves this shard.
+    pub(crate) fn unpark(&self) {
+        match self.word.unpark() {
+            Unparked::Noted => {}
+            Unparked::RingDoorbell => self.ring_doorbell(),
+            Unparked::StartThread => self.start_thread(),
+        }
+    }
+
+    /// Has the worker's thread look for its core.
+    pub(crate) fn start_thread(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+            // SeqCst: pairs with the one in `sleep`: either the thread sees that it must not sleep in the
+            // ring any more, or we see that it does.
+            if self.thread_in_ring.load(Ordering::SeqCst) {
+                self.ring_doorbell();
+            }
+        }
+    }
+
+    fn ring_doorbell(&self) {
+        self.doorbell.ring(&self.ring);
+    }
+
+    /// Queues an operation; gives it back if the shard is closed.
+    pub(super) fn submit<T: Operation>(
+        &self,
+        operation: T,
+        waker: Option<Waker>,
+    ) -> Result<Key, T> {
+        match self.operations.submit(operation, waker) {
+            Submitted::Refused(operation) => Err(operation),
+            Submitted::Queued { key, full } => {
+                self.note_queued(full);
+                Ok(key)
+            }
+        }
+    }
+
+    pub(super) fn poll<T: Operation>(&self, key: Key, waker: &Waker) -> Polled<T> {
+        self.operations.poll(key, waker)
+    }
+
+    pub(super) fn abandon(self: &Arc<Self>, key: Key) {
+        match self.operations.abandon(key) {
+            Abandoned::Cancel(waker) => {
+                drop(waker);
+                self.note_queued(false);
+            }
+            Abandoned::Finish(orphan) => self.finish(orphan),
+        }
+    }
+
+    pub(super) fn detach(self: &Arc<Self>, key: Key) {
+        match self.operations.detach(key) {
+            Abandoned::Cancel(waker) => drop(waker),
+            Abandoned::Finish(orphan) => self.finish(orphan),
+        }
+    }
+
+    /// Sees to it that what was queued gets submitted: soon, by the owner.
+    fn note_queued(&self, full: bool) {
+        let owned = with_owner(|shard| std::ptr::eq(&**shard, self)).unwrap_or(false);
+        self.unflushed.store(true, Ordering::Relaxed);
+        if !owned {
+            self.unpark();
+        } else if full {
+            self.flush();
+        }
+    }
+
+    /// Whether the owner has queued something that the kernel has not been told.
+    #[inline]
+    pub(crate) fn has_unflushed(&self) -> bool {
+        self.unflushed.load(Ordering::Relaxed)
+    }
+
+    /// Nothing is in flight, queued or waiting for its time.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.operations.in_flight() == 0 && self.timers.is_empty() && !self.has_unflushed()
+    }
+
+    /// Submits all that is queued and lets the kernel post what it has, without waiting.
+    pub(crate) fn flush(&self) {
+        self.unflushed.store(false, Ordering::Relaxed);
+        loop {
+            let queued = self.operations.unsubmitted();
+            match ring::enter_now(&self.ring, queued) {
+                Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
+                // EAGAIN, EBUSY: short of memory, or completions must be reaped first. The next service
+                // does so and flushes again.
+                Err(_) => return self.unflushed.store(queued > 0, Ordering::Relaxed),
+                Ok(_) if self.operations.unsubmitted() == 0 => return,
+                Ok(0) => return self.unflushed.store(true, Ordering::Relaxed),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// The owner's service: submits, reaps, fires timers and wakes. Returns how many wakers it called.
+    pub(crate) fn service(self: &Arc<Self>, now: Now, scratch: &mut Scratch) -> usize {
+        if self.has_unflushed() || ring::wants_enter(&self.ring) {
+            self.flush();
+        }
+        self.operations.reap(&mut scratch.settled);
+        self.timers.fire(now, &mut scratch.settled.wakers);
+        self.act(scratch)
+    }
+
+    /// A helper's service of a shard whose owner is stuck. Does nothing if somebody else is at it.
+    pub(crate) fn rescue(self: &Arc<Self>, now: Now, scratch: &mut Scratch) -> usize {
+        if self.has_unflushed() {
+            self.flush();
+        }
+        if ring::wants_enter(&self.ring) {
+            self.make_owner_post();
+        }
+        self.operations.try_reap(&mut scratch.settled);
+        self.timers.fire(now, &mut scratch.settled.wakers);
+        self.act(scratch)
+    }
+
+    /// Completions wait for the owner to pass through the kernel, which it does at the latest with the
+    /// scheduler's tick, some milliseconds from now. An interrupt on its processor is enough.
+    fn make_owner_post(&self) {
+        if !kick::interrupt_all() {
+            return;
+        }
+        for _ in 0..KICK_LOOKS {
+            if !ring::wants_enter(&self.ring) {
+                return;
+            }
+            std::hint::spin_loop();
+        }
+    }
+
+    /// Wakes and finishes what was handed out. User code runs here; no lock is held.
+    fn act(self: &Arc<Self>, scratch: &mut Scratch) -> usize {
+        let woken = scratch.settled.wakers.len();
+        for orphan in scratch.settled.orphans.drain(..) {
+            self.finish(orphan);
+        }
+        wake_all(&mut scratch.settled.wakers);
+        woken
+    }
+
+    fn finish(self: &Arc<Self>, orphan: Orphan) {
+        let completion = completion(self, orphan.answer());
+        orphan.finish(completion);
+    }
+
+    /// Sleeps in the ring until a completion, the doorbell or `timeout`; submits what is queued first.
+    ///
+    /// The owner's, after [`ParkWord::park`] agreed.
+    pub(crate) fn sleep(&self, timeout: Option<Duration>) {
+        if let Some(entry) = self.doorbell.entry() {
+            self.operations.arm_doorbell(entry);
+        }
+        // SeqCst: pairs with the one in `start_thread`.
+        self.thread_in_ring.store(true, Ordering::SeqCst);
+        self.unflushed.store(false, Ordering::Relaxed);
+        let queued = self.operations.unsubmitted();
+        // Whatever the outcome (a completion, ETIME, EINTR, a refusal), the caller services and looks again.
+        let _ = match timeout {
+            // A wait of no time is a sleep all the same, of some 15 µs.
+            Some(Duration::ZERO) => ring::enter_now(&self.ring, queued),
+            _ => ring::enter_and_wait(&self.ring, queued, timeout.map(types::Timespec::from)),
+        };
+        self.thread_in_ring.store(false, Ordering::SeqCst);
+    }
+
+    /// Refuses new work, cancels every operation and waits until the kernel has let go of all of them, or
+    /// until `deadline`. Returns whether none is left.
+    pub(crate) fn drain(self: &Arc<Self>, deadline: Instant, scratch: &mut Scratch) -> bool {
+        // Release: pairs with the Acquire in `is_closed`.
+        self.closed.store(true, Ordering::Release);
+        self.timers.close(&mut scratch.settled.wakers);
+        loop {
+            self.operations.close(cancel_everything);
+            let queued = self.operations.unsubmitted();
+            let _ = if self.operations.in_flight() == 0 {
+                ring::enter_now(&self.ring, queued)
+            } else {
+                ring::enter_and_wait(&self.ring, queued, Some(DRAIN_RETRY.into()))
+            };
+            self.operations.reap(&mut scratch.settled);
+            self.act(scratch);
+            if self.operations.in_flight() == 0 {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+        }
+    }
+}
+
+fn cancel_everything() -> io_uring::squeue::Entry {
+    opcode::AsyncCancel2::new(types::CancelBuilder::any()).build()
+}
+
+impl fmt::Debug for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shard")
+            .field("runtime", &self.runtime)
+            .field("index", &self.index)
+            .field("word", &self.word)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Shard {
+    fn drop(&mut self) {
+        let left = self.operations.in_flight();
+        if left == 0 {
+            // SAFETY: the last reference is going, so nobody holds a buffer, and nothing is in flight, so
+            // the kernel writes to none; `provided` is not touched again.
+            unsafe { ManuallyDrop::drop(&mut self.provided) };
+            return;
+        }
+        // The kernel may still write there, for closing the ring does not stop it at once: the memory is
+        // given up for good.
+        self.operations.leak();
+        LEAKED_OPERATIONS.fetch_add(left as u64, Ordering::Relaxed);
+    }
+}
+
+/// Wakes each; a panic of one waker does not keep the others from being woken.
+pub(crate) fn wake_all(wakers: &mut Vec<Waker>) {
+    wakers.reverse();
+    while !wakers.is_empty() {
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            while let Some(waker) = wakers.pop() {
+                waker.wake();
+            }
+        }));
+    }
+}

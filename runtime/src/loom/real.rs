@@ -1,0 +1,36 @@
+//! The names of a running program: the standard library, `parking_lot` and `crossbeam_deque`.
+
+pub use parking_lot::Mutex;
+
+/// Atomics and fences.
+pub mod atomic {
+    pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence};
+}
+
+/// The work-stealing queue.
+pub mod deque {
+    pub use crossbeam_deque::{Injector, Steal, Stealer, Worker};
+}
+
+/// A cell whose accesses the model checker watches; here it is the standard one.
+#[derive(Debug)]
+pub struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+impl<T> UnsafeCell<T> {
+    /// Wraps `value`.
+    pub const fn new(value: T) -> Self {
+        Self(std::cell::UnsafeCell::new(value))
+    }
+
+    /// Lends a pointer for reading.
+    #[inline(always)]
+    pub fn with<R>(&self, read: impl FnOnce(*const T) -> R) -> R {
+        read(self.0.get())
+    }
+
+    /// Lends a pointer for reading and writing.
+    #[inline(always)]
+    pub fn with_mut<R>(&self, write: impl FnOnce(*mut T) -> R) -> R {
+        write(self.0.get())
+    }
+}

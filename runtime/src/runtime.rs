@@ -1,0 +1,136 @@
+//! [`Runtime`]: what the user holds and drops.
+
+use std::future::Future;
+use std::io;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::builder::Builder;
+use crate::context::{self, Blocking};
+use crate::driver;
+use crate::handle::{EnterGuard, Handle};
+use crate::scheduler::Shared;
+use crate::task::JoinHandle;
+
+/// The kind of a runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RuntimeFlavor {
+    /// One core, run by the thread that blocks on it.
+    CurrentThread,
+    /// Worker threads that share tasks.
+    MultiThread,
+}
+
+/// A runtime: workers, their rings and timers, and a pool for blocking jobs.
+///
+/// Dropping it cancels all tasks and operations and waits until every worker and every blocking job that has
+/// started is done; [`Runtime::shutdown_timeout`] and [`Runtime::shutdown_background`] wait less.
+///
+/// # Panics
+///
+/// Dropping it inside a task panics.
+#[derive(Debug)]
+pub struct Runtime {
+    handle: Handle,
+    ended: bool,
+}
+
+impl Runtime {
+    /// Makes a multi-thread runtime with everything enabled, one worker for each processor.
+    ///
+    /// # Errors
+    ///
+    /// See [`Builder::build`].
+    pub fn new() -> io::Result<Self> {
+        Builder::new_multi_thread().enable_all().build()
+    }
+
+    pub(crate) fn from_shared(shared: Arc<Shared>) -> Self {
+        Self {
+            handle: Handle::new(shared),
+            ended: false,
+        }
+    }
+
+    /// A handle to the runtime, to be cloned and sent anywhere.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Spawns a task onto the runtime. See [`crate::task::spawn`].
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.handle.shared().spawn(future, Location::caller())
+    }
+
+    /// Runs a closure on the runtime's pool for blocking jobs. See [`crate::task::spawn_blocking`].
+    #[track_caller]
+    pub fn spawn_blocking<F, R>(&self, job: F) -> JoinHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.handle.spawn_blocking(job)
+    }
+
+    /// Runs a future on this thread until it is ready.
+    ///
+    /// On the process's main thread the future runs on a worker's core: its tasks, timers and operations are
+    /// local to it. A current-thread runtime runs its tasks only while a thread is in here.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task, and with the panic of the future.
+    #[track_caller]
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.handle.block_on(future)
+    }
+
+    /// Enters the runtime: until the guard is dropped, this thread spawns onto it and uses its timers.
+    pub fn enter(&self) -> EnterGuard<'_> {
+        self.handle.enter()
+    }
+
+    /// Ends the runtime, waiting for at most `timeout`. Whatever is not done by then goes on by itself, and
+    /// memory that the kernel has not let go of is leaked.
+    pub fn shutdown_timeout(mut self, timeout: Duration) {
+        self.ended = true;
+        self.handle.shared().shut_down(Some(timeout));
+    }
+
+    /// Ends the runtime without waiting. May be called inside a task.
+    pub fn shutdown_background(self) {
+        self.shutdown_timeout(Duration::ZERO);
+    }
+}
+
+impl Drop for Runtime {
+    #[track_caller]
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        if context::blocking() == Blocking::Forbidden {
+            self.handle.shared().shut_down(Some(Duration::ZERO));
+            if std::thread::panicking() {
+                return;
+            }
+            panic!(
+                "Cannot drop a runtime in a context where blocking is not allowed. \
+                 This happens when a runtime is dropped from within an asynchronous context."
+            );
+        }
+        self.handle.shared().shut_down(None);
+    }
+}
+
+/// Whether `error` came from an operation whose runtime has shut down.
+pub fn is_rt_shutdown_err(error: &io::Error) -> bool {
+    driver::is_shutdown(error)
+}

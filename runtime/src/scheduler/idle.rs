@@ -1,0 +1,141 @@
+//! Who sleeps and who searches: the protocol that loses no task and wakes no worker in vain.
+//!
+//! The README beside this file has the protocol in full and the sketch of its proof. This file has the
+//! counters: one word with two counts, and the list of sleepers under a lock that only those take who fall
+//! asleep, wake up or wake another.
+
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+
+use crate::loom::Mutex;
+use crate::loom::atomic::{AtomicU64, fence};
+
+/// The idle workers of a runtime.
+#[derive(Debug)]
+pub struct Idle {
+    /// Searchers in the low half, sleepers in the high half. Changed under the lock of `sleepers`, except
+    /// for the searchers' own coming and going.
+    counts: AtomicU64,
+    sleepers: Mutex<Vec<usize>>,
+    workers: usize,
+}
+
+const SEARCHER: u64 = 1;
+const SLEEPER: u64 = 1 << 32;
+
+#[derive(Clone, Copy)]
+struct Counts(u64);
+
+impl Counts {
+    fn searchers(self) -> u64 {
+        self.0 & (SLEEPER - 1)
+    }
+
+    fn sleepers(self) -> u64 {
+        self.0 / SLEEPER
+    }
+
+    fn wants_waking(self) -> bool {
+        self.searchers() == 0 && self.sleepers() > 0
+    }
+}
+
+impl Idle {
+    /// `asleep`: the workers that begin as sleepers.
+    pub fn new(workers: usize, asleep: impl Iterator<Item = usize>) -> Self {
+        let sleepers: Vec<_> = asleep.collect();
+        Self {
+            counts: AtomicU64::new(sleepers.len() as u64 * SLEEPER),
+            sleepers: Mutex::new(sleepers),
+            workers,
+        }
+    }
+
+    /// A task was queued where others can take it. Returns the sleeper to wake, if one has to be; it counts
+    /// as searching from now on.
+    #[inline]
+    pub fn notify(&self) -> Option<usize> {
+        // PostFence of the README: partner of SleepFence in `fall_asleep`.
+        fence(SeqCst);
+        if !self.counts().wants_waking() {
+            return None;
+        }
+        self.pop_sleeper()
+    }
+
+    #[cold]
+    fn pop_sleeper(&self) -> Option<usize> {
+        let mut sleepers = self.sleepers.lock();
+        if !self.counts().wants_waking() {
+            return None;
+        }
+        let worker = sleepers.pop()?;
+        // SeqCst: one total order with the other changes of the counts; the lock orders it too.
+        self.counts
+            .fetch_add(SEARCHER.wrapping_sub(SLEEPER), SeqCst);
+        Some(worker)
+    }
+
+    /// A worker without work wants to search. `false`: enough others do.
+    pub fn begin_search(&self) -> bool {
+        if 2 * self.counts().searchers() >= self.workers as u64 {
+            return false;
+        }
+        // SeqCst: see `pop_sleeper`.
+        self.counts.fetch_add(SEARCHER, SeqCst);
+        true
+    }
+
+    /// A worker is made to search by someone who hands it work.
+    pub fn add_searcher(&self) {
+        // SeqCst: see `pop_sleeper`.
+        self.counts.fetch_add(SEARCHER, SeqCst);
+    }
+
+    /// A searcher found work. `true`: it was the last, and owes the others a `notify`.
+    #[must_use]
+    pub fn end_search(&self) -> bool {
+        // SeqCst: see `pop_sleeper`.
+        Counts(self.counts.fetch_sub(SEARCHER, SeqCst)).searchers() == 1
+    }
+
+    /// `worker` falls asleep. `true`: nobody searches now, so it must look at all queues once more, and if it
+    /// finds a task there `notify`.
+    #[must_use]
+    pub fn fall_asleep(&self, worker: usize, searching: bool) -> bool {
+        let mut sleepers = self.sleepers.lock();
+        let change = if searching {
+            SLEEPER - SEARCHER
+        } else {
+            SLEEPER
+        };
+        // SeqCst: see `pop_sleeper`.
+        let before = Counts(self.counts.fetch_add(change, SeqCst));
+        sleepers.push(worker);
+        drop(sleepers);
+        // SleepFence of the README: partner of PostFence in `notify`.
+        fence(SeqCst);
+        before.searchers() == u64::from(searching)
+    }
+
+    /// `worker` has woken. `false`: somebody woke it by `notify`, and it counts as searching already.
+    pub fn wake_up(&self, worker: usize) -> bool {
+        let mut sleepers = self.sleepers.lock();
+        let Some(place) = sleepers.iter().rposition(|&sleeper| sleeper == worker) else {
+            return false;
+        };
+        sleepers.remove(place);
+        // SeqCst: see `pop_sleeper`.
+        self.counts.fetch_sub(SLEEPER, SeqCst);
+        true
+    }
+
+    /// How many workers sleep; a moment's value.
+    pub fn sleepers(&self) -> usize {
+        self.counts().sleepers() as usize
+    }
+
+    fn counts(&self) -> Counts {
+        // Relaxed: ordered by the fences above.
+        Counts(self.counts.load(Relaxed))
+    }
+}

@@ -1,0 +1,39 @@
+//! The scheduler: who runs which task where, and who sleeps.
+//!
+//! # Parts
+//!
+//! - [`shared`]: what all workers of a runtime see: their queues, the injector, the idle counters.
+//! - [`worker`]: one turn of a worker, as a page of prose; a worker's private [`Core`].
+//! - [`park`]: going to sleep in the ring, and waking.
+//! - [`root`]: `block_on`, which runs its future on a worker's core.
+//! - [`monitor`]: the thread that looks after workers that are stuck in user code.
+//! - [`idle`]: the protocol of sleeping and waking; README.md beside it has the proof.
+//! - [`queue`]: next-task slot and injector. [`spawn`]: a task's birth. [`shutdown`]: the end.
+//!
+//! # Who owns what
+//!
+//! There are as many [`Core`]s as workers. Whoever holds a core runs its queue and serves its shard. A core is
+//! held by its worker's thread, or by the process's main thread in `block_on`, or lies in its [`CoreSlot`]:
+//! then its worker sleeps in the ring, and whoever takes the core from the slot runs it from there on. A worker
+//! thread that finds its slot empty when it wakes waits until it is given the core again.
+
+pub(crate) mod spawn;
+
+mod idle;
+mod monitor;
+mod park;
+mod queue;
+mod root;
+mod shared;
+mod shutdown;
+mod worker;
+
+pub(crate) use root::block_on;
+pub(crate) use shared::{Config, Shared};
+pub(crate) use worker::WorkerContext;
+
+/// For models.
+pub mod internals {
+    pub use super::idle::Idle;
+    pub use super::queue::{Inject, NextSlot};
+}

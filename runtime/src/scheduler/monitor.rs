@@ -1,0 +1,154 @@
+//! The monitor: a thread that does the service of workers that are stuck in user code.
+//!
+//! While any worker is awake it looks once a tick at each: one that has beaten neither since the last tick nor
+//! gone to sleep is taken to be stuck. The monitor then submits what is queued in the worker's ring, reaps its
+//! completions, fires its timers, and gives the task in its next-task slot to others. It polls no task itself.
+//! When all workers sleep it goes to sleep too, after some ticks of grace, and the first worker that wakes
+//! wakes it: an idle runtime makes no system call.
+//!
+//! It lives as long as the runtime, so that operations which it submitted do not die with it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, fence};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::shared::Shared;
+use crate::context;
+use crate::driver::Scratch;
+
+/// How often the monitor looks: a stuck worker is found after one to two ticks.
+const TICK: Duration = Duration::from_millis(1);
+/// Ticks with all workers asleep before the monitor sleeps too. Waking it costs as much as some ticks.
+const GRACE_TICKS: u32 = 20;
+
+/// What workers and the monitor share.
+#[derive(Debug)]
+pub(super) struct Monitor {
+    asleep: AtomicBool,
+    stop: Mutex<bool>,
+    wake: Condvar,
+}
+
+impl Monitor {
+    pub(super) fn new() -> Self {
+        Self {
+            asleep: AtomicBool::new(false),
+            stop: Mutex::new(false),
+            wake: Condvar::new(),
+        }
+    }
+
+    /// A worker has woken: it is no longer counted as a sleeper.
+    #[inline]
+    pub(super) fn note_awake(&self) {
+        // Partner of the fence in `sleep`: either the monitor sees that a worker is awake, or we see that
+        // it sleeps.
+        fence(SeqCst);
+        if self.asleep.load(Relaxed) {
+            self.rouse();
+        }
+    }
+
+    #[cold]
+    fn rouse(&self) {
+        let _stop = self.stop.lock();
+        self.asleep.store(false, Relaxed);
+        self.wake.notify_one();
+    }
+
+    /// Ends the thread.
+    pub(super) fn stop(&self) {
+        *self.stop.lock() = true;
+        self.wake.notify_one();
+    }
+
+    /// Waits for the next tick; `false` if the thread is to end.
+    fn wait_tick(&self) -> bool {
+        let mut stop = self.stop.lock();
+        if !*stop {
+            self.wake.wait_for(&mut stop, TICK);
+        }
+        !*stop
+    }
+
+    /// Sleeps until a worker wakes; `false` if the thread is to end.
+    fn sleep(&self, shared: &Shared) -> bool {
+        let mut stop = self.stop.lock();
+        self.asleep.store(true, Relaxed);
+        // Partner of the fence in `note_awake`.
+        fence(SeqCst);
+        if !shared.all_asleep() {
+            self.asleep.store(false, Relaxed);
+        }
+        while self.asleep.load(Relaxed) && !*stop {
+            self.wake.wait(&mut stop);
+        }
+        !*stop
+    }
+}
+
+impl Shared {
+    fn all_asleep(&self) -> bool {
+        self.idle.sleepers() == self.workers.len()
+    }
+}
+
+/// The body of the monitor's thread.
+pub(super) fn run_monitor(shared: Arc<Shared>) {
+    let _entered = context::enter(Arc::clone(&shared));
+    let mut watch = Watch {
+        seen: vec![None; shared.workers.len()],
+        scratch: Scratch::default(),
+    };
+    let mut quiet_ticks = 0;
+    while shared.monitor.wait_tick() {
+        if !shared.all_asleep() {
+            quiet_ticks = 0;
+            watch.look(&shared);
+        } else if quiet_ticks < GRACE_TICKS {
+            quiet_ticks += 1;
+        } else {
+            quiet_ticks = 0;
+            if !shared.monitor.sleep(&shared) {
+                return;
+            }
+        }
+    }
+}
+
+/// What the monitor remembers from tick to tick.
+struct Watch {
+    /// The heartbeat of each worker that was awake at the last tick.
+    seen: Vec<Option<u64>>,
+    scratch: Scratch,
+}
+
+impl Watch {
+    fn look(&mut self, shared: &Shared) {
+        for (index, worker) in shared.workers.iter().enumerate() {
+            let beat = worker
+                .shard
+                .word()
+                .is_awake()
+                .then(|| worker.heartbeat.load(Relaxed));
+            if beat.is_some() && beat == self.seen[index] {
+                self.rescue(shared, index);
+            }
+            self.seen[index] = beat;
+        }
+    }
+
+    fn rescue(&mut self, shared: &Shared, stuck: usize) {
+        let worker = &shared.workers[stuck];
+        worker.shard.rescue(shared.clock.now(), &mut self.scratch);
+        if let Some(task) = worker.next.take() {
+            shared.schedule_outside(task);
+        }
+        if !worker.stealer.is_empty() {
+            shared.notify();
+        }
+    }
+}

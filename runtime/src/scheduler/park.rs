@@ -1,0 +1,149 @@
+//! Going to sleep, and waking.
+//!
+//! Going to sleep, a worker
+//!
+//! 1. counts itself as asleep, and if it was the last searcher looks at all queues once more ([`super::idle`]);
+//! 2. says in the shard's park word that it sleeps, unless it was notified since;
+//! 3. tells the shard's timers how long it means to sleep;
+//! 4. puts its core into the slot, from where the main thread may take it over (worker threads only);
+//! 5. enters the kernel, which submits what is queued and waits for a completion, the doorbell or the deadline.
+//!
+//! Awake, it takes its core again (or waits for it), and by the park word and the list of sleepers finds out
+//! whether it was notified, in which case it counts as searching.
+
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::fence;
+use std::thread;
+use std::time::Duration;
+
+use super::worker::{Core, WorkerContext};
+
+impl WorkerContext {
+    /// A worker thread's sleep.
+    pub(super) fn sleep_as_worker(&self, mut core: Box<Core>) -> Box<Core> {
+        if !self.begin_sleep(&mut core) {
+            return self.wake(core);
+        }
+        self.call_hook(true);
+        let timeout = self.sleep_timeout();
+        let remote = self.remote();
+        remote.slot.put(core);
+        remote.shard.sleep(timeout);
+        let core = match remote.slot.take() {
+            Some(core) => core,
+            None => self.wait_for_core(),
+        };
+        self.call_hook(false);
+        self.wake(core)
+    }
+
+    /// The sleep of a thread that has taken the core over: it keeps the core. A clock that stands jumps to the
+    /// next timer when nothing is left to do, also not for the root.
+    pub(super) fn sleep_as_guest(
+        &self,
+        mut core: Box<Core>,
+        root_is_woken: impl Fn() -> bool,
+    ) -> Box<Core> {
+        if self.begin_sleep(&mut core) {
+            self.call_hook(true);
+            let timeout = self.sleep_timeout();
+            self.remote().shard.sleep(timeout);
+            self.call_hook(false);
+        }
+        let core = self.wake(core);
+        if self.shared().clock.is_paused() && !self.has_local_work(&core) && !root_is_woken() {
+            return self.advance_paused_clock(core);
+        }
+        core
+    }
+
+    /// Steps 1 and 2. `false`: the worker must not sleep.
+    fn begin_sleep(&self, core: &mut Core) -> bool {
+        self.fall_asleep(core);
+        self.remote().shard.word().park()
+    }
+
+    /// As `begin_sleep`, for a core that will lie in its slot without a thread.
+    pub(super) fn begin_lay_down(&self, core: &mut Core) -> bool {
+        self.fall_asleep(core);
+        self.remote().shard.word().vacate()
+    }
+
+    fn fall_asleep(&self, core: &mut Core) {
+        let shared = self.shared();
+        self.note_sleep(core);
+        shared.beat(self.index());
+        let searching = std::mem::take(&mut core.searching);
+        if shared.idle.fall_asleep(self.index(), searching) && shared.has_stealable_work() {
+            shared.notify();
+        }
+    }
+
+    /// Step 3: how long to sleep; `None` for ever. A clock that stands is moved to the next timer.
+    fn sleep_timeout(&self) -> Option<Duration> {
+        let shared = self.shared();
+        let timers = self.remote().shard.timers();
+        let deadline_ns = timers.begin_sleep()?;
+        if !shared.clock.is_paused() {
+            return Some(Duration::from_nanos(
+                deadline_ns.saturating_sub(shared.clock.now().ns),
+            ));
+        }
+        if !shared.pool.may_advance_clock() {
+            return None;
+        }
+        Some(Duration::ZERO)
+    }
+
+    /// Awake with a core: finds out who was to blame, and looks at the shard.
+    pub(super) fn wake(&self, mut core: Box<Core>) -> Box<Core> {
+        self.remote().shard.word().wake();
+        if !self.shared().idle.wake_up(self.index()) {
+            core.searching = true;
+        }
+        self.shared().monitor.note_awake();
+        self.service(core)
+    }
+
+    /// Nothing is left to do at the present time of a clock that stands: it jumps to the next timer.
+    fn advance_paused_clock(&self, core: Box<Core>) -> Box<Core> {
+        let shared = self.shared();
+        if !shared.pool.may_advance_clock() {
+            return core;
+        }
+        match self.remote().shard.timers().next_deadline_exact_ns() {
+            Some(deadline_ns) => {
+                shared.clock.advance_to(deadline_ns);
+                self.service(core)
+            }
+            None => core,
+        }
+    }
+
+    /// Waits, as a worker thread without a core, until it is given one.
+    pub(super) fn wait_for_core(&self) -> Box<Core> {
+        loop {
+            let remote = self.remote();
+            if remote.shard.word().is_notified() {
+                // Partner of the fence in `lay_down`.
+                fence(SeqCst);
+                if let Some(core) = remote.slot.take() {
+                    return core;
+                }
+            }
+            thread::park();
+        }
+    }
+
+    fn call_hook(&self, parking: bool) {
+        let config = &self.shared().config;
+        let hook = if parking {
+            &config.on_thread_park
+        } else {
+            &config.on_thread_unpark
+        };
+        if let Some(hook) = hook {
+            hook();
+        }
+    }
+}

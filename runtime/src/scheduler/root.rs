@@ -1,0 +1,254 @@
+//! `block_on`: the root future runs on a worker's core.
+//!
+//! The process's main thread takes the core of a sleeping worker and runs it, the root future and tasks in
+//! turn, so that the root's wakes, spawns and operations are local. Only the main thread does so in a
+//! multi-thread runtime: an operation dies with the thread that submitted it, and the main thread's end is the
+//! process's. On every other thread, and when no core is free, the root is polled from outside: its operations
+//! go to some worker's shard, and the thread parks between polls.
+//!
+//! In a current-thread runtime there is one core and no worker thread: whoever blocks on it first runs the
+//! core, on any thread; others poll their roots from outside and take over when the core is free.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, AtomicUsize, fence};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+
+use super::shared::Shared;
+use super::worker::{Core, Turn, WorkerContext};
+use crate::context;
+use crate::runtime::RuntimeFlavor;
+use crate::task::take_yielded;
+
+/// Turns that tasks get after the root has yielded.
+const TURNS_AFTER_YIELD: u32 = 61;
+
+/// No core.
+const OUTSIDE: usize = usize::MAX;
+
+/// What wakes the root future.
+struct Root {
+    woken: AtomicBool,
+    /// The worker whose core the thread holds, or [`OUTSIDE`].
+    holds: AtomicUsize,
+    thread: Thread,
+    shared: Arc<Shared>,
+}
+
+impl Wake for Root {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // SeqCst, both: the thread stores `holds` and then looks at `woken`. Either it sees the wake, or we
+        // see where it sleeps.
+        self.woken.store(true, SeqCst);
+        match self.holds.load(SeqCst) {
+            OUTSIDE => self.thread.unpark(),
+            worker => self.shared.workers[worker].shard.unpark(),
+        }
+    }
+}
+
+impl Root {
+    fn take_woken(&self) -> bool {
+        // SeqCst: see `wake_by_ref`.
+        self.woken.swap(false, SeqCst)
+    }
+
+    fn is_woken(&self) -> bool {
+        // SeqCst: see `wake_by_ref`.
+        self.woken.load(SeqCst)
+    }
+}
+
+/// Runs `future` on this thread until it is ready.
+pub(crate) fn block_on<F: Future>(shared: &Arc<Shared>, future: F) -> F::Output {
+    let mut future = pin!(future);
+    let root = Arc::new(Root {
+        woken: AtomicBool::new(true),
+        holds: AtomicUsize::new(OUTSIDE),
+        thread: thread::current(),
+        shared: Arc::clone(shared),
+    });
+    let waker = Waker::from(Arc::clone(&root));
+    let mut cx = Context::from_waker(&waker);
+    let may_hold = may_hold_core(shared);
+    loop {
+        let output = match take_core(shared, may_hold) {
+            Some((worker, core)) => poll_on_core(worker, core, &root, future.as_mut(), &mut cx),
+            None => poll_from_outside(shared, may_hold, &root, future.as_mut(), &mut cx),
+        };
+        if let Some(output) = output {
+            return output;
+        }
+    }
+}
+
+fn may_hold_core(shared: &Shared) -> bool {
+    shared.config.flavor == RuntimeFlavor::CurrentThread || is_main_thread()
+}
+
+/// Whether this is the thread whose end is the process's.
+fn is_main_thread() -> bool {
+    // SAFETY: the call takes no argument.
+    let thread = unsafe { libc::gettid() };
+    // SAFETY: as above.
+    thread == unsafe { libc::getpid() }
+}
+
+/// Takes over the core of a worker that sleeps.
+fn take_core(shared: &Arc<Shared>, may_hold: bool) -> Option<(WorkerContext, Box<Core>)> {
+    if !may_hold || shared.shutdown.has_begun() || context::with_worker(|worker| worker.is_some()) {
+        return None;
+    }
+    let taken = shared
+        .workers
+        .iter()
+        .enumerate()
+        .find_map(|(index, worker)| worker.slot.take().map(|core| (index, core)));
+    let (index, core) = taken?;
+    Some((WorkerContext::new(Arc::clone(shared), index), core))
+}
+
+/// Polls the root on a core; `None` if the runtime shuts down first.
+fn poll_on_core<F: Future>(
+    worker: WorkerContext,
+    core: Box<Core>,
+    root: &Root,
+    mut future: Pin<&mut F>,
+    cx: &mut Context<'_>,
+) -> Option<F::Output> {
+    let _entered = context::enter_worker(&worker);
+    root.holds.store(worker.index(), SeqCst);
+    let mut core = worker.wake(core);
+    let output = loop {
+        if worker.shared().shutdown.has_begun() {
+            break None;
+        }
+        if root.take_woken() {
+            worker.stop_searching(&mut core);
+            let mut polled = Ok(Poll::Pending);
+            core = worker.lend(core, || {
+                polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+            });
+            match polled {
+                Ok(Poll::Pending) => {}
+                Ok(Poll::Ready(output)) => break Some(Ok(output)),
+                Err(panic) => break Some(Err(panic)),
+            }
+            if take_yielded() {
+                core = give_turns(&worker, core);
+            }
+        }
+        let turn;
+        (core, turn) = worker.turn(core);
+        if turn == Turn::NothingToDo && !root.is_woken() {
+            core = worker.sleep_as_guest(core, || root.is_woken());
+        }
+    };
+    root.holds.store(OUTSIDE, SeqCst);
+    worker.give_back(core);
+    output.map(|output| output.unwrap_or_else(|panic| resume_unwind(panic)))
+}
+
+fn give_turns(worker: &WorkerContext, mut core: Box<Core>) -> Box<Core> {
+    for _ in 0..TURNS_AFTER_YIELD {
+        let turn;
+        (core, turn) = worker.turn(core);
+        if turn == Turn::NothingToDo {
+            return worker.service(core);
+        }
+    }
+    core
+}
+
+/// Polls the root without a core; `None` if one may be free now.
+fn poll_from_outside<F: Future>(
+    shared: &Arc<Shared>,
+    may_hold: bool,
+    root: &Root,
+    mut future: Pin<&mut F>,
+    cx: &mut Context<'_>,
+) -> Option<F::Output> {
+    let _entered = context::enter(Arc::clone(shared));
+    loop {
+        if root.take_woken() {
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Some(output);
+            }
+            if take_yielded() {
+                thread::yield_now();
+            }
+            continue;
+        }
+        if may_hold && !shared.shutdown.has_begun() && wait_for_free_core(shared) {
+            return None;
+        }
+        thread::park();
+    }
+}
+
+/// Has this thread unparked when a core is given back; `true` if one is free.
+fn wait_for_free_core(shared: &Shared) -> bool {
+    shared.waiting_for_core.lock().push(thread::current());
+    // Partner of the fence in `give_back`: either we see the core, or the giver sees us.
+    fence(SeqCst);
+    shared.workers.iter().any(|worker| !worker.slot.is_empty())
+}
+
+impl WorkerContext {
+    /// Gives up a core that was taken over.
+    fn give_back(&self, mut core: Box<Core>) {
+        let current_thread = self.shared().config.flavor == RuntimeFlavor::CurrentThread;
+        if current_thread || self.is_at_rest(&core) {
+            self.lay_down(core);
+        } else {
+            self.hand_over(&mut core);
+            self.remote().slot.put(core);
+            self.remote().shard.start_thread();
+        }
+        self.wake_waiting_for_core();
+    }
+
+    /// Nothing is left on this worker that its thread would have to look after.
+    fn is_at_rest(&self, core: &Core) -> bool {
+        !self.has_local_work(core) && self.remote().shard.is_idle()
+    }
+
+    /// The core goes into its slot; the worker's thread takes it when it is notified.
+    fn lay_down(&self, mut core: Box<Core>) {
+        let remote = self.remote();
+        if !self.begin_lay_down(&mut core) {
+            // Notified meanwhile: the thread takes over, and finds that out by itself.
+            let _ = remote.shard.word().unpark();
+        }
+        remote.slot.put(core);
+        // Partner of the fence in `wait_for_core`: either the thread sees the core, or we see its notice.
+        fence(SeqCst);
+        if remote.shard.word().is_notified() {
+            remote.shard.start_thread();
+        }
+    }
+
+    /// The worker's thread goes on with the core, as one that was notified: it counts as searching.
+    fn hand_over(&self, core: &mut Core) {
+        if !std::mem::take(&mut core.searching) {
+            self.shared().idle.add_searcher();
+        }
+        let _ = self.remote().shard.word().unpark();
+    }
+
+    fn wake_waiting_for_core(&self) {
+        // Partner of the fence in `wait_for_free_core`.
+        fence(SeqCst);
+        for thread in std::mem::take(&mut *self.shared().waiting_for_core.lock()) {
+            thread.unpark();
+        }
+    }
+}

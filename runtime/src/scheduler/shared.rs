@@ -1,0 +1,188 @@
+//! What all workers of a runtime share.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread::Thread;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::idle::Idle;
+use super::monitor::Monitor;
+use super::queue::{Inject, NextSlot};
+use super::shutdown::Shutdown;
+use super::worker::{Core, CoreSlot};
+use crate::blocking::Pool;
+use crate::clock::Clock;
+use crate::driver::{SetupError, Shard};
+use crate::loom::deque::Stealer;
+use crate::registry;
+use crate::runtime::RuntimeFlavor;
+use crate::task::{Notified, OwnedSet};
+
+/// A hook that the user set.
+pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
+
+/// What the builder decided.
+#[derive(Clone)]
+pub(crate) struct Config {
+    pub(crate) flavor: RuntimeFlavor,
+    pub(crate) workers: usize,
+    pub(crate) event_interval: u32,
+    pub(crate) global_queue_interval: u32,
+    pub(crate) start_paused: bool,
+    pub(crate) time_enabled: bool,
+    pub(crate) max_blocking_threads: usize,
+    pub(crate) thread_keep_alive: Duration,
+    pub(crate) thread_name: Arc<dyn Fn() -> String + Send + Sync>,
+    pub(crate) thread_stack_size: Option<usize>,
+    pub(crate) on_thread_start: Option<Hook>,
+    pub(crate) on_thread_stop: Option<Hook>,
+    pub(crate) on_thread_park: Option<Hook>,
+    pub(crate) on_thread_unpark: Option<Hook>,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("flavor", &self.flavor)
+            .field("workers", &self.workers)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One runtime.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    id: u32,
+    pub(super) workers: Box<[Remote]>,
+    pub(super) owned: OwnedSet,
+    pub(super) inject: Inject,
+    pub(super) idle: Idle,
+    pub(super) monitor: Monitor,
+    pub(super) shutdown: Shutdown,
+    /// Threads in `block_on` that would take a core over.
+    pub(super) waiting_for_core: Mutex<Vec<Thread>>,
+    pub(crate) clock: Clock,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) config: Config,
+}
+
+/// What others see of a worker. Workers do not share cache lines.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(super) struct Remote {
+    pub(super) next: NextSlot,
+    pub(super) slot: CoreSlot,
+    pub(super) shard: Arc<Shard>,
+    pub(super) stealer: Stealer<Notified>,
+    /// Counts the worker's services and sleeps: one that does not change under a worker that is awake tells
+    /// the monitor that the worker is stuck.
+    pub(super) heartbeat: AtomicU64,
+}
+
+impl Shared {
+    /// Makes the runtime with every core in its slot and every worker asleep.
+    pub(crate) fn new(config: Config) -> Result<Arc<Self>, SetupError> {
+        let id = registry::next_id();
+        let workers = (0..config.workers)
+            .map(|index| {
+                let core = Core::new(index, &config);
+                Ok(Remote {
+                    next: NextSlot::new(),
+                    stealer: core.stealer(),
+                    slot: CoreSlot::new(core),
+                    shard: Shard::new(id, index as u32)?,
+                    heartbeat: AtomicU64::new(0),
+                })
+            })
+            .collect::<Result<Box<[_]>, SetupError>>()?;
+        let clock = Clock::new();
+        if config.start_paused {
+            clock.pause();
+        }
+        let shared = Arc::new(Self {
+            id,
+            owned: OwnedSet::new(workers.len()),
+            inject: Inject::new(),
+            idle: Idle::new(workers.len(), 0..workers.len()),
+            monitor: Monitor::new(),
+            shutdown: Shutdown::new(workers.len()),
+            waiting_for_core: Mutex::new(Vec::new()),
+            clock,
+            pool: Arc::new(Pool::new(&config)),
+            config,
+            workers,
+        });
+        registry::enter(&shared);
+        Ok(shared)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// The shard to which the calling thread, no worker, queues operations. Threads are spread over shards.
+    pub(crate) fn guest_shard(&self) -> &Arc<Shard> {
+        &self.workers[self.guest_index()].shard
+    }
+
+    pub(super) fn guest_index(&self) -> usize {
+        guest_number() % self.workers.len()
+    }
+
+    /// The shard of a registration.
+    pub(crate) fn shard(&self, index: u32) -> &Arc<Shard> {
+        &self.workers[index as usize].shard
+    }
+
+    /// A task was queued where others can take it: wakes at most one worker.
+    #[inline]
+    pub(super) fn notify(&self) {
+        if let Some(worker) = self.idle.notify() {
+            self.workers[worker].shard.unpark();
+        }
+    }
+
+    /// Queues a task from outside the workers.
+    pub(crate) fn schedule_outside(&self, task: Notified) {
+        self.inject.push(task);
+        self.notify();
+    }
+
+    /// Whether a task waits where any worker could take it.
+    pub(super) fn has_stealable_work(&self) -> bool {
+        !self.inject.is_empty() || self.workers.iter().any(|worker| !worker.stealer.is_empty())
+    }
+
+    pub(super) fn beat(&self, worker: usize) {
+        let heartbeat = &self.workers[worker].heartbeat;
+        // Relaxed: only the monitor reads it, and it acts on nothing but the change.
+        heartbeat.store(heartbeat.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        registry::leave(self.id);
+    }
+}
+
+/// A number for each thread, in the order in which they ask.
+fn guest_number() -> usize {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    thread_local! {
+        static MINE: std::cell::Cell<Option<u64>> = const { std::cell::Cell::new(None) };
+    }
+    let number = MINE.try_with(|mine| {
+        mine.get().unwrap_or_else(|| {
+            // Relaxed: only the number counts.
+            let number = NEXT.fetch_add(1, Relaxed);
+            mine.set(Some(number));
+            number
+        })
+    });
+    number.unwrap_or(0) as usize
+}

@@ -1,0 +1,210 @@
+//! The end of a runtime.
+//!
+//! 1. `begin`: the owned set and the injector are closed, the workers woken. A task that is spawned from now on
+//!    is cancelled at once.
+//! 2. Each worker leaves its loop and cancels the tasks of its list; their futures are dropped there.
+//! 3. It drops what is still queued, and drains its ring: cancels every operation and waits until the kernel
+//!    has let go of all memory, or until the deadline; what is left then is leaked on purpose, and counted.
+//! 4. The last one to finish tells whoever waits.
+//!
+//! Worker threads end only after all that, for an operation dies with the thread that submitted it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::monitor::run_monitor;
+use super::shared::Shared;
+use super::worker::{Core, WorkerContext, run_worker};
+use crate::context;
+use crate::runtime::RuntimeFlavor;
+
+/// How long a ring is drained if nobody said otherwise.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+
+/// Where the end of a runtime stands.
+#[derive(Debug)]
+pub(crate) struct Shutdown {
+    begun: AtomicBool,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    deadline: Option<Instant>,
+    workers_left: usize,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Shutdown {
+    pub(super) fn new(workers: usize) -> Self {
+        let state = State {
+            deadline: None,
+            workers_left: workers,
+            threads: Vec::new(),
+        };
+        Self {
+            begun: AtomicBool::new(false),
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Whether the runtime is ending.
+    #[inline]
+    pub(crate) fn has_begun(&self) -> bool {
+        // Acquire: pairs with the Release in `begin`.
+        self.begun.load(Ordering::Acquire)
+    }
+
+    fn begin(&self, deadline: Option<Instant>) {
+        self.state.lock().deadline = deadline;
+        // Release: pairs with the Acquire in `has_begun`.
+        self.begun.store(true, Ordering::Release);
+    }
+
+    fn drain_deadline(&self) -> Instant {
+        self.state
+            .lock()
+            .deadline
+            .unwrap_or_else(|| Instant::now() + DRAIN_MAX)
+    }
+
+    fn worker_left(&self) {
+        self.state.lock().workers_left -= 1;
+        self.changed.notify_all();
+    }
+
+    /// Waits for all workers; `false` if the deadline came first.
+    fn wait(&self, deadline: Option<Instant>) -> bool {
+        let mut state = self.state.lock();
+        while state.workers_left > 0 {
+            match deadline {
+                None => self.changed.wait(&mut state),
+                Some(deadline) => {
+                    if self.changed.wait_until(&mut state, deadline).timed_out() {
+                        return state.workers_left == 0;
+                    }
+                }
+            }
+        }
+        true
+    }
+}
+
+impl Shared {
+    /// Starts the threads of a multi-thread runtime.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses a thread; those that were started are ended.
+    pub(crate) fn start_threads(self: &Arc<Self>) -> std::io::Result<()> {
+        if self.config.flavor == RuntimeFlavor::CurrentThread {
+            return Ok(());
+        }
+        let started = (0..self.workers.len())
+            .try_for_each(|index| {
+                self.start_thread(move |shared| run_worker(shared, index), Some(index))
+            })
+            .and_then(|()| self.start_thread(run_monitor, None));
+        if started.is_err() {
+            // Workers without a thread cannot leave by themselves.
+            let missing = self
+                .workers
+                .iter()
+                .filter(|worker| !worker.shard.has_thread())
+                .count();
+            self.shutdown.state.lock().workers_left -= missing;
+            self.shut_down(None);
+        }
+        started
+    }
+
+    fn start_thread(
+        self: &Arc<Self>,
+        body: impl FnOnce(Arc<Self>) + Send + 'static,
+        worker: Option<usize>,
+    ) -> std::io::Result<()> {
+        let mut builder = std::thread::Builder::new().name((self.config.thread_name)());
+        if let Some(size) = self.config.thread_stack_size {
+            builder = builder.stack_size(size);
+        }
+        let shared = Arc::clone(self);
+        let thread = builder.spawn(move || {
+            let config = shared.config.clone();
+            if let (Some(hook), true) = (&config.on_thread_start, worker.is_some()) {
+                hook();
+            }
+            body(shared);
+            if let (Some(hook), true) = (&config.on_thread_stop, worker.is_some()) {
+                hook();
+            }
+        })?;
+        if let Some(worker) = worker {
+            self.workers[worker]
+                .shard
+                .set_thread(thread.thread().clone());
+        }
+        self.shutdown.state.lock().threads.push(thread);
+        Ok(())
+    }
+
+    /// Ends the runtime. `timeout`: how long to wait; `None` for as long as it takes.
+    pub(crate) fn shut_down(self: &Arc<Self>, timeout: Option<Duration>) {
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        self.begin_shutdown(deadline);
+        if self.config.flavor == RuntimeFlavor::CurrentThread {
+            self.shut_down_here();
+        }
+        let all_left = self.shutdown.wait(deadline);
+        self.monitor.stop();
+        let threads = std::mem::take(&mut self.shutdown.state.lock().threads);
+        if all_left {
+            for thread in threads {
+                // A worker's body does not unwind: tasks' panics are caught, and ours would have aborted.
+                let _ = thread.join();
+            }
+        }
+        self.pool.shut_down(deadline);
+    }
+
+    fn begin_shutdown(&self, deadline: Option<Instant>) {
+        self.shutdown.begin(deadline);
+        self.owned.close();
+        self.inject.close();
+        for worker in &self.workers {
+            worker.shard.unpark();
+        }
+    }
+
+    /// A current-thread runtime is ended by the thread that drops it, when it gets the core.
+    fn shut_down_here(self: &Arc<Self>) {
+        let Some(core) = self.workers[0].slot.take() else {
+            // Another thread is in `block_on`; it sees the end and ends the runtime itself.
+            return;
+        };
+        let worker = WorkerContext::new(Arc::clone(self), 0);
+        let _entered = context::enter_worker(&worker);
+        let _blocking = context::set_blocking(context::Blocking::Forbidden);
+        worker.leave(core);
+    }
+}
+
+impl WorkerContext {
+    /// Steps 2 to 4.
+    pub(super) fn leave(&self, mut core: Box<Core>) {
+        let shared = self.shared();
+        shared.owned.close_and_shut_down(self.index());
+        self.drop_queued(&mut core);
+        shared.inject.close();
+        let mut scratch = std::mem::take(&mut core.scratch);
+        self.shard()
+            .drain(shared.shutdown.drain_deadline(), &mut scratch);
+        self.drop_queued(&mut core);
+        shared.shutdown.worker_left();
+    }
+}

@@ -1,0 +1,132 @@
+//! A task's birth, and how a wake finds its way to the scheduler.
+
+use std::future::Future;
+use std::panic::Location;
+use std::sync::Arc;
+
+use super::shared::Shared;
+use super::worker::WorkerContext;
+use crate::context::{self, Missing};
+use crate::registry;
+use crate::task::{Header, Id, JoinHandle, Notified, Placement, Schedule, new_task};
+
+/// Spawns a task onto the runtime that this thread is in.
+///
+/// The task starts whether the handle is awaited or not. It runs on any of the runtime's workers, and may move
+/// between polls.
+///
+/// # Panics
+///
+/// Outside a runtime.
+#[track_caller]
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let spawned_at = Location::caller();
+    match context::with_current(|shared| shared.spawn(future, spawned_at)) {
+        Ok(handle) => handle,
+        Err(missing) => no_runtime(missing),
+    }
+}
+
+/// Runs a closure where it may block: on a thread of the pool for that.
+///
+/// A job that has started cannot be aborted. When the runtime shuts down, jobs that have not started are
+/// cancelled, and those that run are waited for.
+///
+/// # Panics
+///
+/// Outside a runtime, and if the system refuses the pool's first thread.
+#[track_caller]
+pub fn spawn_blocking<F, R>(job: F) -> JoinHandle<R>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    let spawned_at = Location::caller();
+    match context::with_current(|shared| shared.pool.spawn(shared, job, spawned_at)) {
+        Ok(handle) => handle,
+        Err(missing) => no_runtime(missing),
+    }
+}
+
+#[track_caller]
+#[cold]
+fn no_runtime(missing: Missing) -> ! {
+    match missing {
+        Missing::NoRuntime => panic!("{}", context::NO_RUNTIME),
+        Missing::ThreadGone => panic!("{}", context::THREAD_GONE),
+    }
+}
+
+impl Shared {
+    /// Spawns a task onto this runtime, from any thread.
+    pub(crate) fn spawn<F>(
+        self: &Arc<Self>,
+        future: F,
+        spawned_at: &'static Location<'static>,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        context::with_worker(|worker| {
+            let worker = worker.filter(|worker| worker.shared().id() == self.id());
+            let list = worker.map_or_else(|| self.guest_index(), WorkerContext::index);
+            let placement = Placement {
+                runtime: self.id(),
+                shard: list as u32,
+            };
+            let (task, notified, handle) =
+                new_task::<F, Scheduler>(future, placement, Id::next(), spawned_at);
+            if let Err(task) = self.owned.bind(task) {
+                drop(notified);
+                task.shut_down();
+                return handle;
+            }
+            match worker {
+                Some(worker) => worker.schedule(notified),
+                None => self.schedule_outside(notified),
+            }
+            handle
+        })
+    }
+}
+
+/// How tasks of a runtime reach it: by the thread's context, or by the number in their header.
+struct Scheduler;
+
+impl Schedule for Scheduler {
+    fn schedule(task: Notified) {
+        route(task, WorkerContext::schedule);
+    }
+
+    fn reschedule(task: Notified) {
+        route(task, WorkerContext::reschedule);
+    }
+
+    fn release(task: &Header) -> bool {
+        // A task completes on a thread of its runtime, or on the one that shuts it down.
+        registry::with(task.placement().runtime, |shared| {
+            shared.owned.release(task)
+        })
+        .unwrap_or(false)
+    }
+}
+
+fn route(task: Notified, local: impl FnOnce(&WorkerContext, Notified)) {
+    let runtime = task.header().placement().runtime;
+    context::with_worker(|worker| match worker {
+        Some(worker) if worker.shared().id() == runtime => local(worker, task),
+        _ => {
+            let mut task = Some(task);
+            registry::with(runtime, |shared| {
+                shared.schedule_outside(task.take().expect("called once"))
+            });
+            // Without its runtime the task has been cancelled, and the notification is dropped.
+            drop(task);
+        }
+    });
+}

@@ -1,0 +1,396 @@
+//! A worker: one turn of its loop, and where tasks go that it spawns or wakes.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicPtr;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use std::time::{Duration, Instant};
+
+use super::queue::retry;
+use super::shared::{Config, Remote, Shared};
+use crate::context;
+use crate::driver::{Scratch, Shard};
+use crate::loom::deque::{Stealer, Worker};
+use crate::rand::FastRand;
+use crate::task::Notified;
+
+/// What only the holder of a worker's core touches.
+pub(crate) struct Core {
+    pub(super) index: usize,
+    queue: Worker<Notified>,
+    rand: FastRand,
+    pub(super) scratch: Scratch,
+    /// Counts turns, to look elsewhere now and then.
+    tick: u32,
+    /// The tick at which the shard is looked at though nothing is known to wait there.
+    service_at: u32,
+    service_interval: Interval,
+    inject_interval: u32,
+    /// The worker counts as searching in `Idle`.
+    pub(super) searching: bool,
+    /// Tasks run from the next-task slot in a row.
+    streak: u32,
+    /// When something was first seen to wait for submission.
+    unflushed_since: Option<Instant>,
+}
+
+/// Tasks run in a row from the next-task slot while others wait in the queue. Two tasks that wake each other
+/// keep the worker's cache warm, but must not keep it for themselves.
+const NEXT_SLOT_STREAK_MAX: u32 = 3;
+/// An operation waits for submission no longer than this behind tasks that run.
+const UNFLUSHED_MAX: Duration = Duration::from_micros(100);
+
+/// How many turns pass between two looks at the shard.
+#[derive(Debug)]
+struct Interval {
+    polls: u32,
+    fixed: bool,
+    last: Option<Instant>,
+}
+
+/// The shard is looked at about this often while tasks run.
+const SERVICE_TARGET: Duration = Duration::from_micros(200);
+/// A look costs some 50 ns, so that it is not worth while for less than this many turns of short polls.
+const SERVICE_POLLS_MAX: u32 = 127;
+
+impl Interval {
+    fn new(polls: u32, fixed: bool) -> Self {
+        Self {
+            polls,
+            fixed,
+            last: None,
+        }
+    }
+
+    /// A look is being taken now; returns the number of turns to the next.
+    fn next(&mut self, now: Instant) -> u32 {
+        if let (false, Some(last)) = (self.fixed, self.last) {
+            let took = now.saturating_duration_since(last);
+            if took > 2 * SERVICE_TARGET {
+                self.polls = (self.polls / 2).max(1);
+            } else if took < SERVICE_TARGET / 2 {
+                self.polls = (self.polls + self.polls / 4 + 1).min(SERVICE_POLLS_MAX);
+            }
+        }
+        self.last = Some(now);
+        self.polls
+    }
+
+    /// Time passes that says nothing of how long polls take.
+    fn pause(&mut self) {
+        self.last = None;
+    }
+}
+
+/// A worker as the thread that holds its core sees it.
+pub(crate) struct WorkerContext {
+    shared: Arc<Shared>,
+    index: usize,
+    /// The core while user code runs (a poll, a wake, a drop), which may spawn and wake.
+    core: RefCell<Option<Box<Core>>>,
+    /// Completions are being delivered: what they wake goes to the queue, not the next-task slot.
+    delivering: Cell<bool>,
+}
+
+/// What a turn did.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    Ran,
+    NothingToDo,
+}
+
+impl WorkerContext {
+    pub(super) fn new(shared: Arc<Shared>, index: usize) -> Self {
+        Self {
+            shared,
+            index,
+            core: RefCell::new(None),
+            delivering: Cell::new(false),
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn shard(&self) -> &Arc<Shard> {
+        &self.remote().shard
+    }
+
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    pub(super) fn remote(&self) -> &Remote {
+        &self.shared.workers[self.index]
+    }
+
+    /// One turn: at most one task is run.
+    pub(super) fn turn(&self, mut core: Box<Core>) -> (Box<Core>, Turn) {
+        core.tick = core.tick.wrapping_add(1);
+        if self.is_service_due(&mut core) {
+            core = self.service(core);
+        }
+        let task = self.next_task(&mut core).or_else(|| self.search(&mut core));
+        match task {
+            Some(task) => (self.run(core, task), Turn::Ran),
+            None => (core, Turn::NothingToDo),
+        }
+    }
+
+    fn is_service_due(&self, core: &mut Core) -> bool {
+        if core.tick == core.service_at {
+            return true;
+        }
+        if !self.shard().has_unflushed() {
+            core.unflushed_since = None;
+            return false;
+        }
+        core.unflushed_since
+            .get_or_insert_with(Instant::now)
+            .elapsed()
+            >= UNFLUSHED_MAX
+    }
+
+    /// Looks at the shard: submits, reaps, fires timers, wakes. Also shares tasks with sleepers.
+    pub(super) fn service(&self, mut core: Box<Core>) -> Box<Core> {
+        self.shared.beat(self.index);
+        core.service_at = core
+            .tick
+            .wrapping_add(core.service_interval.next(Instant::now()));
+        core.unflushed_since = None;
+        let mut scratch = std::mem::take(&mut core.scratch);
+        let core = self.lend(core, || {
+            self.delivering.set(true);
+            self.shard().service(self.shared.clock.now(), &mut scratch);
+            self.delivering.set(false);
+        });
+        let mut core = core;
+        core.scratch = scratch;
+        if !core.queue.is_empty() {
+            self.shared.notify();
+        }
+        core
+    }
+
+    /// The next task of our own: the injector now and then, the next-task slot, the queue.
+    fn next_task(&self, core: &mut Core) -> Option<Notified> {
+        if core.tick % core.inject_interval == 0 {
+            if let Some(task) = self.shared.inject.pop() {
+                return Some(task);
+            }
+        }
+        let next = &self.remote().next;
+        if core.streak < NEXT_SLOT_STREAK_MAX {
+            if let Some(task) = next.take() {
+                core.streak += 1;
+                return Some(task);
+            }
+        }
+        core.streak = 0;
+        core.queue.pop().or_else(|| next.take())
+    }
+
+    /// Looks for a task elsewhere: the injector, then others' queues.
+    fn search(&self, core: &mut Core) -> Option<Notified> {
+        if let Some(task) = self.shared.inject.take_batch(&core.queue) {
+            return Some(task);
+        }
+        if self.shared.workers.len() == 1 {
+            return None;
+        }
+        if !core.searching {
+            core.searching = self.shared.idle.begin_search();
+        }
+        core.searching.then(|| self.steal(core)).flatten()
+    }
+
+    fn steal(&self, core: &mut Core) -> Option<Notified> {
+        let workers = &self.shared.workers;
+        let start = core.rand.below(workers.len());
+        let victims = (start..workers.len())
+            .chain(0..start)
+            .filter(|&victim| victim != self.index);
+        for victim in victims {
+            let stealer = &workers[victim].stealer;
+            if stealer.is_empty() {
+                continue;
+            }
+            if let Some(task) = retry(|| stealer.steal_batch_and_pop(&core.queue)) {
+                return Some(task);
+            }
+        }
+        self.shared.inject.take_batch(&core.queue)
+    }
+
+    /// Runs a task with the core within reach of what it spawns and wakes.
+    fn run(&self, mut core: Box<Core>, task: Notified) -> Box<Core> {
+        self.stop_searching(&mut core);
+        self.lend(core, || task.run())
+    }
+
+    /// The worker has work: if it was the last searcher, another takes its place.
+    pub(super) fn stop_searching(&self, core: &mut Core) {
+        if std::mem::take(&mut core.searching) && self.shared.idle.end_search() {
+            self.shared.notify();
+        }
+    }
+
+    /// Calls user code with the core within its reach.
+    pub(super) fn lend<R>(&self, core: Box<Core>, user_code: impl FnOnce() -> R) -> Box<Core> {
+        *self.core.borrow_mut() = Some(core);
+        user_code();
+        self.core
+            .borrow_mut()
+            .take()
+            .expect("nobody else takes the core of a thread that runs it")
+    }
+
+    /// A task was spawned, or woken by user code on this thread.
+    pub(super) fn schedule(&self, task: Notified) {
+        let core = self.core.borrow();
+        let Some(core) = core.as_ref() else {
+            return self.shared.schedule_outside(task);
+        };
+        if self.delivering.get() {
+            return core.queue.push(task);
+        }
+        if let Some(former) = self.remote().next.put(task) {
+            core.queue.push(former);
+            self.shared.notify();
+        }
+    }
+
+    /// A task was woken while it ran: behind the others with it.
+    pub(super) fn reschedule(&self, task: Notified) {
+        match self.core.borrow().as_ref() {
+            Some(core) => core.queue.push(task),
+            None => self.shared.schedule_outside(task),
+        }
+    }
+
+    /// Whether tasks wait that only the core's holder would run soon.
+    pub(super) fn has_local_work(&self, core: &Core) -> bool {
+        !core.queue.is_empty() || !self.remote().next.is_empty()
+    }
+
+    /// Time passes in which no task runs.
+    pub(super) fn note_sleep(&self, core: &mut Core) {
+        core.service_interval.pause();
+    }
+
+    /// Drops every task that is queued here.
+    pub(super) fn drop_queued(&self, core: &mut Core) {
+        while let Some(task) = core.queue.pop().or_else(|| self.remote().next.take()) {
+            drop(task);
+        }
+    }
+}
+
+impl fmt::Debug for WorkerContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerContext")
+            .field("index", &self.index)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The body of a worker's thread.
+pub(super) fn run_worker(shared: Arc<Shared>, index: usize) {
+    let cx = WorkerContext::new(shared, index);
+    let _entered = context::enter_worker(&cx);
+    let _blocking = context::set_blocking(context::Blocking::Forbidden);
+    let mut core = cx.wake(cx.wait_for_core());
+    while !cx.shared.shutdown.has_begun() {
+        let turn;
+        (core, turn) = cx.turn(core);
+        if turn == Turn::NothingToDo {
+            core = cx.sleep_as_worker(core);
+        }
+    }
+    cx.leave(core);
+}
+
+impl Core {
+    pub(super) fn new(index: usize, config: &Config) -> Box<Self> {
+        let fixed = config.event_interval != 0;
+        let polls = if fixed {
+            config.event_interval
+        } else {
+            DEFAULT_INTERVAL
+        };
+        Box::new(Self {
+            index,
+            queue: Worker::new_fifo(),
+            rand: FastRand::new(),
+            scratch: Scratch::default(),
+            tick: 0,
+            service_at: 1,
+            service_interval: Interval::new(polls, fixed),
+            inject_interval: match config.global_queue_interval {
+                0 => DEFAULT_INTERVAL,
+                interval => interval,
+            },
+            searching: false,
+            streak: 0,
+            unflushed_since: None,
+        })
+    }
+
+    pub(super) fn stealer(&self) -> Stealer<Notified> {
+        self.queue.stealer()
+    }
+}
+
+/// Turns between two looks at the shard, to begin with, and at the injector: a prime, so that the two do not
+/// keep step with a program's own periods.
+const DEFAULT_INTERVAL: u32 = 61;
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core")
+            .field("index", &self.index)
+            .field("tick", &self.tick)
+            .field("searching", &self.searching)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a core lies when nobody runs it. Taking it out is taking over the worker.
+#[derive(Debug)]
+pub(crate) struct CoreSlot(AtomicPtr<Core>);
+
+impl CoreSlot {
+    pub(super) fn new(core: Box<Core>) -> Self {
+        Self(AtomicPtr::new(Box::into_raw(core)))
+    }
+
+    pub(super) fn put(&self, core: Box<Core>) {
+        // Release: publishes the core's state to the Acquire in `take`.
+        let former = self.0.swap(Box::into_raw(core), Release);
+        debug_assert!(former.is_null(), "a worker has one core");
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        // Acquire: pairs with the Release in `put`.
+        self.0.load(Acquire).is_null()
+    }
+
+    pub(super) fn take(&self) -> Option<Box<Core>> {
+        // Acquire: pairs with the Release in `put`.
+        if self.0.load(Acquire).is_null() {
+            return None;
+        }
+        // AcqRel: as above.
+        let core = self.0.swap(std::ptr::null_mut(), AcqRel);
+        // SAFETY: the slot holds pointers from `Box::into_raw` only, and the swap took this one out.
+        (!core.is_null()).then(|| unsafe { Box::from_raw(core) })
+    }
+}
+
+impl Drop for CoreSlot {
+    fn drop(&mut self) {
+        drop(self.take());
+    }
+}

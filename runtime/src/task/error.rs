@@ -1,0 +1,117 @@
+//! Why a task has no output.
+
+use std::any::Any;
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use parking_lot::Mutex;
+
+use super::id::Id;
+
+/// The task did not return: it panicked, or it was cancelled by an abort or by the runtime's shutdown.
+pub struct JoinError {
+    cause: Cause,
+    id: Id,
+}
+
+enum Cause {
+    Cancelled,
+    // The lock makes the error Sync though the payload is only Send.
+    Panic(Box<Mutex<Box<dyn Any + Send>>>),
+}
+
+impl JoinError {
+    pub(crate) fn cancelled(id: Id) -> Self {
+        Self {
+            cause: Cause::Cancelled,
+            id,
+        }
+    }
+
+    pub(crate) fn panic(id: Id, payload: Box<dyn Any + Send>) -> Self {
+        Self {
+            cause: Cause::Panic(Box::new(Mutex::new(payload))),
+            id,
+        }
+    }
+
+    /// Whether the task was cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self.cause, Cause::Cancelled)
+    }
+
+    /// Whether the task panicked.
+    pub fn is_panic(&self) -> bool {
+        matches!(self.cause, Cause::Panic(_))
+    }
+
+    /// The payload of the task's panic, for [`std::panic::resume_unwind`].
+    ///
+    /// # Panics
+    ///
+    /// If the task did not panic; see [`Self::try_into_panic`].
+    #[track_caller]
+    pub fn into_panic(self) -> Box<dyn Any + Send + 'static> {
+        self.try_into_panic()
+            .expect("`JoinError` reason is not a panic.")
+    }
+
+    /// The payload of the task's panic.
+    ///
+    /// # Errors
+    ///
+    /// The error itself, if the task did not panic.
+    pub fn try_into_panic(self) -> Result<Box<dyn Any + Send + 'static>, Self> {
+        match self.cause {
+            Cause::Panic(payload) => Ok(payload.into_inner()),
+            Cause::Cancelled => Err(self),
+        }
+    }
+
+    /// The task's id.
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    fn message(&self) -> Option<String> {
+        let Cause::Panic(payload) = &self.cause else {
+            return None;
+        };
+        let payload = payload.lock();
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        text.or_else(|| payload.downcast_ref::<&'static str>().copied())
+            .map(str::to_owned)
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.cause, self.message()) {
+            (Cause::Cancelled, _) => write!(f, "task {} was cancelled", self.id),
+            (_, Some(message)) => write!(f, "task {} panicked with message {message:?}", self.id),
+            (_, None) => write!(f, "task {} panicked", self.id),
+        }
+    }
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.cause, self.message()) {
+            (Cause::Cancelled, _) => write!(f, "JoinError::Cancelled({:?})", self.id),
+            (_, Some(message)) => write!(f, "JoinError::Panic({:?}, {message:?}, ...)", self.id),
+            (_, None) => write!(f, "JoinError::Panic({:?}, ...)", self.id),
+        }
+    }
+}
+
+impl Error for JoinError {}
+
+impl From<JoinError> for io::Error {
+    fn from(error: JoinError) -> Self {
+        io::Error::other(match error.cause {
+            Cause::Cancelled => "task was cancelled",
+            Cause::Panic(_) => "task panicked",
+        })
+    }
+}

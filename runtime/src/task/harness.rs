@@ -1,0 +1,277 @@
+//! Where the state word meets the memory: poll, complete, cancel, free. All `catch_unwind`s are here.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::{Context, Poll, Waker};
+
+use super::cell::{Cell, Header, Schedule, Stage};
+use super::error::JoinError;
+use super::id::IdGuard;
+use super::raw::{Notified, Reference};
+use super::state::{BeginPoll, EndPoll, Snapshot};
+use super::waker::borrow_waker;
+
+type Panic = Box<dyn Any + Send>;
+
+/// Runs a notified task.
+///
+/// # Safety
+/// `task` is a `Cell<F>`, and the caller hands over a notification with its reference.
+pub(super) unsafe fn run<F, S>(task: NonNull<Header>)
+where
+    F: Future + 'static,
+    S: Schedule,
+{
+    // SAFETY: the caller's reference keeps the task, whose type it vouches for.
+    let cell = unsafe { task.cast::<Cell<F>>().as_ref() };
+    match cell.header.state.begin_poll() {
+        BeginPoll::Poll => poll::<F, S>(cell, task),
+        BeginPoll::Cancel => {
+            cancel(cell);
+            complete::<F, S>(cell, task);
+        }
+        BeginPoll::Nothing => {}
+        // SAFETY: the last reference was ours.
+        BeginPoll::Free => unsafe { free::<F>(task) },
+    }
+}
+
+/// We have RUNNING, and one reference.
+fn poll<F, S>(cell: &Cell<F>, task: NonNull<Header>)
+where
+    F: Future + 'static,
+    S: Schedule,
+{
+    if poll_future(cell, task).is_ready() {
+        return complete::<F, S>(cell, task);
+    }
+    match cell.header.state.end_poll() {
+        EndPoll::Idle => {}
+        // SAFETY: the transition left us the reference, now the notification's.
+        EndPoll::Reschedule => S::reschedule(Notified::from_reference(unsafe {
+            Reference::from_pointer(task)
+        })),
+        EndPoll::Cancel => {
+            cancel(cell);
+            complete::<F, S>(cell, task);
+        }
+        // SAFETY: the last reference was ours.
+        EndPoll::Free => unsafe { free::<F>(task) },
+    }
+}
+
+/// Polls; when ready or panicked, the output has taken the future's place.
+fn poll_future<F: Future + 'static>(cell: &Cell<F>, task: NonNull<Header>) -> Poll<()> {
+    let _id = IdGuard::enter(cell.header.id);
+    let waker = borrow_waker(&task);
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        cell.stage.with_mut(|stage| {
+            // SAFETY: we have RUNNING, so the stage is ours.
+            let Stage::Future(future) = (unsafe { &mut *stage }) else {
+                unreachable!("a task that runs has its future")
+            };
+            // SAFETY: the future lies in the task's allocation and is dropped in place.
+            let future = unsafe { Pin::new_unchecked(future) };
+            future.poll(&mut Context::from_waker(&waker))
+        })
+    }));
+    let output = match polled {
+        Ok(Poll::Pending) => return Poll::Pending,
+        Ok(Poll::Ready(output)) => Ok(output),
+        Err(panic) => Err(JoinError::panic(cell.header.id, panic)),
+    };
+    let output =
+        drop_future(cell).map_or(output, |panic| Err(JoinError::panic(cell.header.id, panic)));
+    set_stage(cell, Stage::Output(output));
+    Poll::Ready(())
+}
+
+/// Drops the future, the output being that of a cancelled task. We have RUNNING.
+fn cancel<F: Future + 'static>(cell: &Cell<F>) {
+    let id = cell.header.id;
+    let _id = IdGuard::enter(id);
+    let error = drop_future(cell).map_or(JoinError::cancelled(id), |panic| {
+        JoinError::panic(id, panic)
+    });
+    set_stage(cell, Stage::Output(Err(error)));
+}
+
+/// Drops the future in place; a panic of its drop is returned.
+fn drop_future<F: Future>(cell: &Cell<F>) -> Option<Panic> {
+    catch_unwind(AssertUnwindSafe(|| set_stage(cell, Stage::Gone))).err()
+}
+
+/// The caller has the right to the stage: RUNNING, or COMPLETE and the join handle's place.
+fn set_stage<F: Future>(cell: &Cell<F>, next: Stage<F>) {
+    cell.stage.with_mut(|stage| {
+        // Should the drop of the old value panic, the new one is in place all the same.
+        // SAFETY: the caller has the right to the stage.
+        let stage = unsafe { &mut *stage };
+        struct Put<'a, F: Future>(&'a mut Stage<F>, Option<Stage<F>>);
+        impl<F: Future> Drop for Put<'_, F> {
+            fn drop(&mut self) {
+                // SAFETY: what was here was dropped in place by the lines below, and is not dropped again.
+                unsafe { std::ptr::write(self.0, self.1.take().expect("put once")) };
+            }
+        }
+        let put = Put(stage, Some(next));
+        // SAFETY: the old value is overwritten without being dropped again, by `Put`.
+        unsafe { std::ptr::drop_in_place(put.0) };
+    });
+}
+
+/// The output is in place: tells the join handle, leaves the owned set, gives up the reference.
+fn complete<F, S>(cell: &Cell<F>, task: NonNull<Header>)
+where
+    F: Future + 'static,
+    S: Schedule,
+{
+    let header = &cell.header;
+    let snapshot = header.state.complete();
+    if !snapshot.has_join_interest() {
+        discard_output(cell);
+    } else if snapshot.has_join_waker() {
+        wake_joiner(header);
+    }
+    let references = 1 + usize::from(S::release(header));
+    if header.state.drop_references(references) {
+        // SAFETY: the last references were ours.
+        unsafe { free::<F>(task) };
+    }
+}
+
+/// Wakes through the join waker, and drops it if the handle is gone meanwhile.
+fn wake_joiner(header: &Header) {
+    header.join_waker.with(|waker| {
+        // SAFETY: JOIN_WAKER is set and the task complete: everybody may read until it is cleared.
+        let waker = unsafe { (*waker).as_ref() };
+        let waker = waker.expect("a waker was offered");
+        // A panic of the joiner's waker is not the task's business.
+        let _ = catch_unwind(AssertUnwindSafe(|| waker.wake_by_ref()));
+    });
+    if !header.state.return_join_waker().has_join_interest() {
+        drop_join_waker(header);
+    }
+}
+
+/// The waker is ours: JOIN_WAKER is clear and the handle is gone, or we are the handle.
+pub(super) fn drop_join_waker(header: &Header) {
+    // SAFETY: see above.
+    let waker = header
+        .join_waker
+        .with_mut(|waker| unsafe { (*waker).take() });
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(waker)));
+}
+
+fn discard_output<F: Future>(cell: &Cell<F>) {
+    let _id = IdGuard::enter(cell.header.id);
+    let _ = drop_future(cell);
+}
+
+/// Frees the task.
+///
+/// # Safety
+/// The last reference to the `Cell<F>` was given up by the caller.
+pub(super) unsafe fn free<F: Future>(task: NonNull<Header>) {
+    // SAFETY: the cell was made by `Box` in `new_task`, and nobody else can reach it any more.
+    let cell = unsafe { Box::from_raw(task.cast::<Cell<F>>().as_ptr()) };
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(cell)));
+}
+
+/// The runtime shuts down: cancels the task unless it runs or has completed.
+///
+/// # Safety
+/// `task` is a `Cell<F>`, and the caller hands over a reference.
+pub(super) unsafe fn shut_down<F, S>(task: NonNull<Header>)
+where
+    F: Future + 'static,
+    S: Schedule,
+{
+    // SAFETY: the caller's reference keeps the task, whose type it vouches for.
+    let cell = unsafe { task.cast::<Cell<F>>().as_ref() };
+    if cell.header.state.begin_shutdown() {
+        cancel(cell);
+        return complete::<F, S>(cell, task);
+    }
+    if cell.header.state.drop_references(1) {
+        // SAFETY: the last reference was ours.
+        unsafe { free::<F>(task) };
+    }
+}
+
+/// Moves the output out if the task is complete; otherwise stores the waker.
+///
+/// # Safety
+/// `task` is a `Cell<F>`, the caller is its join handle, and `into` points to a
+/// `Poll<Result<F::Output, JoinError>>`.
+pub(super) unsafe fn take_output<F: Future>(task: NonNull<Header>, into: *mut (), waker: &Waker) {
+    // SAFETY: the join handle's reference keeps the task, whose type the caller vouches for.
+    let cell = unsafe { task.cast::<Cell<F>>().as_ref() };
+    if !ready_to_join(&cell.header, waker) {
+        return;
+    }
+    let stage = cell.stage.with_mut(|stage| {
+        // SAFETY: COMPLETE with JOIN_INTEREST: the stage is the handle's.
+        std::mem::replace(unsafe { &mut *stage }, Stage::Gone)
+    });
+    let Stage::Output(output) = stage else {
+        panic!("JoinHandle polled after completion")
+    };
+    let into = into.cast::<Poll<Result<F::Output, JoinError>>>();
+    // SAFETY: the caller vouches for the pointer.
+    unsafe { *into = Poll::Ready(output) };
+}
+
+/// Whether the output is there; if not, `waker` will be woken when it is.
+fn ready_to_join(header: &Header, waker: &Waker) -> bool {
+    let snapshot = header.state.load();
+    if snapshot.is_complete() {
+        return true;
+    }
+    let offered = if snapshot.has_join_waker() {
+        // SAFETY: JOIN_WAKER is set: everybody may read.
+        let same = header.join_waker.with(|stored| unsafe {
+            (*stored)
+                .as_ref()
+                .is_some_and(|stored| stored.will_wake(waker))
+        });
+        if same {
+            return false;
+        }
+        header
+            .state
+            .withdraw_join_waker()
+            .and_then(|()| offer(header, waker.clone()))
+    } else {
+        offer(header, waker.clone())
+    };
+    offered.is_err()
+}
+
+/// JOIN_WAKER is clear, so the waker is ours, the handle's, to write.
+fn offer(header: &Header, waker: Waker) -> Result<(), Snapshot> {
+    // SAFETY: see above.
+    header
+        .join_waker
+        .with_mut(|stored| unsafe { *stored = Some(waker) });
+    let offered = header.state.offer_join_waker();
+    if offered.is_err() {
+        // SAFETY: the offer failed, so JOIN_WAKER is still clear.
+        header
+            .join_waker
+            .with_mut(|stored| unsafe { *stored = None });
+    }
+    offered
+}
+
+/// The join handle goes: drops the output if the task is complete.
+///
+/// # Safety
+/// `task` is a `Cell<F>`, complete, and its JOIN_INTEREST was cleared by the caller.
+pub(super) unsafe fn drop_output<F: Future>(task: NonNull<Header>) {
+    // SAFETY: the join handle's reference keeps the task, whose type the caller vouches for.
+    discard_output(unsafe { task.cast::<Cell<F>>().as_ref() });
+}

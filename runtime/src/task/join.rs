@@ -1,0 +1,117 @@
+//! The handle with which a task is awaited.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::abort::AbortHandle;
+use super::error::JoinError;
+use super::harness;
+use super::id::Id;
+use super::raw::Reference;
+
+/// The right to await a task's output.
+///
+/// Dropping it detaches the task, which runs on.
+///
+/// # Cancel safety
+///
+/// Awaiting `&mut handle` in a `select!` loses nothing when another branch wins: the output stays with the
+/// task until the handle takes it.
+pub struct JoinHandle<T> {
+    reference: Option<Reference>,
+    output: PhantomData<T>,
+}
+
+// SAFETY: the handle moves a `T` from the task's thread to its own, and allows nothing else with it.
+unsafe impl<T: Send> Send for JoinHandle<T> {}
+// SAFETY: a shared handle gives no access to the output.
+unsafe impl<T: Send> Sync for JoinHandle<T> {}
+
+impl<T> UnwindSafe for JoinHandle<T> {}
+impl<T> RefUnwindSafe for JoinHandle<T> {}
+impl<T> Unpin for JoinHandle<T> {}
+
+impl<T> JoinHandle<T> {
+    pub(super) fn new(reference: Reference) -> Self {
+        Self {
+            reference: Some(reference),
+            output: PhantomData,
+        }
+    }
+
+    fn reference(&self) -> &Reference {
+        self.reference
+            .as_ref()
+            .expect("only the drop takes the reference")
+    }
+
+    /// Aborts the task: its future is dropped when it next would run, and awaiting gives an error for which
+    /// [`JoinError::is_cancelled`] holds, unless the task completes first. A blocking job that has started
+    /// cannot be aborted.
+    pub fn abort(&self) {
+        self.abort_handle().abort();
+    }
+
+    /// Whether the task has completed, was cancelled or panicked.
+    pub fn is_finished(&self) -> bool {
+        self.reference().header().state.load().is_complete()
+    }
+
+    /// A handle that can abort the task and no more.
+    pub fn abort_handle(&self) -> AbortHandle {
+        AbortHandle::new(self.reference().clone())
+    }
+
+    /// The task's id.
+    pub fn id(&self) -> Id {
+        self.reference().header().id
+    }
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    /// # Panics
+    ///
+    /// After the output was returned.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut output = Poll::Pending;
+        let reference = self.reference();
+        let take_output = reference.header().vtable.take_output;
+        // SAFETY: this is the task's join handle, and `T` the output of its future (`new_task`).
+        unsafe { take_output(reference.pointer(), (&raw mut output).cast(), cx.waker()) };
+        output
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        let reference = self.reference.take().expect("dropped once");
+        let header = reference.header();
+        if header.state.drop_handle_fast() {
+            // The transition gave up our reference too.
+            reference.into_pointer();
+            return;
+        }
+        let owed = header.state.drop_handle();
+        if owed.drop_output {
+            // SAFETY: the transition says that the task is complete and the output ours.
+            unsafe { (header.vtable.drop_output)(reference.pointer()) };
+        }
+        if owed.drop_waker {
+            harness::drop_join_waker(header);
+        }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle")
+            .field("id", &self.id())
+            .finish()
+    }
+}

@@ -1,0 +1,183 @@
+//! The set of a runtime's live tasks, so that shutdown reaches those that nobody will wake again.
+//!
+//! One intrusive list for each worker, with a lock of its own: a task is entered in the list of the worker
+//! that spawns it, and leaves it where it completes, mostly the same one. Closing is done list by list, each
+//! under its lock, so a task is either refused or found.
+
+use std::ptr::NonNull;
+
+use super::cell::{Header, Links};
+use super::raw::{Reference, Task};
+use crate::loom::Mutex;
+
+/// The live tasks of a runtime.
+#[derive(Debug)]
+pub struct OwnedSet {
+    lists: Box<[List]>,
+}
+
+/// Lists of different workers do not share a cache line.
+#[derive(Debug)]
+#[repr(align(128))]
+struct List(Mutex<Chain>);
+
+#[derive(Debug, Default)]
+struct Chain {
+    head: Option<NonNull<Header>>,
+    len: usize,
+    closed: bool,
+}
+
+// SAFETY: the pointers are references to tasks, which are Send (`Reference`).
+unsafe impl Send for Chain {}
+
+impl OwnedSet {
+    /// An empty set of `lists` lists.
+    pub fn new(lists: usize) -> Self {
+        Self {
+            lists: (0..lists)
+                .map(|_| List(Mutex::new(Chain::default())))
+                .collect(),
+        }
+    }
+
+    /// Enters a task in the list of its placement.
+    ///
+    /// # Errors
+    ///
+    /// The task itself, if the set is closed.
+    pub fn bind(&self, task: Task) -> Result<(), Task> {
+        let reference = task.reference();
+        let mut chain = self.lists[reference.header().placement.shard as usize]
+            .0
+            .lock();
+        if chain.closed {
+            drop(chain);
+            return Err(task);
+        }
+        chain.push(task.into_reference());
+        Ok(())
+    }
+
+    /// Takes a task out; `true` if it was there, and its reference is the caller's now.
+    pub fn release(&self, task: &Header) -> bool {
+        self.lists[task.placement.shard as usize]
+            .0
+            .lock()
+            .remove(NonNull::from(task))
+    }
+
+    /// Refuses new tasks in one list, and cancels all that are in it. Their futures are dropped here.
+    pub fn close_and_shut_down(&self, list: usize) {
+        loop {
+            let mut chain = self.lists[list].0.lock();
+            chain.closed = true;
+            let task = chain.pop();
+            drop(chain);
+            match task {
+                Some(task) => task.shut_down(),
+                None => return,
+            }
+        }
+    }
+
+    /// Refuses new tasks in all lists.
+    pub fn close(&self) {
+        for list in &self.lists {
+            list.0.lock().closed = true;
+        }
+    }
+
+    /// How many tasks live; a moment's value.
+    pub fn len(&self) -> usize {
+        self.lists.iter().map(|list| list.0.lock().len).sum()
+    }
+
+    /// Whether no task lives.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Chain {
+    fn push(&mut self, reference: Reference) {
+        let task = reference.into_pointer();
+        set_links(
+            task,
+            Links {
+                previous: None,
+                next: self.head,
+                linked: true,
+            },
+        );
+        if let Some(head) = self.head {
+            set_links(
+                head,
+                Links {
+                    previous: Some(task),
+                    ..links(head)
+                },
+            );
+        }
+        self.head = Some(task);
+        self.len += 1;
+    }
+
+    fn pop(&mut self) -> Option<Task> {
+        let head = self.head?;
+        self.remove(head);
+        // SAFETY: the list held one reference for each task in it; this one is in it no more.
+        Some(Task::from_reference(unsafe {
+            Reference::from_pointer(head)
+        }))
+    }
+
+    fn remove(&mut self, task: NonNull<Header>) -> bool {
+        let Links {
+            previous,
+            next,
+            linked,
+        } = links(task);
+        if !linked {
+            return false;
+        }
+        match previous {
+            Some(previous) => set_links(
+                previous,
+                Links {
+                    next,
+                    ..links(previous)
+                },
+            ),
+            None => self.head = next,
+        }
+        if let Some(next) = next {
+            set_links(
+                next,
+                Links {
+                    previous,
+                    ..links(next)
+                },
+            );
+        }
+        set_links(task, Links::default());
+        self.len -= 1;
+        true
+    }
+}
+
+/// The caller holds the lock of the task's list, and the task lives: the list or the caller has a reference.
+fn links(task: NonNull<Header>) -> Links {
+    // SAFETY: see above.
+    let header = unsafe { task.as_ref() };
+    // SAFETY: links are touched under the list's lock only.
+    header.links.with(|links| unsafe { *links })
+}
+
+/// As [`links`].
+fn set_links(task: NonNull<Header>, to: Links) {
+    // SAFETY: see `links`.
+    let header = unsafe { task.as_ref() };
+    // SAFETY: links are touched under the list's lock only.
+    header.links.with_mut(|links| unsafe { *links = to });
+}

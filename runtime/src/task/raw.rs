@@ -1,0 +1,196 @@
+//! Handles to a task that own one reference each, over one pointer with its type erased.
+
+use std::future::Future;
+use std::mem::ManuallyDrop;
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::task::Waker;
+
+use super::cell::{Cell, Header, Links, Placement, Schedule, Stage};
+use super::harness;
+use super::id::Id;
+use super::join::JoinHandle;
+use super::state::{State, Wake};
+use crate::loom::UnsafeCell;
+
+/// The functions that depend on the future's type.
+pub(super) struct Vtable {
+    pub(super) run: unsafe fn(NonNull<Header>),
+    pub(super) schedule: fn(Notified),
+    pub(super) free: unsafe fn(NonNull<Header>),
+    pub(super) shut_down: unsafe fn(NonNull<Header>),
+    /// Moves the output to the `Poll<Result<T, JoinError>>` behind the pointer, or stores the waker.
+    pub(super) take_output: unsafe fn(NonNull<Header>, *mut (), &Waker),
+    pub(super) drop_output: unsafe fn(NonNull<Header>),
+}
+
+impl Vtable {
+    const fn of<F, S>() -> Self
+    where
+        F: Future + 'static,
+        S: Schedule,
+    {
+        Self {
+            run: harness::run::<F, S>,
+            schedule: S::schedule,
+            free: harness::free::<F>,
+            shut_down: harness::shut_down::<F, S>,
+            take_output: harness::take_output::<F>,
+            drop_output: harness::drop_output::<F>,
+        }
+    }
+}
+
+/// Makes a task; the three handles are its three references.
+pub fn new_task<F, S>(
+    future: F,
+    placement: Placement,
+    id: Id,
+    spawned_at: &'static Location<'static>,
+) -> (Task, Notified, JoinHandle<F::Output>)
+where
+    F: Future + 'static,
+    S: Schedule,
+{
+    let cell = Box::new(Cell {
+        header: Header {
+            state: State::new(),
+            vtable: const { &Vtable::of::<F, S>() },
+            links: UnsafeCell::new(Links::default()),
+            join_waker: UnsafeCell::new(None),
+            placement,
+            id,
+            spawned_at,
+        },
+        stage: UnsafeCell::new(Stage::Future(future)),
+    });
+    let header = NonNull::from(Box::leak(cell)).cast::<Header>();
+    (
+        Task(Reference(header)),
+        Notified(Reference(header)),
+        JoinHandle::new(Reference(header)),
+    )
+}
+
+/// One reference to a task.
+#[derive(Debug)]
+pub(super) struct Reference(NonNull<Header>);
+
+// SAFETY: what a reference allows on any thread goes through the state word, which hands the future and the
+// output, both Send, from thread to thread; `spawn` demands Send of them. A task that is not Send is only
+// made by code that keeps its handles on one thread.
+unsafe impl Send for Reference {}
+// SAFETY: as above; a shared reference allows no more than waking and reading the header.
+unsafe impl Sync for Reference {}
+
+impl Reference {
+    pub(super) fn pointer(&self) -> NonNull<Header> {
+        self.0
+    }
+
+    pub(super) fn header(&self) -> &Header {
+        // SAFETY: the reference that we own keeps the task.
+        unsafe { self.0.as_ref() }
+    }
+
+    pub(super) fn into_pointer(self) -> NonNull<Header> {
+        ManuallyDrop::new(self).0
+    }
+
+    /// # Safety
+    /// The caller hands over one reference to the task.
+    pub(super) unsafe fn from_pointer(header: NonNull<Header>) -> Self {
+        Self(header)
+    }
+
+    /// Acts on what a transition said about the wake.
+    pub(super) fn after_wake(self, wake: Wake) {
+        let header = self.into_pointer();
+        // SAFETY: unless `Free`, the transition left the task with a reference that is ours or another's
+        // that cannot go meanwhile; with `Free` it is ours alone.
+        let vtable = unsafe { header.as_ref() }.vtable;
+        match wake {
+            Wake::Nothing => {}
+            // SAFETY: `Submit` says that one reference and the notification are ours.
+            Wake::Submit => (vtable.schedule)(Notified(unsafe { Self::from_pointer(header) })),
+            // SAFETY: `Free` says that the last reference was given up by us.
+            Wake::Free => unsafe { (vtable.free)(header) },
+        }
+    }
+}
+
+impl Clone for Reference {
+    fn clone(&self) -> Self {
+        self.header().state.add_reference();
+        Self(self.0)
+    }
+}
+
+impl Drop for Reference {
+    fn drop(&mut self) {
+        let header = self.header();
+        if header.state.drop_references(1) {
+            // SAFETY: the last reference was ours.
+            unsafe { (header.vtable.free)(self.0) };
+        }
+    }
+}
+
+/// The owned set's reference.
+#[derive(Debug)]
+pub struct Task(Reference);
+
+impl Task {
+    pub(super) fn reference(&self) -> &Reference {
+        &self.0
+    }
+
+    pub(super) fn into_reference(self) -> Reference {
+        self.0
+    }
+
+    pub(super) fn from_reference(reference: Reference) -> Self {
+        Self(reference)
+    }
+
+    /// Cancels the task: drops its future here, unless somebody runs it, who will do so then.
+    pub fn shut_down(self) {
+        let header = self.0.into_pointer();
+        // SAFETY: the owned set's reference is handed over.
+        unsafe { (header.as_ref().vtable.shut_down)(header) };
+    }
+}
+
+/// The right, and the duty, to run a task once.
+#[derive(Debug)]
+pub struct Notified(Reference);
+
+impl Notified {
+    /// Polls the task, or drops its future if it was aborted.
+    pub fn run(self) {
+        let header = self.0.into_pointer();
+        // SAFETY: the notification's reference is handed over.
+        unsafe { (header.as_ref().vtable.run)(header) };
+    }
+
+    /// The task's header.
+    pub fn header(&self) -> &Header {
+        self.0.header()
+    }
+
+    pub(super) fn from_reference(reference: Reference) -> Self {
+        Self(reference)
+    }
+
+    /// The notification as a pointer, for an atomic slot.
+    pub fn into_raw(self) -> *mut Header {
+        self.0.into_pointer().as_ptr()
+    }
+
+    /// # Safety
+    /// `raw` came from [`Self::into_raw`] and is used once.
+    pub unsafe fn from_raw(raw: NonNull<Header>) -> Self {
+        // SAFETY: the caller hands over the reference that `into_raw` let go of.
+        Self(unsafe { Reference::from_pointer(raw) })
+    }
+}
