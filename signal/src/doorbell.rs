@@ -39,9 +39,9 @@ impl Doorbell {
         let _ = (&self.file).write(&1_u64.to_ne_bytes());
     }
 
-    /// Makes it silent again. EAGAIN, if it was, is of no interest.
-    pub(crate) fn drain(&self) {
-        let _ = (&self.file).read(&mut [0; 8]);
+    /// Makes it silent again, and says whether it had been rung.
+    pub(crate) fn drain(&self) -> bool {
+        (&self.file).read(&mut [0; 8]).is_ok()
     }
 
     /// An operation that completes when the bell is rung, or at once if it has been.

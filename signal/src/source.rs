@@ -198,6 +198,7 @@ impl Drop for Listener {
 mod tests {
     use std::sync::Arc;
     use std::task::Wake;
+    use std::{hint, thread};
 
     use super::*;
 
@@ -227,6 +228,11 @@ mod tests {
         fn poll(&mut self) -> Next {
             self.listener
                 .advance(false, &Arc::clone(&self.woken).into())
+        }
+
+        /// As after a completed operation: at the doorbell, not at the count alone.
+        fn look(&mut self) -> Next {
+            self.listener.advance(true, &Arc::clone(&self.woken).into())
         }
 
         fn woken(&self) -> usize {
@@ -304,6 +310,39 @@ mod tests {
         );
         assert_eq!(task.woken(), 0);
         assert_eq!(waiters(source), 2);
+    }
+
+    /// Kills the mutant that reads the count before it drains the doorbell: a signal between the two
+    /// would be neither reported nor ring for anybody.
+    #[test]
+    fn a_signal_that_comes_during_a_look_is_reported_or_leaves_the_doorbell_rung() {
+        const ROUNDS: usize = 20_000;
+        let source = Source::leaked().unwrap();
+        let mut task = Task::new(source);
+        let (begun, over) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 1..=ROUNDS {
+                    while begun.load(Ordering::SeqCst) < round {
+                        hint::spin_loop();
+                    }
+                    source.deliver();
+                    over.store(round, Ordering::SeqCst);
+                }
+            });
+            let lost = (1..=ROUNDS).find(|round| {
+                begun.store(*round, Ordering::SeqCst);
+                let mut reported = false;
+                while over.load(Ordering::SeqCst) < *round {
+                    reported |= task.look() == Next::Report;
+                }
+                let lost = !reported && !source.doorbell.drain();
+                let _ = task.look();
+                lost
+            });
+            begun.store(ROUNDS, Ordering::SeqCst);
+            assert_eq!(lost, None, "round in which a signal was lost");
+        });
     }
 
     #[test]
