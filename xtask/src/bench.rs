@@ -3,14 +3,17 @@
 //! A run is a process of its own (`workload NAME PEER`), so that neither runtime finds the threads or
 //! the heap of the other. The peers alternate within each round, so that whatever else the machine
 //! does falls on both; of all samples of all rounds the least counts, for that is the one that was
-//! disturbed least. Processor time and wall time are the least of their own.
+//! disturbed least. Processor time and wall time are the least of their own. Each run waits for a
+//! quiet machine first; the report says how many did not find one.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::Value;
 
 use crate::chore::{self, Result, output, program, target_folder};
+use crate::quiet;
 use crate::report::{self, Cost, Row};
 
 /// The peers, in the order in which they run.
@@ -22,21 +25,44 @@ struct Extent {
     /// Samples in a run.
     samples: u32,
     sample_milliseconds: u32,
+    patience: Duration,
 }
 
-/// For figures that are written down.
-const FULL: Extent = Extent {
-    rounds: 5,
-    samples: 5,
-    sample_milliseconds: 200,
-};
+impl Extent {
+    /// For figures that are written down.
+    const FULL: Extent = Extent {
+        rounds: 5,
+        samples: 5,
+        sample_milliseconds: 200,
+        patience: Duration::ZERO,
+    };
 
-/// For a first look.
-const QUICK: Extent = Extent {
-    rounds: 2,
-    samples: 3,
-    sample_milliseconds: 60,
-};
+    /// For a first look.
+    const QUICK: Extent = Extent {
+        rounds: 2,
+        samples: 3,
+        sample_milliseconds: 60,
+        patience: Duration::ZERO,
+    };
+
+    /// How the figures of so many workloads came about, as the report says it.
+    fn describe(&self, workloads: usize, disturbed: u32) -> String {
+        let Extent {
+            rounds,
+            samples,
+            sample_milliseconds,
+            ..
+        } = self;
+        let mut how = format!(
+            "the least of {rounds} alternating runs of {samples} samples of {sample_milliseconds} ms"
+        );
+        if disturbed > 0 {
+            let runs = workloads as u32 * rounds * PEERS.len() as u32;
+            how += &format!("; {disturbed} of {runs} runs began while other programs were busy");
+        }
+        how
+    }
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -49,13 +75,22 @@ pub(crate) struct Options {
     /// Few and short samples, for a first look; docs/BENCHMARKS.md stays as it is
     #[arg(long)]
     quick: bool,
+    /// How long each run waits for other programs to be quiet
+    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+    patience: u64,
 }
 
 impl Options {
     fn extent(&self) -> Extent {
-        let extent = if self.quick { QUICK } else { FULL };
+        let extent = if self.quick {
+            Extent::QUICK
+        } else {
+            Extent::FULL
+        };
+        let rounds = self.rounds.unwrap_or(extent.rounds).max(1);
         Extent {
-            rounds: self.rounds.unwrap_or(extent.rounds).max(1),
+            rounds,
+            patience: Duration::from_secs(self.patience),
             ..extent
         }
     }
@@ -72,20 +107,26 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let extent = options.extent();
     let listed = output(program(&driver).arg("list"))?;
     let mut rows = Vec::new();
+    let mut disturbed = 0;
     for line in listed.lines() {
         let mut row = row(line)?;
         if row.name.contains(only) {
             eprintln!("{}", row.name);
-            compare(&driver, &mut row, &extent)?;
+            disturbed += compare(&driver, &mut row, &extent)?;
             rows.push(row);
         }
     }
     if rows.is_empty() {
         return Err(format!("no workload's name contains `{only}`"));
     }
-    println!("{}", report::table(&rows));
+    let how = extent.describe(rows.len(), disturbed);
+    println!(
+        "{}
+Each figure is {how}.",
+        report::table(&rows)
+    );
     if options.is_full() {
-        report::write(&rows, &how(&extent))
+        report::write(&rows, &how)
     } else {
         Ok(())
     }
@@ -116,10 +157,13 @@ fn row(line: &str) -> Result<Row> {
     })
 }
 
-/// Runs one workload alternately on both peers and keeps the least of each.
-fn compare(driver: &Path, row: &mut Row, extent: &Extent) -> Result<()> {
+/// Runs one workload alternately on both peers and keeps the least of each. Returns how many of the
+/// runs began although the machine was not quiet.
+fn compare(driver: &Path, row: &mut Row, extent: &Extent) -> Result<u32> {
+    let mut disturbed = 0;
     for _ in 0..extent.rounds {
         for peer in PEERS {
+            disturbed += u32::from(!quiet::wait(extent.patience)?);
             let printed = output(program(driver).args([row.name.as_str(), peer]).args([
                 extent.samples.to_string(),
                 extent.sample_milliseconds.to_string(),
@@ -134,7 +178,7 @@ fn compare(driver: &Path, row: &mut Row, extent: &Extent) -> Result<()> {
             }
         }
     }
-    Ok(())
+    Ok(disturbed)
 }
 
 fn sample(line: &str) -> Result<Cost> {
@@ -148,18 +192,6 @@ fn sample(line: &str) -> Result<Cost> {
 
 fn json(line: &str) -> Result<Value> {
     serde_json::from_str(line).map_err(|error| format!("{line}: {error}"))
-}
-
-/// How the figures came about, as the report says it.
-fn how(extent: &Extent) -> String {
-    let Extent {
-        rounds,
-        samples,
-        sample_milliseconds,
-    } = extent;
-    format!(
-        "the least of {rounds} alternating runs of {samples} samples of {sample_milliseconds} ms"
-    )
 }
 
 #[cfg(test)]
@@ -182,6 +214,20 @@ mod tests {
                 .contains("no `wall_ns`")
         );
         assert!(sample("nothing").is_err());
+    }
+
+    #[test]
+    fn the_report_says_how_many_runs_were_disturbed() {
+        assert!(
+            Extent::QUICK
+                .describe(3, 0)
+                .ends_with("of 3 samples of 60 ms")
+        );
+        assert!(
+            Extent::QUICK
+                .describe(3, 2)
+                .ends_with("; 2 of 12 runs began while other programs were busy")
+        );
     }
 
     #[test]

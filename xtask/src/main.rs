@@ -9,6 +9,7 @@
 mod bench;
 mod checkers;
 mod chore;
+mod quiet;
 mod report;
 mod tidy;
 

@@ -124,7 +124,7 @@ fn facts(how: &str) -> Result<String> {
         .map_err(|error| format!("Cargo.lock: {error}"))?;
     Ok(format!(
         "{date}, commit {commit}, tokio {tokio}, {rustc}; {cores} cores of {model}, Linux {kernel}.\n\
-         Processor time per operation is {how}; so is wall time.\n",
+         Each figure is {how}.\n",
         date = date.trim(),
         commit = commit.trim(),
         tokio = locked_version(&lock, "tokio").ok_or("Cargo.lock names no tokio")?,
