@@ -16,7 +16,6 @@ pub(crate) struct Settings {
     pub(crate) flavor: Flavor,
     pub(crate) worker_threads: Option<usize>,
     pub(crate) start_paused: Option<bool>,
-    pub(crate) name: Option<String>,
     /// `crate = "…"`
     pub(crate) facade: Option<Path>,
 }
@@ -26,7 +25,6 @@ pub(crate) struct Settings {
 pub(crate) enum Flavor {
     MultiThread,
     CurrentThread,
-    Local,
 }
 
 const ALL: &str = "`flavor`, `worker_threads`, `start_paused`, `crate`, `unhandled_panic`, `name`";
@@ -38,7 +36,6 @@ impl Settings {
             flavor: Flavor::CurrentThread,
             worker_threads: None,
             start_paused: None,
-            name: None,
             facade: None,
         }
     }
@@ -59,7 +56,6 @@ struct Arguments {
     flavor: Option<(Flavor, Span)>,
     worker_threads: Option<(usize, Span)>,
     start_paused: Option<(bool, Span)>,
-    name: Option<(String, Span)>,
     facade: Option<(Path, Span)>,
 }
 
@@ -86,9 +82,8 @@ impl Arguments {
             "flavor" => set_once(&mut self.flavor, name, value, parse_flavor),
             "worker_threads" => set_once(&mut self.worker_threads, name, value, parse_threads),
             "start_paused" => set_once(&mut self.start_paused, name, value, parse_bool),
-            "name" => set_once(&mut self.name, name, value, parse_text),
             "crate" => set_once(&mut self.facade, name, value, parse_path),
-            "unhandled_panic" => Err(unhandled_panic(name, value)),
+            "name" | "unhandled_panic" => Err(unsupported(name, value)),
             "core_threads" => {
                 let message = "Attribute `core_threads` is renamed to `worker_threads`";
                 Err(Error::new_spanned(whole, message))
@@ -107,7 +102,7 @@ impl Arguments {
             )
         };
         match (flavor, self.worker_threads, self.start_paused) {
-            (Flavor::CurrentThread | Flavor::Local, Some((_, span)), _) => {
+            (Flavor::CurrentThread, Some((_, span)), _) => {
                 Err(Error::new(span, requires("worker_threads", "multi_thread")))
             }
             (Flavor::MultiThread, _, Some((_, span))) => {
@@ -117,7 +112,6 @@ impl Arguments {
                 flavor,
                 worker_threads: self.worker_threads.map(|(threads, _)| threads),
                 start_paused: self.start_paused.map(|(paused, _)| paused),
-                name: self.name.map(|(name, _)| name),
                 facade: self.facade.map(|(path, _)| path),
             }),
         }
@@ -170,7 +164,9 @@ fn parse_flavor(value: &Lit, name: &str) -> Result<Flavor> {
     let message = match text.as_str() {
         "multi_thread" => return Ok(Flavor::MultiThread),
         "current_thread" => return Ok(Flavor::CurrentThread),
-        "local" => return Ok(Flavor::Local),
+        "local" => "The `local` runtime flavor is not supported. The nearest is `current_thread`, \
+             whose tasks stay on the calling thread as well, but have to be `Send`."
+            .to_owned(),
         "single_thread" => {
             "The single threaded runtime flavor is called `current_thread`.".to_owned()
         }
@@ -232,19 +228,23 @@ fn wrong_kind(value: &Lit, name: &str, wanted: &str) -> Error {
     )
 }
 
-/// tokio has this argument behind an unstable cfg. It is known here so as to be refused by name.
-fn unhandled_panic(name: &Ident, value: &Lit) -> Error {
-    let behavior = match parse_text(value, &name.to_string()) {
-        Ok(behavior) => behavior,
+/// Arguments that are known here so as to be refused by name and with the reason.
+fn unsupported(name: &Ident, value: &Lit) -> Error {
+    let name = name.to_string();
+    let value_text = match parse_text(value, &name) {
+        Ok(text) => text,
         Err(error) => return error,
     };
-    let message = match behavior.as_str() {
-        "ignore" | "shutdown_runtime" => {
+    let message = match (name.as_str(), value_text.as_str()) {
+        ("name", _) => "`name` is not supported: a runtime has no name here. \
+                        Its threads have one, which `Builder::thread_name` sets."
+            .to_owned(),
+        (_, "ignore" | "shutdown_runtime") => {
             "`unhandled_panic` is not supported: a panic ends its task, and no other; \
              await the task's `JoinHandle` to learn of it."
                 .to_owned()
         }
-        _ => format!(
+        (_, behavior) => format!(
             "No such unhandled panic behavior `{behavior}`. \
              The unhandled panic behaviors are `ignore` and `shutdown_runtime`."
         ),

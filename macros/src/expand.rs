@@ -130,7 +130,7 @@ impl Attribute {
         );
         let new = match settings.flavor {
             Flavor::MultiThread => quote! { new_multi_thread },
-            Flavor::CurrentThread | Flavor::Local => quote! { new_current_thread },
+            Flavor::CurrentThread => quote! { new_current_thread },
         };
         let worker_threads = settings
             .worker_threads
@@ -138,13 +138,8 @@ impl Attribute {
         let start_paused = settings
             .start_paused
             .map(|it| quote! { .start_paused(#it) });
-        let name = settings.name.map(|it| quote! { .name(#it) });
-        let build = match settings.flavor {
-            Flavor::Local => quote! { build_local(::core::default::Default::default()) },
-            Flavor::MultiThread | Flavor::CurrentThread => quote! { build() },
-        };
         quote! {
-            #facade::runtime::Builder::#new() #worker_threads #start_paused #name .enable_all().#build
+            #facade::runtime::Builder::#new() #worker_threads #start_paused .enable_all().build()
         }
     }
 }

@@ -33,14 +33,15 @@ use crate::expand::{Attribute, Kind};
 ///
 /// # Arguments
 ///
-/// - `flavor = "multi_thread"` (the default), `"current_thread"` or `"local"`.
+/// - `flavor = "multi_thread"` (the default) or `"current_thread"`.
 /// - `worker_threads = N`, at least 1, with `multi_thread` only.
-/// - `start_paused = true` starts with the clock paused, with `current_thread` and `local` only;
-///   needs the feature `test-util`.
-/// - `name = "…"` names the runtime.
+/// - `start_paused = true` starts with the clock paused, with `current_thread` only; to move it takes
+///   the feature `test-util`.
 /// - `crate = "path"` says where ringway is to be found. It is needed only if ringway comes by way
 ///   of another crate that re-exports it: a dependency which was renamed in `Cargo.toml`, such as
 ///   `tokio = { package = "ringway" }`, is recognised.
+///
+/// tokio's other arguments and flavour are refused with the reason.
 ///
 /// # Panics
 ///

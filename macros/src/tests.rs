@@ -150,14 +150,6 @@ fn each_argument_reaches_the_builder() {
         chain(quote! { start_paused = true, flavor = "current_thread", }),
         "new_current_thread().start_paused(true).enable_all().build()"
     );
-    assert_eq!(
-        chain(quote! { flavor = "local" }),
-        "new_current_thread().enable_all().build_local(::core::default::Default::default())"
-    );
-    assert_eq!(
-        chain(quote! { name = "web" }),
-        "new_multi_thread().name(\"web\").enable_all().build()"
-    );
 }
 
 #[test]
@@ -266,7 +258,7 @@ fn a_number_of_workers_must_be_one_and_needs_the_multi_thread_flavor() {
     assert_error(&test(), "worker_threads = 2", message, "2");
     assert_error(
         &test(),
-        "worker_threads = 2, flavor = \"local\"",
+        "worker_threads = 2, flavor = \"current_thread\"",
         message,
         "2",
     );
@@ -306,9 +298,9 @@ fn an_argument_without_a_value_is_refused() {
 fn an_argument_given_twice_is_refused() {
     for (args, name, place) in [
         (
-            "flavor = \"local\", flavor = \"local\"",
+            "flavor = \"current_thread\", flavor = \"multi_thread\"",
             "flavor",
-            "\"local\"",
+            "\"multi_thread\"",
         ),
         (
             "worker_threads = 1, worker_threads = 2",
@@ -321,7 +313,6 @@ fn an_argument_given_twice_is_refused() {
             "false",
         ),
         ("crate = \"a\", crate = \"b\"", "crate", "\"b\""),
-        ("name = \"a\", name = \"b\"", "name", "\"b\""),
     ] {
         assert_error(
             &test(),
@@ -362,7 +353,22 @@ fn a_path_that_is_none_is_refused() {
 }
 
 #[test]
-fn a_reaction_to_panics_is_refused_by_name() {
+fn what_tokio_has_and_ringway_has_not_is_refused_by_name() {
+    let (message, place) = argument_error(&main(), "flavor = \"local\"");
+    assert!(
+        message.starts_with("The `local` runtime flavor is not supported"),
+        "{message}"
+    );
+    assert_eq!(place, "\"local\"");
+    let (message, place) = argument_error(&main(), "name = \"web\"");
+    assert!(message.starts_with("`name` is not supported"), "{message}");
+    assert_eq!(place, "\"web\"");
+    assert_error(
+        &main(),
+        "name = 1",
+        "Failed to parse value of `name` as string.",
+        "1",
+    );
     let (message, place) = argument_error(&test(), "unhandled_panic = \"shutdown_runtime\"");
     assert!(
         message.starts_with("`unhandled_panic` is not supported"),

@@ -49,11 +49,6 @@ mod ring {
                 self
             }
 
-            pub(crate) fn name(&mut self, name: impl Into<String>) -> &mut Builder {
-                ask(format!("name {}", name.into()));
-                self
-            }
-
             pub(crate) fn enable_all(&mut self) -> &mut Builder {
                 ask("enable_all");
                 self
@@ -63,15 +58,7 @@ mod ring {
                 ask("build");
                 Ok(Runtime(()))
             }
-
-            pub(crate) fn build_local(&mut self, options: LocalOptions) -> io::Result<Runtime> {
-                ask(format!("build_local {options:?}"));
-                Ok(Runtime(()))
-            }
         }
-
-        #[derive(Debug, Default)]
-        pub(crate) struct LocalOptions;
 
         pub(crate) struct Runtime(());
 
@@ -103,42 +90,23 @@ fn main_runs_the_body_with_its_arguments_on_the_default_runtime() {
     assert_eq!(asked(), ["multi_thread", "enable_all", "build"]);
 }
 
-#[start(
-    crate = "crate::ring",
-    flavor = "multi_thread",
-    worker_threads = 4,
-    name = "four"
-)]
+#[start(crate = "crate::ring", flavor = "multi_thread", worker_threads = 4)]
 async fn four_workers() {}
 
 #[start(crate = "ring", flavor = "current_thread", start_paused = true)]
 async fn paused() {}
-
-#[start(crate = "ring", flavor = "local")]
-async fn local() {}
 
 #[test]
 fn each_argument_is_asked_of_the_builder() {
     four_workers();
     assert_eq!(
         asked(),
-        [
-            "multi_thread",
-            "worker_threads 4",
-            "name four",
-            "enable_all",
-            "build"
-        ]
+        ["multi_thread", "worker_threads 4", "enable_all", "build"]
     );
     paused();
     assert_eq!(
         asked(),
         ["current_thread", "start_paused true", "enable_all", "build"]
-    );
-    local();
-    assert_eq!(
-        asked(),
-        ["current_thread", "enable_all", "build_local LocalOptions"]
     );
 }
 
