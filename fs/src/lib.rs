@@ -1,1 +1,55 @@
-//! fs
+//! Files and directories of ringway.
+//!
+//! Everything that tokio's `fs` has is here under its name, and does what it does there, but by other
+//! means: what lies in memory is done at once, what has to wait for a disk goes through the ring of the worker,
+//! and only what the kernel has no asynchronous operation for (reading directories and links, resolving paths,
+//! permissions, times, copying) goes to the blocking pool.
+//!
+//! Beyond tokio there are owned buffers at given offsets ([`File::read_at`], [`File::write_at`]), paths that
+//! cannot escape ([`OpenOptions::open_beneath`]), [`transfer`] from a file to a socket, [`status`] and
+//! [`File::close`].
+//!
+//! # Cancel safety
+//!
+//! Each function says what dropping its future means. In general:
+//!
+//! - What only asks or reads can be dropped at any time. Reading through [`AsyncRead`](tokio::io::AsyncRead)
+//!   loses no byte by it; reading into an owned buffer drops the buffer and with it what was read.
+//! - What changes something leaves open whether it was changed: the kernel may have been faster.
+//! - What opens something closes it again if nobody waits for it any more.
+
+#![deny(unsafe_code)]
+
+mod dir;
+mod dir_builder;
+mod file;
+mod file_times;
+mod gate;
+mod limits;
+mod metadata;
+mod names;
+#[allow(unsafe_code, reason = "the crate's only home of unsafe code")]
+mod op;
+mod open;
+mod open_options;
+mod pool;
+mod read_dir;
+mod status;
+mod transfer;
+mod whole;
+
+pub use dir::{Dir, PathRefused};
+pub use dir_builder::DirBuilder;
+pub use file::File;
+pub use file_times::FileTimes;
+pub use metadata::{metadata, status, symlink_metadata, symlink_status, try_exists};
+pub use names::{
+    canonicalize, copy, create_dir, create_dir_all, hard_link, read_link, remove_dir,
+    remove_dir_all, remove_file, rename, set_permissions, symlink,
+};
+pub use op::{IoBuf, IoBufMut};
+pub use open_options::OpenOptions;
+pub use read_dir::{DirEntry, ReadDir, read_dir};
+pub use status::Status;
+pub use transfer::{ShortTransfer, transfer};
+pub use whole::{read, read_to_string, write};

@@ -1,0 +1,115 @@
+//! What all users of an open file share: its descriptor, and what may be tried at once.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use ringway_runtime::driver::{Op, SharedFd};
+
+use crate::gate::Gate;
+use crate::limits::ON_WORKER_MAX_BYTES;
+use crate::op::now::{self, Now};
+use crate::op::{IoBuf, IoBufMut, Read, Write};
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) fd: SharedFd,
+    pub(crate) read_gate: Gate,
+    pub(crate) write_gate: Gate,
+}
+
+/// With these flags a write waits for the disk although it was told not to wait.
+const WRITES_WAIT: libc::c_int = libc::O_DIRECT | libc::O_SYNC | libc::O_DSYNC;
+
+impl Core {
+    /// For a file that was opened with these `O_*` flags.
+    pub(crate) fn new(fd: SharedFd, flags: libc::c_int) -> Self {
+        let read_gate = Gate::new(flags & libc::O_DIRECT == 0);
+        Self {
+            fd,
+            read_gate,
+            write_gate: Gate::new(flags & WRITES_WAIT == 0),
+        }
+    }
+
+    /// Tries to do it at once, if `gate` lets it. `None` means that the ring is to do it.
+    pub(crate) fn at_once(gate: &Gate, attempt: impl FnOnce() -> Now) -> Option<io::Result<usize>> {
+        if !gate.admits() {
+            return None;
+        }
+        match attempt() {
+            Now::Done(result) => {
+                gate.charge(result.as_ref().map_or(0, |&count| count));
+                return Some(result);
+            }
+            Now::Later => gate.rest(),
+            Now::Never => gate.shut(),
+        }
+        None
+    }
+
+    /// Reads at most `len` bytes at `offset` into `buf`, from its byte `start` on.
+    pub(crate) async fn read<B: IoBufMut>(
+        &self,
+        mut buf: B,
+        start: usize,
+        len: usize,
+        offset: u64,
+    ) -> (io::Result<usize>, B) {
+        let large = len > ON_WORKER_MAX_BYTES;
+        loop {
+            if !large {
+                let attempt = || now::read_into(self.as_fd(), &mut buf, start, len, offset);
+                if let Some(result) = Self::at_once(&self.read_gate, attempt) {
+                    return (result, buf);
+                }
+            }
+            let result;
+            let operation = Read::new(self.fd.clone(), buf, start, len, offset).off_worker(large);
+            (result, buf) = Op::new(operation).await;
+            if !is_interrupted(&result) {
+                return (result, buf);
+            }
+        }
+    }
+
+    /// Writes the bytes of `buf` from `start` on to `offset`.
+    pub(crate) async fn write<B: IoBuf>(
+        &self,
+        mut buf: B,
+        start: usize,
+        offset: u64,
+    ) -> (io::Result<usize>, B) {
+        loop {
+            if buf.initialized() - start <= ON_WORKER_MAX_BYTES {
+                let attempt = || now::write_from(self.as_fd(), &buf, start, offset);
+                if let Some(result) = Self::at_once(&self.write_gate, attempt) {
+                    return (result, buf);
+                }
+            }
+            let result;
+            (result, buf) = Op::new(Write::new(self.fd.clone(), buf, start, offset)).await;
+            if !is_interrupted(&result) {
+                return (result, buf);
+            }
+        }
+    }
+}
+
+/// Whether a signal came in between, so that it is to be tried again.
+pub(crate) fn is_interrupted<T>(result: &io::Result<T>) -> bool {
+    result
+        .as_ref()
+        .is_err_and(|error| error.kind() == io::ErrorKind::Interrupted)
+}
+
+impl AsFd for Core {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl AsRawFd for Core {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.fd.as_raw_fd()
+    }
+}

@@ -1,0 +1,442 @@
+//! [`File`]: an open file.
+//!
+//! - [`core`]: the descriptor, and what may be tried at once;
+//! - [`traffic`]: reading and writing through tokio's traits, in order and at a position ([`position`]);
+//! - [`at`]: reading and writing owned buffers at given offsets, as many at a time as one likes;
+//! - [`traits`]: the traits of tokio and std.
+
+pub(crate) mod at;
+mod position;
+mod traffic;
+mod traits;
+
+pub(crate) mod core;
+
+use std::fs::{File as StdFile, Metadata, Permissions};
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::SystemTime;
+
+use ringway_runtime::driver::{Op, SharedFd};
+use tokio::sync::Mutex;
+
+use crate::file_times::FileTimes;
+use crate::limits::MAX_BUF_BYTES;
+use crate::op::{Close, FdOp, Ready, Statx, descriptor, with_std};
+use crate::open_options::OpenOptions;
+use crate::pool::on_pool;
+use crate::status::Status;
+
+use self::core::Core;
+use self::position::Position;
+use self::traffic::Traffic;
+
+/// An open file.
+///
+/// It is read and written in two ways. Through tokio's [`AsyncRead`], [`AsyncWrite`] and [`AsyncSeek`] it has a
+/// position, and one thing happens after the other. Through [`read_at`](Self::read_at) and
+/// [`write_at`](Self::write_at) any number of operations are in flight at a time, each with its own offset and
+/// its own buffer.
+///
+/// What lies in memory is read at once; the ring does what would have to wait, and no thread of the blocking
+/// pool is used for either.
+///
+/// # Dropping
+///
+/// A file is closed when it is dropped, by close(2) and on the spot, unless operations are in flight; then
+/// their end closes it. Bytes that [`poll_write`](AsyncWrite::poll_write) has taken are still written after
+/// the file was dropped, but nobody hears of their errors: call
+/// [`flush`](https://docs.rs/tokio/1/tokio/io/trait.AsyncWriteExt.html#method.flush) first.
+///
+/// # Who moves the position
+///
+/// A file that was opened here keeps its position to itself until it is cloned or becomes a file of std: who
+/// uses its [descriptor](std::os::fd::AsRawFd) directly finds another one there. A file that was made from a
+/// descriptor, and one opened for appending, have the position of the open file description, which others
+/// may share. (Except with O_DIRECT, where such a file, too, keeps its own.)
+///
+/// # Cancel safety
+///
+/// - Dropping a read loses no byte: what arrives is kept in the file for the next read.
+/// - Dropping a write that is pending has written nothing.
+/// - Dropping a seek has moved the position or not.
+///
+/// [`AsyncRead`]: tokio::io::AsyncRead
+/// [`AsyncWrite`]: tokio::io::AsyncWrite
+/// [`AsyncSeek`]: tokio::io::AsyncSeek
+pub struct File {
+    core: Core,
+    traffic: Mutex<Traffic>,
+    max_buf_size: usize,
+}
+
+impl File {
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    ///
+    /// As [`OpenOptions::open`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`OpenOptions::open`].
+    pub async fn open(path: impl AsRef<Path>) -> io::Result<File> {
+        Self::options().read(true).open(path).await
+    }
+
+    /// Opens a file for writing: makes it if it does not exist, and empties it if it does.
+    ///
+    /// # Errors
+    ///
+    /// As [`OpenOptions::open`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`OpenOptions::open`]; the file may have been made or emptied.
+    pub async fn create(path: impl AsRef<Path>) -> io::Result<File> {
+        Self::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(path)
+            .await
+    }
+
+    /// Makes a file and opens it for reading and writing.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyExists` if there is something of that name, and as [`OpenOptions::open`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`OpenOptions::open`]; the file may have been made.
+    pub async fn create_new<P: AsRef<Path>>(path: P) -> io::Result<File> {
+        Self::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(path)
+            .await
+    }
+
+    /// The same as [`OpenOptions::new`].
+    #[must_use]
+    pub fn options() -> OpenOptions {
+        OpenOptions::new()
+    }
+
+    /// Takes over a file of std. Its position stays shared with all other holders of its open file description.
+    pub fn from_std(std: StdFile) -> File {
+        let fd = OwnedFd::from(std);
+        // It fails for a closed descriptor only, and so will whatever comes next.
+        let flags = descriptor::open_flags(fd.as_fd()).unwrap_or(0);
+        Self::new(fd, flags, Position::of_shared)
+    }
+
+    /// A file that was just opened with these `O_*` flags.
+    pub(crate) fn opened(fd: OwnedFd, flags: libc::c_int) -> File {
+        Self::new(fd, flags, Position::of_opened)
+    }
+
+    fn new(
+        fd: OwnedFd,
+        flags: libc::c_int,
+        position: fn(BorrowedFd<'_>, libc::c_int) -> Position,
+    ) -> File {
+        block_if_regular(fd.as_fd(), flags);
+        let position = position(fd.as_fd(), flags);
+        let core = Core::new(SharedFd::from(fd), flags);
+        let mut traffic = Traffic::new(position);
+        if position.is_absent() && may_lack_a_writer(core.as_fd(), flags) {
+            traffic.await_writer(Op::new(Ready::new(core.fd.clone(), libc::POLLIN)));
+        }
+        Self {
+            core,
+            traffic: Mutex::new(traffic),
+            max_buf_size: MAX_BUF_BYTES,
+        }
+    }
+
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// Brings all data and metadata of the file to the disk: fsync(2).
+    ///
+    /// # Errors
+    ///
+    /// Those of fsync(2); EIO means that data is lost. The error of an earlier write is not reported here, but
+    /// by the next write or flush.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves open whether the data is on the disk.
+    pub async fn sync_all(&self) -> io::Result<()> {
+        self.settle_write().await;
+        Op::new(FdOp::sync_all(self.core.fd.clone())).await
+    }
+
+    /// Brings the data of the file, and what is needed to find it, to the disk: fdatasync(2).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::sync_all`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Self::sync_all`].
+    pub async fn sync_data(&self) -> io::Result<()> {
+        self.settle_write().await;
+        Op::new(FdOp::sync_data(self.core.fd.clone())).await
+    }
+
+    async fn settle_write(&self) {
+        let mut traffic = self.traffic.lock().await;
+        poll_fn(|cx| traffic.poll_settle_write(cx, &self.core)).await;
+    }
+
+    /// Cuts the file to `size` bytes, or extends it with zeros. The position stays where it is.
+    ///
+    /// # Errors
+    ///
+    /// Those of ftruncate(2); EINVAL or EBADF if the file is not open for writing.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves open whether it was done.
+    pub async fn set_len(&self, size: u64) -> io::Result<()> {
+        let mut traffic = self.traffic.lock().await;
+        poll_fn(|cx| traffic.poll_quiesce(cx, &self.core)).await?;
+        let fd = self.core.fd.clone();
+        match Op::new(FdOp::set_len(fd.clone(), size)).await {
+            // The file is not open for writing, or the kernel (before 6.9) does not know the operation.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                on_pool(move || with_std(fd.as_fd(), |file| file.set_len(size))).await
+            }
+            result => result,
+        }
+    }
+
+    /// Sees to it that there is room on the disk for `len` bytes from `offset` on, so that writing them does not
+    /// fail for want of it: fallocate(2). The file grows to `offset + len` if it is smaller.
+    ///
+    /// # Errors
+    ///
+    /// Those of fallocate(2); EOPNOTSUPP where the file system cannot.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves open whether it was done.
+    pub async fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
+        Op::new(FdOp::allocate(self.core.fd.clone(), 0, offset, len)).await
+    }
+
+    /// What std says about the file, by fstat(2).
+    ///
+    /// The call is made on the spot: on a local file system it does not wait for a disk, and takes a
+    /// fraction of a microsecond. On a network file system it may wait for the server; [`Self::status`]
+    /// never does that on the worker.
+    ///
+    /// # Errors
+    ///
+    /// Those of fstat(2).
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing happens but the asking.
+    pub async fn metadata(&self) -> io::Result<Metadata> {
+        with_std(self.as_fd(), StdFile::metadata)
+    }
+
+    /// What the kernel says about the file, by statx(2) through the ring.
+    ///
+    /// [`Self::metadata`] says the same in the type of std, which only a call of std can make.
+    ///
+    /// # Errors
+    ///
+    /// Those of statx(2).
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing happens but the asking.
+    pub async fn status(&self) -> io::Result<Status> {
+        Op::new(Statx::of_fd(self.core.fd.clone()))
+            .await
+            .map(Status::new)
+    }
+
+    /// A second handle of the same open file. From now on both share one position.
+    ///
+    /// # Errors
+    ///
+    /// EMFILE if no descriptor is left.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future may give up what was read ahead, not the position.
+    pub async fn try_clone(&self) -> io::Result<File> {
+        let mut traffic = self.traffic.lock().await;
+        poll_fn(|cx| traffic.poll_quiesce(cx, &self.core)).await?;
+        let fd = self.as_fd().try_clone_to_owned()?;
+        let flags = descriptor::open_flags(fd.as_fd())?;
+        traffic.share(&self.core, flags);
+        let mut clone = Self::new(fd, flags, Position::of_shared);
+        clone.max_buf_size = self.max_buf_size;
+        Ok(clone)
+    }
+
+    /// Turns the file into one of std, at the same position, after all that was written has arrived.
+    ///
+    /// # Panics
+    ///
+    /// If an operation whose future was dropped still holds the descriptor, and it cannot be duplicated
+    /// because the process has no descriptor left.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the file.
+    pub async fn into_std(mut self) -> StdFile {
+        let traffic = self.traffic.get_mut();
+        // An error concerns the position of a file that cannot seek.
+        let _ = poll_fn(|cx| traffic.poll_quiesce(cx, &self.core)).await;
+        match self.try_into_std() {
+            Ok(file) => file,
+            Err(file) => StdFile::from(
+                file.as_fd()
+                    .try_clone_to_owned()
+                    .expect("no descriptor is left"),
+            ),
+        }
+    }
+
+    /// Turns the file into one of std, at the same position, if nothing is in flight.
+    ///
+    /// # Errors
+    ///
+    /// The file itself, if an operation is in flight.
+    #[allow(clippy::result_large_err, reason = "the file comes back, as in tokio")]
+    pub fn try_into_std(mut self) -> Result<StdFile, Self> {
+        let traffic = self.traffic.get_mut();
+        if traffic.is_busy() {
+            return Err(self);
+        }
+        traffic.end_reading();
+        // It fails for a file that cannot seek, which has no position to lose.
+        let _ = traffic.publish(&self.core);
+        let Self {
+            core,
+            traffic,
+            max_buf_size,
+        } = self;
+        match core.fd.try_into_owned() {
+            Ok(fd) => Ok(StdFile::from(fd)),
+            Err(fd) => Err(Self {
+                core: Core { fd, ..core },
+                traffic,
+                max_buf_size,
+            }),
+        }
+    }
+
+    /// Closes the file, off the worker, and says what close(2) says: on a network file system it is there that
+    /// a late write fails. A dropped file is closed, too, but silently.
+    ///
+    /// # Errors
+    ///
+    /// The error of a write that was still in flight, and those of close(2). The file is closed in any case; if
+    /// an operation whose future was dropped still holds it, its end closes it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the file.
+    pub async fn close(mut self) -> io::Result<()> {
+        let traffic = self.traffic.get_mut();
+        let flushed = poll_fn(|cx| traffic.poll_flush(cx, &self.core)).await;
+        traffic.end_reading();
+        let closed = match self.core.fd.try_into_owned() {
+            Ok(fd) => Op::new(Close::new(fd)).await,
+            Err(_) => Ok(()),
+        };
+        flushed.and(closed)
+    }
+
+    /// Changes the permissions of the file: fchmod(2), on the blocking pool.
+    ///
+    /// # Errors
+    ///
+    /// EPERM if the process does not own the file.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once begun it is done, whether or not anybody waits for it.
+    pub async fn set_permissions(&self, perm: Permissions) -> io::Result<()> {
+        let fd = self.core.fd.clone();
+        on_pool(move || with_std(fd.as_fd(), |file| file.set_permissions(perm))).await
+    }
+
+    /// Changes when the file was last read and written: futimens(2), on the blocking pool, after the writes
+    /// that are in flight.
+    ///
+    /// # Errors
+    ///
+    /// EPERM if the process does not own the file.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once begun it is done, whether or not anybody waits for it.
+    pub async fn set_times(&self, times: FileTimes) -> io::Result<()> {
+        self.settle_write().await;
+        let fd = self.core.fd.clone();
+        on_pool(move || with_std(fd.as_fd(), |file| file.set_times(times.into_std()))).await
+    }
+
+    /// Changes when the file was last written: short for [`Self::set_times`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::set_times`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Self::set_times`].
+    pub async fn set_modified(&self, time: SystemTime) -> io::Result<()> {
+        self.set_times(FileTimes::new().set_modified(time)).await
+    }
+
+    /// Sets how many bytes one read or write through tokio's traits moves at most. Without it: 2 MiB.
+    ///
+    /// # Panics
+    ///
+    /// If it is 0.
+    #[track_caller]
+    pub fn set_max_buf_size(&mut self, max_buf_size: usize) {
+        assert!(max_buf_size > 0, "`max_buf_size` must be greater than 0");
+        self.max_buf_size = max_buf_size;
+    }
+
+    /// How many bytes one read or write through tokio's traits moves at most.
+    pub fn max_buf_size(&self) -> usize {
+        self.max_buf_size
+    }
+}
+
+/// Takes O_NONBLOCK off a regular file. It has no meaning there, but io_uring answers EAGAIN for its sake where
+/// it should wait for the disk. Who opens a path of a stranger asks for it because of FIFOs.
+fn block_if_regular(fd: BorrowedFd<'_>, flags: libc::c_int) {
+    let is_regular = || descriptor::hint(fd).is_ok_and(|hint| hint.kind == libc::S_IFREG);
+    if flags & libc::O_NONBLOCK != 0 && is_regular() {
+        // If it fails, reads of what is not in memory say WouldBlock.
+        let _ = descriptor::set_open_flags(fd, flags & !libc::O_NONBLOCK);
+    }
+}
+
+/// Whether this is a FIFO that was opened for reading and should have waited for a writer: io_uring opens it
+/// at once.
+fn may_lack_a_writer(fd: BorrowedFd<'_>, flags: libc::c_int) -> bool {
+    let waits =
+        flags & (libc::O_NONBLOCK | libc::O_PATH) == 0 && flags & libc::O_ACCMODE == libc::O_RDONLY;
+    waits && descriptor::hint(fd).is_ok_and(|hint| hint.kind == libc::S_IFIFO)
+}

@@ -1,0 +1,374 @@
+//! The traffic of a file through tokio's traits: what is in flight, what was read ahead, and where.
+//!
+//! tokio's traits lend a buffer for the time of a call, and the kernel wants one until it answers. So what
+//! cannot be done at once is read into, or written from, a buffer of the file, and stays **with the file**
+//! when the future that asked for it is dropped:
+//!
+//! 1. Bytes that were read and not taken are the next ones read: none is lost.
+//! 2. Bytes that a write has taken are on their way. The next write, a flush, a read or a seek waits for them
+//!    and, where it can, reports their error; dropping the file lets them arrive.
+//! 3. On a file with a position reading and writing exclude each other: a read waits for the write before it,
+//!    and a write or a seek gives up what was read ahead. On a stream ([`Position::Absent`]) they are
+//!    independent of one another.
+
+use std::io::{self, IoSlice, SeekFrom};
+use std::mem;
+use std::os::fd::AsFd;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+
+use ringway_runtime::driver::Op;
+use tokio::io::ReadBuf;
+
+use super::core::{Core, is_interrupted};
+use super::position::Position;
+use crate::op::now;
+use crate::op::{AT_POSITION, Read, Ready, Write};
+
+#[derive(Debug)]
+pub(super) struct Traffic {
+    position: Position,
+    reading: Reading,
+    ahead: Ahead,
+    writing: Writing,
+    write_buf: Vec<u8>,
+    write_error: Option<io::Error>,
+    last_seek: u64,
+}
+
+/// The read side.
+#[derive(Debug)]
+enum Reading {
+    Nothing,
+    /// Until somebody has opened the FIFO for writing, a read would say that it is at its end.
+    AwaitWriter(Op<Ready>),
+    InFlight(Op<Read<Vec<u8>>>),
+}
+
+/// Bytes that were read and not taken: those of `buf` from `taken` on.
+#[derive(Debug, Default)]
+struct Ahead {
+    buf: Vec<u8>,
+    taken: usize,
+}
+
+impl Ahead {
+    fn unread(&self) -> &[u8] {
+        &self.buf[self.taken..]
+    }
+
+    fn clear(&mut self) {
+        self.buf.clear();
+        self.taken = 0;
+    }
+}
+
+/// A write in flight: the bytes of its buffer from `done` on, at `offset` of the file.
+#[derive(Debug, Default)]
+struct Writing {
+    op: Option<Op<Write<Vec<u8>>>>,
+    done: usize,
+    offset: u64,
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        if let Some(op) = self.op.take() {
+            op.detach();
+        }
+    }
+}
+
+impl Traffic {
+    pub(super) fn new(position: Position) -> Self {
+        Self {
+            position,
+            reading: Reading::Nothing,
+            ahead: Ahead::default(),
+            writing: Writing::default(),
+            write_buf: Vec::new(),
+            write_error: None,
+            last_seek: 0,
+        }
+    }
+
+    /// The first read waits until `op` says that the FIFO has, or had, a writer.
+    pub(super) fn await_writer(&mut self, op: Op<Ready>) {
+        self.reading = Reading::AwaitWriter(op);
+    }
+
+    /// Reads at most `max` bytes.
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        core: &Core,
+        max: usize,
+        target: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if target.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        if !self.position.is_absent() {
+            ready!(self.poll_settle_write(cx, core));
+        }
+        loop {
+            if self.take_ahead(target) {
+                return Poll::Ready(Ok(()));
+            }
+            match &mut self.reading {
+                Reading::Nothing => {
+                    if let Some(result) = self.read_at_once(core, max, target) {
+                        return Poll::Ready(result.map(drop));
+                    }
+                    self.start_read(core, target.remaining().min(max));
+                }
+                Reading::AwaitWriter(op) => {
+                    let result = ready!(Pin::new(op).poll(cx));
+                    self.reading = Reading::Nothing;
+                    result?;
+                }
+                Reading::InFlight(_) => {
+                    let result = ready!(self.poll_settle_read(cx));
+                    if !is_interrupted(&result) && self.ahead.unread().is_empty() {
+                        return Poll::Ready(result);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Hands out what was read ahead. `false` if there is nothing.
+    fn take_ahead(&mut self, target: &mut ReadBuf<'_>) -> bool {
+        let unread = self.ahead.unread();
+        let count = unread.len().min(target.remaining());
+        target.put_slice(&unread[..count]);
+        self.ahead.taken += count;
+        self.position.advance(count);
+        count > 0
+    }
+
+    fn read_at_once(
+        &mut self,
+        core: &Core,
+        max: usize,
+        target: &mut ReadBuf<'_>,
+    ) -> Option<io::Result<usize>> {
+        let offset = self.position.offset();
+        let attempt = || now::read_some(core.as_fd(), target, max, offset);
+        let result = Core::at_once(&core.read_gate, attempt)?;
+        self.position
+            .advance(result.as_ref().map_or(0, |&count| count));
+        Some(result)
+    }
+
+    fn start_read(&mut self, core: &Core, len: usize) {
+        self.ahead.clear();
+        let mut buf = mem::take(&mut self.ahead.buf);
+        buf.reserve_exact(len);
+        let operation = Read::new(core.fd.clone(), buf, 0, len, self.position.offset());
+        self.reading = Reading::InFlight(Op::new(operation));
+    }
+
+    /// Waits for the read in flight, and keeps what it brings.
+    fn poll_settle_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Reading::InFlight(op) = &mut self.reading else {
+            return Poll::Ready(Ok(()));
+        };
+        let (result, buf) = ready!(Pin::new(op).poll(cx));
+        self.reading = Reading::Nothing;
+        self.ahead = Ahead { buf, taken: 0 };
+        Poll::Ready(result.map(drop))
+    }
+
+    /// Sees to it that no read is in flight where it would be in the way of a write or a seek. What was read
+    /// ahead stays.
+    fn poll_stop_reading(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.position {
+            // Nothing was taken from the file yet, so the read can simply be given up.
+            Position::Ours(_) => self.reading = Reading::Nothing,
+            // The kernel moves the position when the read ends; its error would come again.
+            Position::Shared => drop(ready!(self.poll_settle_read(cx))),
+            Position::Absent => {}
+        }
+        Poll::Ready(())
+    }
+
+    fn discard_ahead(&mut self, core: &Core) -> io::Result<()> {
+        if self.position.is_absent() {
+            return Ok(());
+        }
+        let unread = self.ahead.unread().len();
+        self.ahead.clear();
+        self.position.discard(core.as_fd(), unread)
+    }
+
+    /// Writes at most `max` of the bytes of `slices`.
+    pub(super) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        core: &Core,
+        max: usize,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_flush(cx, core))?;
+        ready!(self.poll_stop_reading(cx));
+        self.discard_ahead(core)?;
+        let Some(first) = slices.iter().find(|slice| !slice.is_empty()) else {
+            return Poll::Ready(Ok(0));
+        };
+        if let Some(result) = self.write_at_once(core, max, first, slices) {
+            return Poll::Ready(result);
+        }
+        let count = self.start_write(core, max, slices);
+        // Submit it now; nobody is to be woken for it, since whoever asks next will look.
+        let _ = self.poll_settle_write(&mut Context::from_waker(Waker::noop()), core);
+        Poll::Ready(Ok(count))
+    }
+
+    fn write_at_once(
+        &mut self,
+        core: &Core,
+        max: usize,
+        first: &[u8],
+        slices: &[IoSlice<'_>],
+    ) -> Option<io::Result<usize>> {
+        let total = slices
+            .iter()
+            .map(|slice| slice.len())
+            .fold(0, usize::saturating_add);
+        let short = [IoSlice::new(&first[..first.len().min(max)])];
+        let slices = if total <= max && slices.len() <= SLICES_MAX {
+            slices
+        } else {
+            &short
+        };
+        let offset = self.position.offset();
+        let attempt = || now::write_vectored(core.as_fd(), slices, offset);
+        let result = Core::at_once(&core.write_gate, attempt)?;
+        self.position
+            .advance(result.as_ref().map_or(0, |&count| count));
+        Some(result)
+    }
+
+    fn start_write(&mut self, core: &Core, max: usize, slices: &[IoSlice<'_>]) -> usize {
+        let mut buf = mem::take(&mut self.write_buf);
+        buf.clear();
+        for slice in slices {
+            let count = slice.len().min(max - buf.len());
+            buf.extend_from_slice(&slice[..count]);
+        }
+        let count = buf.len();
+        let offset = self.position.offset();
+        let operation = Write::new(core.fd.clone(), buf, 0, offset).mandatory();
+        self.writing = Writing {
+            op: Some(Op::new(operation)),
+            done: 0,
+            offset,
+        };
+        self.position.advance(count);
+        count
+    }
+
+    /// Waits for the write in flight. Its error is kept for the next flush or write.
+    pub(super) fn poll_settle_write(&mut self, cx: &mut Context<'_>, core: &Core) -> Poll<()> {
+        while let Some(op) = &mut self.writing.op {
+            let (result, buf) = ready!(Pin::new(op).poll(cx));
+            self.writing.op = None;
+            let interrupted = is_interrupted(&result);
+            match result {
+                Ok(0) => self.fail_write(io::ErrorKind::WriteZero.into()),
+                Ok(count) => self.writing.done += count,
+                Err(_) if interrupted => {}
+                Err(error) => self.fail_write(error),
+            }
+            if self.write_error.is_none() && self.writing.done < buf.len() {
+                self.write_rest(core, buf);
+            } else {
+                self.write_buf = buf;
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn write_rest(&mut self, core: &Core, buf: Vec<u8>) {
+        let Writing { done, offset, .. } = self.writing;
+        let offset = if offset == AT_POSITION {
+            offset
+        } else {
+            offset + done as u64
+        };
+        let operation = Write::new(core.fd.clone(), buf, done, offset).mandatory();
+        self.writing.op = Some(Op::new(operation));
+    }
+
+    fn fail_write(&mut self, error: io::Error) {
+        self.write_error = Some(error);
+        let Writing { done, offset, .. } = self.writing;
+        self.position.retreat_to(offset.saturating_add(done as u64));
+    }
+
+    /// Waits for the write in flight and reports its error.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>, core: &Core) -> Poll<io::Result<()>> {
+        ready!(self.poll_settle_write(cx, core));
+        Poll::Ready(self.write_error.take().map_or(Ok(()), Err))
+    }
+
+    /// Waits until nothing is in flight that a seek could not go along with, and says where the last one led.
+    pub(super) fn poll_seek(&mut self, cx: &mut Context<'_>, core: &Core) -> Poll<u64> {
+        ready!(self.poll_settle_write(cx, core));
+        ready!(self.poll_stop_reading(cx));
+        Poll::Ready(self.last_seek)
+    }
+
+    /// Moves the position.
+    pub(super) fn seek(&mut self, core: &Core, to: SeekFrom) -> io::Result<()> {
+        if self.is_busy() {
+            return Err(io::Error::other(
+                "other file operation is pending, call poll_complete before start_seek",
+            ));
+        }
+        let unread = self.ahead.unread().len();
+        self.last_seek = self.position.seek(core.as_fd(), to, unread)?;
+        self.reading = Reading::Nothing;
+        self.ahead.clear();
+        Ok(())
+    }
+
+    /// Whether something is in flight that moves the position, or whose bytes must not be lost.
+    pub(super) fn is_busy(&self) -> bool {
+        let reading = matches!(self.reading, Reading::InFlight(_));
+        self.writing.op.is_some() || reading && matches!(self.position, Position::Shared)
+    }
+
+    /// Waits for what is in flight, gives up what was read ahead, and lets the kernel's position be this one.
+    /// What was read from a stream is kept.
+    pub(super) fn poll_quiesce(
+        &mut self,
+        cx: &mut Context<'_>,
+        core: &Core,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.poll_settle_write(cx, core));
+        ready!(self.poll_stop_reading(cx));
+        Poll::Ready(self.publish(core))
+    }
+
+    /// As [`Self::poll_quiesce`], when nothing is in flight.
+    pub(super) fn publish(&mut self, core: &Core) -> io::Result<()> {
+        debug_assert!(!self.is_busy());
+        self.discard_ahead(core)?;
+        self.position.publish(core.as_fd())
+    }
+
+    /// From now on somebody else has the open file description, too.
+    pub(super) fn share(&mut self, core: &Core, flags: libc::c_int) {
+        self.position = Position::of_shared(core.as_fd(), flags);
+    }
+
+    /// Gives up reading altogether, so that no operation holds the descriptor.
+    pub(super) fn end_reading(&mut self) {
+        self.reading = Reading::Nothing;
+    }
+}
+
+/// `IOV_MAX`: how many slices one call takes.
+const SLICES_MAX: usize = 1024;

@@ -1,0 +1,45 @@
+//! [`FileTimes`]: when a file was read and written.
+
+use std::time::SystemTime;
+
+/// Times to be given to a file by [`File::set_times`](crate::File::set_times). What is not set stays as it is.
+#[derive(Debug, Clone, Default)]
+#[must_use = "must be applied to a file via `File::set_times` to have any effect"]
+pub struct FileTimes {
+    accessed: Option<SystemTime>,
+    modified: Option<SystemTime>,
+}
+
+impl FileTimes {
+    /// Sets nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets when the file was last read.
+    pub fn set_accessed(self, t: SystemTime) -> Self {
+        Self {
+            accessed: Some(t),
+            ..self
+        }
+    }
+
+    /// Sets when the file was last written.
+    pub fn set_modified(self, t: SystemTime) -> Self {
+        Self {
+            modified: Some(t),
+            ..self
+        }
+    }
+
+    pub(crate) fn into_std(self) -> std::fs::FileTimes {
+        let mut times = std::fs::FileTimes::new();
+        if let Some(accessed) = self.accessed {
+            times = times.set_accessed(accessed);
+        }
+        if let Some(modified) = self.modified {
+            times = times.set_modified(modified);
+        }
+        times
+    }
+}

@@ -1,0 +1,51 @@
+//! The numbers that bound this crate, and why they are what they are.
+
+/// The most that one read or write through the tokio traits moves unless `File::set_max_buf_size` says
+/// otherwise; tokio's number.
+pub(crate) const MAX_BUF_BYTES: usize = 2 * 1024 * 1024;
+
+/// How many reads, or writes, of one file may in a row be done at once, on the worker. The next one goes
+/// through the ring, which lets other tasks run: a loop over a cached file is no longer than 64 times the
+/// 0.4 µs of a 4 KiB read.
+pub(crate) const AT_ONCE_STREAK_MAX: u32 = 64;
+
+/// How many bytes such a streak may move: some 100 µs of copying.
+pub(crate) const AT_ONCE_STREAK_BYTES: usize = 1024 * 1024;
+
+/// An owned buffer larger than this is filled or written by a kernel thread: copying it takes longer than the
+/// 5 µs that the thread costs, and would hold the worker up.
+pub(crate) const ON_WORKER_MAX_BYTES: usize = 1024 * 1024;
+
+/// How much is read at a time from a file whose size is not known (in /proc, say), to begin with.
+pub(crate) const UNKNOWN_SIZE_BYTES: usize = 8 * 1024;
+
+/// How much of a large file one read asks for: enough that its own cost does not count, and little enough
+/// that a cancelled read is over soon.
+pub(crate) const LARGE_READ_BYTES: usize = 8 * 1024 * 1024;
+
+/// How much `fs::write` copies at a time, because its caller's bytes may be borrowed.
+pub(crate) const WRITE_PIECE_BYTES: usize = 1024 * 1024;
+
+/// How many entries of a directory are read per trip to the blocking pool; tokio's number.
+pub(crate) const READ_DIR_CHUNK: usize = 32;
+
+/// How often a restricted open is tried again after EAGAIN, which says that a rename raced with it.
+pub(crate) const BENEATH_TRIES_MAX: u32 = 16;
+
+/// What the pipe of a transfer should hold. Measured on 2 cores with 64 KiB, 128 KiB, 256 KiB and 1 MiB: below,
+/// the trips of a file that is not in memory cost more; above, the pages leave the second-level cache.
+pub(crate) const PIPE_BYTES: usize = 256 * 1024;
+
+/// How many unused pipes are kept for later transfers. Each has two descriptors, and counts with
+/// [`PIPE_BYTES`] against the 64 MiB of `/proc/sys/fs/pipe-user-pages-soft`.
+pub(crate) const PIPES_KEPT_MAX: usize = 32;
+
+/// After so many bytes without a wait a transfer lets other tasks run.
+pub(crate) const TRANSFER_STREAK_BYTES: usize = 1024 * 1024;
+
+const _: () = assert!(
+    PIPES_KEPT_MAX * PIPE_BYTES <= 16 * 1024 * 1024,
+    "a quarter of the soft limit"
+);
+const _: () = assert!(ON_WORKER_MAX_BYTES <= LARGE_READ_BYTES);
+const _: () = assert!(PIPE_BYTES <= TRANSFER_STREAK_BYTES);

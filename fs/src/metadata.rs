@@ -1,0 +1,134 @@
+//! What a file is, by its path.
+//!
+//! [`metadata`] speaks the type of std, which only a call of std can make, and such a call may wait for a disk.
+//! So the ring opens the path with O_PATH first, which does the waiting: it looks the path up, and reads
+//! the inode in. What is left for std is fstat(2) on that descriptor, which only copies numbers out of memory.
+//! The two together cost a quarter of a trip to the blocking pool.
+//!
+//! [`status`] is statx(2) through the ring, in a type of our own. The kernel runs it on a thread of its own,
+//! so it never waits on the worker, not even for the server of a network file system; that costs more.
+
+use std::fs::{File as StdFile, Metadata};
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use ringway_runtime::driver::Op;
+
+use crate::op::{Open, Statx, c_path, with_std};
+use crate::open::open;
+use crate::pool::on_pool;
+use crate::status::Status;
+
+/// What std says about the file at `path`, following symbolic links.
+///
+/// # Errors
+///
+/// Those of stat(2); `InvalidInput` if `path` has a NUL byte.
+///
+/// # Panics
+///
+/// Outside a runtime.
+///
+/// # Cancel safety
+///
+/// Nothing happens but the asking.
+pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
+    look_up(path.as_ref(), 0, StdFile::metadata, |path| {
+        std::fs::metadata(path)
+    })
+    .await
+}
+
+/// As [`metadata`], but a symbolic link at the end of `path` is not followed.
+///
+/// # Errors
+///
+/// As [`metadata`].
+///
+/// # Panics
+///
+/// Outside a runtime.
+///
+/// # Cancel safety
+///
+/// Nothing happens but the asking.
+pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
+    let by_std = |path: &Path| std::fs::symlink_metadata(path);
+    look_up(path.as_ref(), libc::O_NOFOLLOW, StdFile::metadata, by_std).await
+}
+
+/// Whether there is a file at `path`. A symbolic link that leads nowhere counts as nothing.
+///
+/// # Errors
+///
+/// Those of stat(2) other than `NotFound`: it is not known then.
+///
+/// # Panics
+///
+/// Outside a runtime.
+///
+/// # Cancel safety
+///
+/// Nothing happens but the asking.
+pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
+    match look_up(path.as_ref(), 0, |_| Ok(true), |path| std::fs::exists(path)).await {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        result => result,
+    }
+}
+
+/// What the kernel says about the file at `path`, following symbolic links, by statx(2) through the ring.
+///
+/// # Errors
+///
+/// Those of statx(2); `InvalidInput` if `path` has a NUL byte.
+///
+/// # Panics
+///
+/// Outside a runtime.
+///
+/// # Cancel safety
+///
+/// Nothing happens but the asking.
+pub async fn status(path: impl AsRef<Path>) -> io::Result<Status> {
+    Op::new(Statx::of_path(c_path(path.as_ref())?, true))
+        .await
+        .map(Status::new)
+}
+
+/// As [`status`], but a symbolic link at the end of `path` is not followed.
+///
+/// # Errors
+///
+/// As [`status`].
+///
+/// # Panics
+///
+/// Outside a runtime.
+///
+/// # Cancel safety
+///
+/// Nothing happens but the asking.
+pub async fn symlink_status(path: impl AsRef<Path>) -> io::Result<Status> {
+    Op::new(Statx::of_path(c_path(path.as_ref())?, false))
+        .await
+        .map(Status::new)
+}
+
+/// Looks `path` up and asks about what is there; `by_std` does both, if no descriptor is left.
+async fn look_up<T: Send + 'static>(
+    path: &Path,
+    flags: libc::c_int,
+    ask: fn(&StdFile) -> io::Result<T>,
+    by_std: fn(&Path) -> io::Result<T>,
+) -> io::Result<T> {
+    match open(|| Ok(Open::new(c_path(path)?, libc::O_PATH | flags, 0))).await {
+        Ok(fd) => with_std(fd.as_fd(), ask),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+            let path = path.to_owned();
+            on_pool(move || by_std(&path)).await
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,252 @@
+//! Reads and writes that are done at once or not at all.
+//!
+//! A file's bytes mostly lie in memory, and then moving them costs less than asking for it through a ring and
+//! being woken for the answer. preadv2(2) and pwritev2(2) with RWF_NOWAIT move them at once, and say EAGAIN where
+//! they would have to wait for a disk, a lock or a peer; then the ring does the waiting.
+
+use std::io::{self, IoSlice, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
+use std::{ptr, slice};
+
+use tokio::io::ReadBuf;
+
+use super::{IoBuf, IoBufMut, TRANSFER_MAX_BYTES};
+
+/// What came of the attempt.
+#[derive(Debug)]
+pub(crate) enum Now {
+    /// It was done, or failed for a reason that waiting would not cure.
+    Done(io::Result<usize>),
+    /// It would have to wait.
+    Later,
+    /// This kind of file never answers without waiting.
+    Never,
+}
+
+impl Now {
+    fn from_return(count: libc::ssize_t) -> Self {
+        if let Ok(count) = usize::try_from(count) {
+            return Self::Done(Ok(count));
+        }
+        let error = io::Error::last_os_error();
+        match error.raw_os_error() {
+            Some(libc::EAGAIN | libc::EINTR) => Self::Later,
+            Some(libc::EOPNOTSUPP | libc::ENOSYS) => Self::Never,
+            _ => Self::Done(Err(error)),
+        }
+    }
+}
+
+/// Reads at most `limit` bytes at `offset` into the unfilled part of `target`.
+pub(crate) fn read_some(
+    fd: BorrowedFd<'_>,
+    target: &mut ReadBuf<'_>,
+    limit: usize,
+    offset: u64,
+) -> Now {
+    let len = target.remaining().min(limit);
+    // SAFETY: the bytes are handed to the kernel alone, which writes initialised ones.
+    let room = unsafe { target.unfilled_mut() };
+    let iov = [iovec(room.as_mut_ptr().cast(), len)];
+    // SAFETY: the one entry describes `len` writable bytes of `room`.
+    let now = unsafe { preadv(fd, &iov, offset) };
+    if let Now::Done(Ok(count)) = now {
+        // SAFETY: the kernel has just written `count` bytes there.
+        unsafe { target.assume_init(count) };
+        target.advance(count);
+    }
+    now
+}
+
+/// Reads at most `limit` bytes at `offset` into `target`, from its byte `start` on.
+///
+/// # Panics
+///
+/// If the first `start` bytes of `target` are not initialised.
+pub(crate) fn read_into(
+    fd: BorrowedFd<'_>,
+    target: &mut impl IoBufMut,
+    start: usize,
+    limit: usize,
+    offset: u64,
+) -> Now {
+    assert!(
+        start <= target.initialized(),
+        "bytes before the start must be initialised"
+    );
+    let len = limit.min(target.room() - start);
+    let iov = [iovec(target.stable_mut_ptr().wrapping_add(start), len)];
+    // SAFETY: the entry describes the room of `target` behind `start`, writable by IoBufMut's contract.
+    let now = unsafe { preadv(fd, &iov, offset) };
+    if let Now::Done(Ok(count)) = now {
+        // SAFETY: `start` bytes were initialised before, and the kernel has just written `count` behind.
+        unsafe { target.set_initialized(start + count) };
+    }
+    now
+}
+
+/// Reads a file from its start into the spare room of an empty `target` and, in the same call, looks whether
+/// there is more: the count is larger than the room if there is.
+pub(crate) fn read_whole(fd: BorrowedFd<'_>, target: &mut Vec<u8>) -> Now {
+    debug_assert!(target.is_empty());
+    let room = target.capacity();
+    let mut more = MaybeUninit::<u8>::uninit();
+    let iov = [
+        iovec(target.as_mut_ptr(), room),
+        iovec(more.as_mut_ptr(), 1),
+    ];
+    // SAFETY: the entries describe the capacity of `target` and one byte of `more`, both writable.
+    let now = unsafe { preadv(fd, &iov, 0) };
+    if let Now::Done(Ok(count)) = now {
+        // SAFETY: the kernel has just written as many bytes, in the order of the entries.
+        unsafe { target.set_len(count.min(room)) };
+    }
+    now
+}
+
+/// Writes the bytes of `source` from `start` on to `offset`.
+///
+/// # Panics
+///
+/// If `start` lies behind the last initialised byte.
+pub(crate) fn write_from(
+    fd: BorrowedFd<'_>,
+    source: &impl IoBuf,
+    start: usize,
+    offset: u64,
+) -> Now {
+    write_vectored(fd, &[IoSlice::new(bytes_from(source, start))], offset)
+}
+
+/// Writes the concatenation of `slices` at `offset`. At most `IOV_MAX` (1,024) slices.
+pub(crate) fn write_vectored(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>], offset: u64) -> Now {
+    let flags = libc::RWF_NOWAIT;
+    let count = slices.len() as libc::c_int;
+    // SAFETY: IoSlice has the layout of iovec, and lends its bytes for the time of the call.
+    let written = unsafe {
+        libc::pwritev2(
+            fd.as_raw_fd(),
+            slices.as_ptr().cast(),
+            count,
+            offset as i64,
+            flags,
+        )
+    };
+    Now::from_return(written)
+}
+
+/// Writes all bytes of `source` from `start` on, and waits for it as long as it takes.
+pub(crate) fn write_waiting(
+    fd: BorrowedFd<'_>,
+    source: &impl IoBuf,
+    start: usize,
+    offset: u64,
+) -> io::Result<usize> {
+    let bytes = bytes_from(source, start);
+    super::with_std(fd, |mut file| {
+        if offset == super::AT_POSITION {
+            file.write_all(bytes)
+        } else {
+            file.write_all_at(bytes, offset)
+        }
+    })?;
+    Ok(bytes.len())
+}
+
+fn bytes_from(source: &impl IoBuf, start: usize) -> &[u8] {
+    assert!(
+        start <= source.initialized(),
+        "bytes to be written must be initialised"
+    );
+    // SAFETY: IoBuf promises that so many bytes are readable and initialised there, and that they do not
+    // change while it is borrowed.
+    let bytes = unsafe { slice::from_raw_parts(source.stable_ptr(), source.initialized()) };
+    &bytes[start..]
+}
+
+/// Whether this stretch of the file seems to be in memory, so that reading it waits for no disk.
+///
+/// Some bytes of the stretch are read: readahead brings, and reclaim takes, many pages at a time. (cachestat(2)
+/// would count the pages, but those too that are still on their way from the disk, and only for a process
+/// that may write the file.)
+pub(crate) fn is_cached(fd: BorrowedFd<'_>, offset: u64, len: usize) -> bool {
+    let last = offset + len.saturating_sub(1) as u64;
+    let sampled = (offset..last).step_by(SAMPLE_STEP_BYTES).chain([last]);
+    sampled.into_iter().all(|at| is_byte_cached(fd, at))
+}
+
+/// Half of what the kernel reads ahead by default (128 KiB).
+const SAMPLE_STEP_BYTES: usize = 64 * 1024;
+
+fn is_byte_cached(fd: BorrowedFd<'_>, offset: u64) -> bool {
+    matches!(read_byte(fd, offset), Now::Done(Ok(_)))
+}
+
+/// Whether the file is known to end at or before `offset`.
+pub(crate) fn ends_at(fd: BorrowedFd<'_>, offset: u64) -> bool {
+    matches!(read_byte(fd, offset), Now::Done(Ok(0)))
+}
+
+fn read_byte(fd: BorrowedFd<'_>, offset: u64) -> Now {
+    let mut byte = MaybeUninit::<u8>::uninit();
+    let iov = [iovec(byte.as_mut_ptr(), 1)];
+    // SAFETY: the entry describes one writable byte.
+    unsafe { preadv(fd, &iov, offset) }
+}
+
+/// Moves at most `len` bytes from the file at `offset` into the pipe. It waits for a disk, if it must:
+/// ask [`is_cached`] before. A full pipe means [`Now::Later`].
+pub(crate) fn splice_in(
+    file: BorrowedFd<'_>,
+    offset: u64,
+    pipe: BorrowedFd<'_>,
+    len: usize,
+) -> Now {
+    let mut offset = offset as libc::loff_t;
+    let flags = libc::SPLICE_F_NONBLOCK;
+    let len = len.min(TRANSFER_MAX_BYTES);
+    let (from, to) = (file.as_raw_fd(), pipe.as_raw_fd());
+    // SAFETY: the offset is good for reading and writing; the pipe has none.
+    Now::from_return(unsafe { libc::splice(from, &mut offset, to, ptr::null_mut(), len, flags) })
+}
+
+/// Moves at most `len` bytes from the pipe to a socket that does not block. `more` says that others follow soon.
+pub(crate) fn splice_out(
+    pipe: BorrowedFd<'_>,
+    sink: BorrowedFd<'_>,
+    len: usize,
+    more: bool,
+) -> Now {
+    let flags = libc::SPLICE_F_NONBLOCK | if more { libc::SPLICE_F_MORE } else { 0 };
+    let (from, to) = (pipe.as_raw_fd(), sink.as_raw_fd());
+    let result = super::without_sigpipe(|| {
+        // SAFETY: neither end has an offset.
+        let count = unsafe { libc::splice(from, ptr::null_mut(), to, ptr::null_mut(), len, flags) };
+        usize::try_from(count).map_err(|_| io::Error::last_os_error())
+    });
+    match result {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR)) => {
+            Now::Later
+        }
+        result => Now::Done(result),
+    }
+}
+
+fn iovec(base: *mut u8, len: usize) -> libc::iovec {
+    libc::iovec {
+        iov_base: base.cast(),
+        iov_len: len.min(TRANSFER_MAX_BYTES),
+    }
+}
+
+/// # Safety
+/// Each entry describes bytes that may be written.
+unsafe fn preadv(fd: BorrowedFd<'_>, iov: &[libc::iovec], offset: u64) -> Now {
+    let (fd, count) = (fd.as_raw_fd(), iov.len() as libc::c_int);
+    // SAFETY: the caller vouches for the entries.
+    Now::from_return(unsafe {
+        libc::preadv2(fd, iov.as_ptr(), count, offset as i64, libc::RWF_NOWAIT)
+    })
+}

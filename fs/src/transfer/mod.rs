@@ -1,0 +1,211 @@
+//! [`transfer`]: from a file to a socket, the bytes never passing through the process.
+//!
+//! The kernel's way for it is splice(2): from the file into a pipe, which then refers to the pages of the file,
+//! and from the pipe into the socket, which sends from those pages.
+//!
+//! Both legs are taken at once, on the worker, where that cannot wait: the first if the file's pages are in
+//! memory, the second if the sink does not block, until it is full. Otherwise the ring does the waiting. Only
+//! there is a thread of the kernel involved; it costs some 15 µs, as much as 128 KiB of splicing.
+
+mod pipe;
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+use ringway_runtime::driver::{AsSharedFd, Op, SharedFd};
+
+use self::pipe::Pipe;
+use crate::File;
+use crate::file::at::check_offset;
+use crate::file::core::is_interrupted;
+use crate::limits::TRANSFER_STREAK_BYTES;
+use crate::op::now::{self, Now};
+use crate::op::splice::{End, Splice};
+use crate::op::{Ready, descriptor};
+
+/// Sends `len` bytes of `file`, from `offset` on, to `sink`, and returns how many that were: `len`.
+///
+/// Neither the position of the file nor what was written to it through tokio's traits, but not flushed,
+/// plays a part. The sink refers to the pages of the file until the other side has acknowledged them: who
+/// changes the file meanwhile may change what is sent.
+///
+/// # Errors
+///
+/// - `UnexpectedEof` with a [`ShortTransfer`] inside, if the file ends before: it says how many bytes were sent;
+/// - `InvalidInput` if the stretch goes beyond `i64::MAX`;
+/// - EPIPE or ECONNRESET if the other side is gone (SIGPIPE is not raised), and the other errors of splice(2): how
+///   many bytes were sent is then not known;
+/// - EINVAL if the file system, or the sink, cannot splice.
+///
+/// # Panics
+///
+/// Outside a runtime.
+///
+/// # Cancel safety
+///
+/// Dropping the future leaves open how many bytes were sent. The sink can be used after that, but what the
+/// other side makes of a stream that breaks off depends on the protocol.
+pub async fn transfer(
+    file: &File,
+    offset: u64,
+    len: u64,
+    sink: &impl AsSharedFd,
+) -> io::Result<u64> {
+    check_offset(offset.saturating_add(len))?;
+    let mut transfer = Transfer::new(file, sink.shared_fd())?;
+    let mut sent = 0;
+    while sent < len {
+        let filled = transfer.fill(offset + sent, len - sent).await?;
+        if filled == 0 {
+            transfer.pipe.keep();
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                ShortTransfer {
+                    sent,
+                    expected: len,
+                },
+            ));
+        }
+        sent += filled as u64;
+        transfer.drain(filled, sent < len).await?;
+    }
+    transfer.pipe.keep();
+    Ok(sent)
+}
+
+struct Transfer<'a> {
+    file: &'a File,
+    sink: &'a SharedFd,
+    pipe: Pipe,
+    /// Whether the sink says EAGAIN when it is full.
+    sink_answers: bool,
+    /// Bytes since the task last waited for anything.
+    streak: usize,
+}
+
+impl<'a> Transfer<'a> {
+    fn new(file: &'a File, sink: &'a SharedFd) -> io::Result<Self> {
+        let sink_answers = descriptor::open_flags(sink.as_fd())? & libc::O_NONBLOCK != 0;
+        Ok(Self {
+            file,
+            sink,
+            pipe: Pipe::take()?,
+            sink_answers,
+            streak: 0,
+        })
+    }
+
+    /// Brings the next bytes of the file, at most `left`, into the empty pipe. 0: the file has ended.
+    async fn fill(&mut self, offset: u64, left: u64) -> io::Result<usize> {
+        let len = usize::try_from(left)
+            .unwrap_or(usize::MAX)
+            .min(self.pipe.capacity());
+        let file = &self.file.core().fd;
+        if now::is_cached(file.as_fd(), offset, len)
+            && let Now::Done(result) =
+                now::splice_in(file.as_fd(), offset, self.pipe.writer.as_fd(), len)
+        {
+            return result;
+        }
+        self.streak = 0;
+        let to = End::Stream(self.pipe.writer.clone());
+        splice(End::FileAt(file.clone(), offset), to, len, 0).await
+    }
+
+    /// Brings all `len` bytes of the pipe into the sink. `more` says that others follow.
+    async fn drain(&mut self, mut len: usize, more: bool) -> io::Result<()> {
+        while len > 0 {
+            let count = if self.sink_answers {
+                self.drain_at_once(len, more).await?
+            } else {
+                let from = End::Stream(self.pipe.reader.clone());
+                let flags = if more { libc::SPLICE_F_MORE } else { 0 };
+                splice(from, End::Stream(self.sink.clone()), len, flags).await?
+            };
+            if count == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            len -= count.min(len);
+        }
+        Ok(())
+    }
+
+    async fn drain_at_once(&mut self, len: usize, more: bool) -> io::Result<usize> {
+        loop {
+            if self.streak < TRANSFER_STREAK_BYTES {
+                let now = now::splice_out(self.pipe.reader.as_fd(), self.sink.as_fd(), len, more);
+                if let Now::Done(result) = now {
+                    self.streak += result.as_ref().map_or(0, |&count| count);
+                    return result;
+                }
+            }
+            self.streak = 0;
+            Op::new(Ready::new(self.sink.clone(), libc::POLLOUT)).await?;
+        }
+    }
+}
+
+/// Splices through the ring.
+async fn splice(from: End, to: End, len: usize, flags: libc::c_uint) -> io::Result<usize> {
+    loop {
+        let result = Op::new(Splice::new(from.clone(), to.clone(), len, flags)).await;
+        if !is_interrupted(&result) {
+            return result;
+        }
+    }
+}
+
+impl fmt::Debug for Transfer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (file, sink) = (self.file.as_raw_fd(), self.sink.as_raw_fd());
+        f.debug_struct("Transfer")
+            .field("file", &file)
+            .field("sink", &sink)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The file of a [`transfer`] ended before as many bytes were sent as were asked for: it is shorter than its
+/// user believed, or was cut meanwhile.
+///
+/// It is inside an [`io::Error`] of kind `UnexpectedEof`:
+///
+/// ```
+/// # fn sent(error: &std::io::Error) -> Option<u64> {
+/// let short = error.get_ref()?.downcast_ref::<ringway_fs::ShortTransfer>()?;
+/// # Some(
+/// short.sent()
+/// # )
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShortTransfer {
+    sent: u64,
+    expected: u64,
+}
+
+impl ShortTransfer {
+    /// How many bytes the sink has taken.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// How many were asked for.
+    pub fn expected(&self) -> u64 {
+        self.expected
+    }
+}
+
+impl fmt::Display for ShortTransfer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { sent, expected } = self;
+        write!(
+            f,
+            "the file ended after {sent} of the {expected} bytes that were to be transferred"
+        )
+    }
+}
+
+impl Error for ShortTransfer {}
