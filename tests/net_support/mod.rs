@@ -1,0 +1,147 @@
+//! What the tests of the sockets share: runtimes, pairs of connections, patterns of bytes, and a watchdog.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use ringway::net::{TcpListener, TcpStream};
+use ringway::runtime::Builder;
+
+/// No test takes this long; one that does hangs.
+pub const WATCHDOG: Duration = Duration::from_secs(60);
+
+/// Runs `body` as a task on two workers, and then as the root on one thread, with a bound in time.
+pub fn on_both_flavours<F>(body: impl Fn() -> F)
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    on_two_workers(body());
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(within(body()));
+}
+
+/// Runs `body` as a task on two workers, with a bound in time.
+pub fn on_two_workers<F>(body: F) -> F::Output
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let mut builder = Builder::new_multi_thread();
+    let runtime = builder
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(within(async {
+        ringway::spawn(body).await.expect("the test's task")
+    }))
+}
+
+/// `future`, which must not take for ever.
+pub async fn within<F: Future>(future: F) -> F::Output {
+    ringway::time::timeout(WATCHDOG, future)
+        .await
+        .expect("the test hangs")
+}
+
+/// A listener on a free port of this machine.
+pub async fn listener() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.expect("a listener")
+}
+
+/// A connection: the end that connected and the end that was accepted.
+pub async fn pair() -> (TcpStream, TcpStream) {
+    let listener = listener().await;
+    let address = listener.local_addr().expect("an address");
+    let client = TcpStream::connect(address).await.expect("a connection");
+    let (server, _) = listener.accept().await.expect("a connection");
+    (client, server)
+}
+
+/// A connection whose client is the standard library's, and blocking.
+pub async fn pair_with_std() -> (std::net::TcpStream, TcpStream) {
+    let listener = listener().await;
+    let address = listener.local_addr().expect("an address");
+    let client = std::net::TcpStream::connect(address).expect("a connection");
+    let (server, _) = listener.accept().await.expect("a connection");
+    (client, server)
+}
+
+/// The byte at `position` of a stream in which a lost, doubled or swapped piece shows. `salt` tells streams apart.
+pub fn pattern(salt: u64, position: u64) -> u8 {
+    let mut value = (position ^ salt.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    value ^= value >> 29;
+    value as u8
+}
+
+/// `count` bytes of the pattern from `position` on.
+pub fn pattern_from(salt: u64, position: u64, count: usize) -> Vec<u8> {
+    (0..count as u64)
+        .map(|offset| pattern(salt, position + offset))
+        .collect()
+}
+
+/// Checks that `bytes` are the pattern's from `position` on.
+#[track_caller]
+pub fn check_pattern(salt: u64, position: u64, bytes: &[u8]) {
+    for (offset, byte) in bytes.iter().enumerate() {
+        let place = position + offset as u64;
+        assert_eq!(
+            *byte,
+            pattern(salt, place),
+            "byte {place} of the stream is wrong"
+        );
+    }
+}
+
+/// Numbers that look random and are the same in every run.
+pub struct Numbers(u64);
+
+impl Numbers {
+    pub fn new(seed: u64) -> Numbers {
+        Numbers(seed.wrapping_mul(2).wrapping_add(1))
+    }
+
+    /// A number below `limit`.
+    pub fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+}
+
+/// Asks again and again until `condition` holds.
+pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let begin = std::time::Instant::now();
+    while !condition() {
+        assert!(begin.elapsed() < WATCHDOG, "never came true: {what}");
+        ringway::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Whether an I/O result says that it would have to wait.
+pub fn would_block<T>(result: &io::Result<T>) -> bool {
+    matches!(result, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+/// A waker that counts its wakes, for polling by hand.
+#[derive(Default)]
+pub struct Wakes(std::sync::atomic::AtomicUsize);
+
+impl Wakes {
+    pub fn count(&self) -> usize {
+        // Relaxed: a number to look at, nothing is read because of it.
+        self.0.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+impl std::task::Wake for Wakes {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
