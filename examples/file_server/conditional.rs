@@ -2,6 +2,7 @@
 //! and 13).
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::SystemTime;
 
 /// A strong entity tag: another file, another size or another time of change give another tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +19,7 @@ impl ETag {
     ///
     /// Device, inode and time go in as a hash, so that the tag tells no stranger about the disk.
     /// The hash has fixed keys: a tag survives a restart of the server.
-    pub(crate) fn new(device: u64, inode: u64, size: u64, modified: (i64, u32)) -> ETag {
+    pub(crate) fn new(device: u64, inode: u64, size: u64, modified: SystemTime) -> ETag {
         let mut hasher = DefaultHasher::new();
         (device, inode, size, modified).hash(&mut hasher);
         ETag {
@@ -181,6 +182,8 @@ fn parse_date(value: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
     use super::*;
 
     const NOW: u64 = 1_000_000_000;
@@ -188,9 +191,18 @@ mod tests {
     const EARLIER: &str = "Sun, 09 Sep 2001 01:46:29 GMT";
     const LATER: &str = "Sun, 09 Sep 2001 01:46:31 GMT";
 
+    fn tag_of(device: u64, inode: u64, size: u64, seconds: u64, nanos: u32) -> ETag {
+        ETag::new(
+            device,
+            inode,
+            size,
+            UNIX_EPOCH + Duration::new(seconds, nanos),
+        )
+    }
+
     fn current() -> Validators {
         Validators {
-            etag: ETag::new(1, 2, 3, (4, 5)),
+            etag: tag_of(1, 2, 3, 4, 5),
             modified: Some(NOW - 10),
         }
     }
@@ -201,14 +213,14 @@ mod tests {
 
     #[test]
     fn a_tag_changes_with_everything_it_is_made_of_and_with_nothing_else() {
-        let base = ETag::new(1, 2, 3, (4, 5));
-        assert_eq!(base.to_bytes(), ETag::new(1, 2, 3, (4, 5)).to_bytes());
+        let base = tag_of(1, 2, 3, 4, 5);
+        assert_eq!(base.to_bytes(), tag_of(1, 2, 3, 4, 5).to_bytes());
         let others = [
-            ETag::new(9, 2, 3, (4, 5)),
-            ETag::new(1, 9, 3, (4, 5)),
-            ETag::new(1, 2, 9, (4, 5)),
-            ETag::new(1, 2, 3, (9, 5)),
-            ETag::new(1, 2, 3, (4, 9)),
+            tag_of(9, 2, 3, 4, 5),
+            tag_of(1, 9, 3, 4, 5),
+            tag_of(1, 2, 9, 4, 5),
+            tag_of(1, 2, 3, 9, 5),
+            tag_of(1, 2, 3, 4, 9),
         ];
         for other in others {
             assert_ne!(base.to_bytes(), other.to_bytes());

@@ -16,7 +16,7 @@ use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use ringway::fs;
-use ringway::io::{AsyncReadExt, AsyncWriteExt};
+use ringway::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, SeekFrom};
 use ringway::net::TcpStream;
 use ringway::select;
 use ringway::time::{Instant, Sleep, sleep_until, timeout};
@@ -300,8 +300,8 @@ impl<'s> Connection<'s> {
                 sent_bytes = text.len() as u64;
             }
             Body::Page(page) => result = self.send_page(&page, &mut sent_bytes).await,
-            Body::File(part) if part.length <= SMALL_BODY_BYTES_MAX => {
-                match self.append_file(&part).await {
+            Body::File(mut part) if part.length <= SMALL_BODY_BYTES_MAX => {
+                match self.append_file(&mut part).await {
                     Ok(()) => sent_bytes = part.length,
                     Err(error) => {
                         // Nothing was sent yet, so the error can be told as one.
@@ -337,17 +337,16 @@ impl<'s> Connection<'s> {
     }
 
     /// Reads a small part of a file behind the head, so that both leave with one write.
-    async fn append_file(&mut self, part: &FilePart) -> io::Result<()> {
-        let mut offset = part.offset;
-        let end = part.offset + part.length;
-        while offset < end {
-            let length = usize::try_from(end - offset).expect("a small body fits into memory");
-            let output = std::mem::take(&mut self.output);
-            let (result, output) = part.file.read_at_append(output, length, offset).await;
-            self.output = output;
-            match result? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                count => offset += count as u64,
+    async fn append_file(&mut self, part: &mut FilePart) -> io::Result<()> {
+        if part.offset > 0 {
+            part.file.seek(SeekFrom::Start(part.offset)).await?;
+        }
+        self.output
+            .reserve(usize::try_from(part.length).expect("a small body fits into memory"));
+        let mut body = (&mut part.file).take(part.length);
+        while body.limit() > 0 {
+            if body.read_buf(&mut self.output).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
         Ok(())

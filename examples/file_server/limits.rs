@@ -63,10 +63,6 @@ pub(crate) const ACCEPT_REST: Duration = Duration::from_millis(50);
 /// Least time between two warnings about the same trouble.
 pub(crate) const WARNING_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Attempts to open a path while somebody renames its directories (openat2 then says EAGAIN,
-/// because it can no longer prove that the path stays beneath the root).
-pub(crate) const OPEN_ATTEMPTS_MAX: u32 = 16;
-
 /// Bytes of access log that may wait for the writer; lines beyond it are dropped and counted.
 pub(crate) const LOG_BYTES_MAX: usize = 1024 * 1024;
 

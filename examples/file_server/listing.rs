@@ -11,7 +11,9 @@ use std::os::fd::AsFd;
 
 use html_escape::encode_text;
 use humansize::{BINARY, format_size};
-use rustix::fs::{AtFlags, Dir, FileType, Stat, statat};
+use rustix::fs::{
+    AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2, statat,
+};
 
 use crate::clock::iso_date;
 use crate::limits::LISTING_ENTRIES_MAX;
@@ -39,30 +41,36 @@ pub(crate) struct Entry {
 pub(crate) enum Kind {
     Directory,
     File,
-    /// To what is for the caller to find out, beneath the root.
-    Symlink,
 }
 
-/// Reads the directory. It blocks, so it belongs on the blocking pool: one trip for all names.
-pub(crate) fn gather(directory: impl AsFd) -> io::Result<Gathered> {
+/// Reads `directory`, which is at `path` beneath `root`. It blocks, so it belongs on the blocking
+/// pool: one trip for all names.
+pub(crate) fn gather(
+    root: impl AsFd,
+    path: &SitePath,
+    directory: impl AsFd,
+) -> io::Result<Gathered> {
     let mut gathered = Gathered::default();
     for entry in Dir::read_from(&directory)? {
         let entry = entry?;
-        let name = entry.file_name();
-        if matches!(name.to_bytes(), b"." | b"..") || !is_servable_name(name.to_bytes()) {
+        let name = entry.file_name().to_bytes();
+        if matches!(name, b"." | b"..") || !is_servable_name(name) {
             continue;
         }
         // A name that vanished since, or that may not be looked at, is not shown.
-        let Ok(stat) = statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) else {
+        let stat = match statat(&directory, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if is_symlink(&stat) => stat_beneath(&root, &path.join(name)),
+            stat => stat.map_err(io::Error::from),
+        };
+        let Some((stat, kind)) = stat.ok().and_then(|stat| Some((stat, kind_of(&stat)?))) else {
             continue;
         };
-        let Some(kind) = kind_of(&stat) else { continue };
         if gathered.entries.len() == LISTING_ENTRIES_MAX {
             gathered.is_cut = true;
             break;
         }
         gathered.entries.push(Entry {
-            name: name.to_bytes().to_vec(),
+            name: name.to_vec(),
             kind,
             size: u64::try_from(stat.st_size).unwrap_or(0),
             modified: stat.st_mtime,
@@ -71,12 +79,29 @@ pub(crate) fn gather(directory: impl AsFd) -> io::Result<Gathered> {
     Ok(gathered)
 }
 
+fn is_symlink(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Symlink
+}
+
+/// What a symlink leads to, if it stays beneath the root. O_PATH looks at it without opening it: no
+/// FIFO and no device notices.
+fn stat_beneath(root: impl AsFd, path: &SitePath) -> io::Result<Stat> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    Ok(fstat(openat2(
+        root,
+        path.as_path(),
+        flags,
+        Mode::empty(),
+        resolve,
+    )?)?)
+}
+
 /// `None` for what is never served: FIFOs, sockets, devices.
 fn kind_of(stat: &Stat) -> Option<Kind> {
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => Some(Kind::Directory),
         FileType::RegularFile => Some(Kind::File),
-        FileType::Symlink => Some(Kind::Symlink),
         _ => None,
     }
 }
@@ -367,29 +392,38 @@ mod tests {
     }
 
     #[test]
-    fn gathering_finds_files_directories_and_links_and_nothing_else() {
+    fn gathering_finds_files_directories_and_links_to_them_and_nothing_else() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let at = |name: &str| folder.path().join(name);
-        std::fs::write(at("file"), "12345").expect("file");
-        std::fs::create_dir(at("dir")).expect("directory");
-        std::os::unix::fs::symlink("/nowhere", at("link")).expect("symlink");
-        let _socket = std::os::unix::net::UnixListener::bind(at("socket")).expect("socket");
-        std::fs::write(at("back\\slash"), "").expect("file");
-        let opened = std::fs::File::open(folder.path()).expect("opens");
-        let mut entries = gather(&opened).expect("gathers").entries;
-        entries.sort_by(|left, right| left.name.cmp(&right.name));
-        let found: Vec<_> = entries
+        std::fs::create_dir_all(at("root/here/dir")).expect("directories");
+        std::fs::write(at("outside"), "").expect("file");
+        std::fs::write(at("root/target"), "12345").expect("file");
+        std::fs::write(at("root/here/file"), "123").expect("file");
+        std::fs::write(at("root/here/back\\slash"), "").expect("file");
+        for (target, link) in [
+            ("../target", "in"),
+            ("../../outside", "out"),
+            ("/", "root"),
+            ("none", "dangling"),
+        ] {
+            std::os::unix::fs::symlink(target, at("root/here").join(link)).expect("symlink");
+        }
+        let _socket = std::os::unix::net::UnixListener::bind(at("root/here/socket"));
+        let open = |name: &str| std::fs::File::open(at(name)).expect("opens");
+        let path = SitePath::parse(b"/here/").expect("valid");
+        let gathered = gather(open("root"), &path, open("root/here")).expect("gathers");
+        let mut found: Vec<_> = gathered
+            .entries
             .iter()
-            .map(|entry| (entry.name.as_slice(), entry.kind))
+            .map(|entry| (entry.name.as_slice(), entry.kind, entry.size))
             .collect();
+        found.sort_unstable_by_key(|found| found.0);
+        assert_eq!(found.len(), 3, "{found:?}");
         assert_eq!(
-            found,
-            [
-                (b"dir".as_slice(), Kind::Directory),
-                (b"file", Kind::File),
-                (b"link", Kind::Symlink)
-            ]
+            (found[0].0, found[0].1),
+            (b"dir".as_slice(), Kind::Directory)
         );
-        assert_eq!(entries[1].size, 5);
+        assert_eq!(found[1], (b"file".as_slice(), Kind::File, 3));
+        assert_eq!(found[2], (b"in".as_slice(), Kind::File, 5));
     }
 }

@@ -8,16 +8,16 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use ringway::fs::{File, OpenOptions};
+use ringway::fs::{Dir, File, OpenOptions, PathRefused};
 use ringway::task::spawn_blocking;
 use rustix::fs::OFlags;
 
 use crate::clock::HTTP_SECONDS_MAX;
 use crate::conditional::{ETag, Validators, Verdict};
 use crate::journal::Journal;
-use crate::limits::OPEN_ATTEMPTS_MAX;
-use crate::listing::{self, Gathered, Kind};
+use crate::listing;
 use crate::path::SitePath;
 use crate::range::{Selection, select};
 use crate::reply::{Body, ContentRange, FilePart, Reply, Status};
@@ -26,7 +26,7 @@ use crate::request::{Method, Request};
 /// A directory whose files are served.
 #[derive(Debug)]
 pub(crate) struct Site {
-    root: File,
+    root: Dir,
     journal: Arc<Journal>,
 }
 
@@ -46,11 +46,7 @@ const MEDIA_TYPE_UNKNOWN: &str = "application/octet-stream";
 impl Site {
     /// Opens the directory to be served. Errors are those of opening it, or `NotADirectory`.
     pub(crate) async fn open_root(path: &Path, journal: Arc<Journal>) -> io::Result<Site> {
-        let root = OpenOptions::new()
-            .read(true)
-            .custom_flags((OFlags::DIRECTORY | OFlags::CLOEXEC).bits() as i32)
-            .open(path)
-            .await?;
+        let root = Dir::open(path).await?;
         Ok(Site { root, journal })
     }
 
@@ -115,56 +111,21 @@ impl Site {
     /// Opens beneath the root. `O_NONBLOCK` keeps a FIFO from waiting for its writer; a terminal
     /// does not become ours.
     async fn open(&self, path: &SitePath) -> io::Result<Opened> {
-        self.open_with(path, OFlags::NONBLOCK | OFlags::NOCTTY)
-            .await
-    }
-
-    async fn open_with(&self, path: &SitePath, flags: OFlags) -> io::Result<Opened> {
+        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
         let mut options = OpenOptions::new();
-        options.read(true).custom_flags(flags.bits() as i32);
-        let mut attempts = 1;
-        let file = loop {
-            match options.open_beneath(&self.root, path.as_path()).await {
-                Err(error) if is_rename_race(&error) && attempts < OPEN_ATTEMPTS_MAX => {
-                    attempts += 1;
-                }
-                result => break result?,
-            }
-        };
+        options.read(true).custom_flags(flags.bits().cast_signed());
+        let file = options.open_beneath(&self.root, path.as_path()).await?;
         let status = file.status().await?;
         Ok(Opened { file, status })
     }
 
     async fn list(&self, path: &SitePath, directory: File) -> io::Result<String> {
-        let gather = move || listing::gather(&directory);
-        let mut gathered = spawn_blocking(gather).await.map_err(io::Error::other)??;
-        self.resolve_symlinks(path, &mut gathered).await;
-        Ok(listing::render(path, gathered))
-    }
-
-    /// Puts what a symlink leads to in its place, and removes those that lead nowhere or out.
-    async fn resolve_symlinks(&self, directory: &SitePath, gathered: &mut Gathered) {
-        let mut entries = Vec::with_capacity(gathered.entries.len());
-        for mut entry in std::mem::take(&mut gathered.entries) {
-            if entry.kind == Kind::Symlink {
-                // O_PATH looks at the target without opening it: no FIFO and no device notices.
-                let target = self
-                    .open_with(&directory.join(&entry.name), OFlags::PATH)
-                    .await;
-                let Ok(Opened { status, .. }) = target else {
-                    continue;
-                };
-                entry.kind = match (status.is_dir(), status.is_file()) {
-                    (true, _) => Kind::Directory,
-                    (_, true) => Kind::File,
-                    _ => continue,
-                };
-                entry.size = status.len();
-                entry.modified = status.mtime();
-            }
-            entries.push(entry);
-        }
-        gathered.entries = entries;
+        let (root, path) = (self.root.clone(), path.clone());
+        let list = move || {
+            let gathered = listing::gather(&root, &path, &directory)?;
+            Ok(listing::render(&path, gathered))
+        };
+        spawn_blocking(list).await.map_err(io::Error::other)?
     }
 
     /// The answer to an error. Troubles of ours are told on standard error, never to the client.
@@ -184,27 +145,26 @@ impl Site {
 /// The status that an error of opening or reading becomes.
 fn status_of(error: &io::Error) -> Status {
     use rustix::io::Errno;
+    // The path or a symlink leads out of the root, or in a circle. Nobody is told that it exists.
+    if error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<PathRefused>())
+    {
+        return Status::NotFound;
+    }
     let Some(errno) = Errno::from_io_error(error) else {
         return Status::InternalServerError;
     };
     match errno {
-        // XDEV: the path or a symlink leads out of the root. LOOP: a circle of symlinks, or a magic
-        // link. NXIO, NODEV: a socket, or a device without a driver.
-        Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::LOOP | Errno::XDEV => {
-            Status::NotFound
-        }
-        Errno::NXIO | Errno::NODEV | Errno::ACCESS | Errno::PERM => Status::Forbidden,
+        Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG => Status::NotFound,
+        // NXIO, NODEV: a socket, or a device without a driver.
+        Errno::ACCESS | Errno::PERM | Errno::NXIO | Errno::NODEV => Status::Forbidden,
+        // AGAIN: directories are being renamed faster than the path can be proven to stay inside.
         Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS | Errno::AGAIN => {
             Status::ServiceUnavailable
         }
         _ => Status::InternalServerError,
     }
-}
-
-/// openat2 says EAGAIN when a rename nearby kept it from proving that the path stays beneath the
-/// root.
-fn is_rename_race(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock
 }
 
 /// Keeps the query, and turns what has no place in a header field into escapes.
@@ -228,13 +188,8 @@ fn file_reply(opened: Opened, media_type: &'static str, request: &Request<'_>, n
     let Opened { file, status } = opened;
     let size = status.len();
     let validators = Validators {
-        etag: ETag::new(
-            status.dev(),
-            status.ino(),
-            size,
-            (status.mtime(), status.mtime_nsec()),
-        ),
-        modified: last_modified(status.mtime(), now),
+        etag: ETag::new(status.dev(), status.ino(), size, status.modified()),
+        modified: last_modified(status.modified(), now),
     };
     let selection = match (
         request.conditions.evaluate(&validators, now),
@@ -286,14 +241,17 @@ fn file_reply(opened: Opened, media_type: &'static str, request: &Request<'_>, n
     }
 }
 
-/// `Last-Modified` of a file: never in the future, and none for a year that the field cannot say.
-fn last_modified(modified: i64, now: u64) -> Option<u64> {
-    let modified = u64::try_from(modified).ok()?.min(now);
-    (modified <= HTTP_SECONDS_MAX).then_some(modified)
+/// `Last-Modified` of a file, in seconds since 1970: never in the future, and none for a year that
+/// the field cannot say.
+fn last_modified(modified: SystemTime, now: u64) -> Option<u64> {
+    let seconds = modified.duration_since(UNIX_EPOCH).ok()?.as_secs().min(now);
+    (seconds <= HTTP_SECONDS_MAX).then_some(seconds)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -315,18 +273,24 @@ mod tests {
 
     #[test]
     fn last_modified_is_never_in_the_future_nor_beyond_what_a_date_can_say() {
-        assert_eq!(last_modified(5, 10), Some(5));
-        assert_eq!(last_modified(15, 10), Some(10));
-        assert_eq!(last_modified(-1, 10), None);
-        assert_eq!(last_modified(i64::MAX, u64::MAX), None);
+        let at = |second| UNIX_EPOCH + Duration::from_secs(second);
+        assert_eq!(last_modified(at(5), 10), Some(5));
+        assert_eq!(last_modified(at(15), 10), Some(10));
+        assert_eq!(
+            last_modified(UNIX_EPOCH - Duration::from_nanos(1), 10),
+            None
+        );
+        assert_eq!(
+            last_modified(at(HTTP_SECONDS_MAX), u64::MAX),
+            Some(HTTP_SECONDS_MAX)
+        );
+        assert_eq!(last_modified(at(HTTP_SECONDS_MAX + 1), u64::MAX), None);
     }
 
     #[test]
     fn errors_become_statuses_that_tell_nothing_about_the_outside() {
         let table = [
             (2, Status::NotFound),
-            (18, Status::NotFound),
-            (40, Status::NotFound),
             (20, Status::NotFound),
             (36, Status::NotFound),
             (13, Status::Forbidden),
