@@ -224,7 +224,8 @@ impl WorkerContext {
     /// The core goes into its slot; the worker's thread takes it when it is notified.
     fn lay_down(&self, mut core: Box<Core>) {
         let remote = self.remote();
-        if !self.begin_lay_down(&mut core) {
+        let has_timer = remote.shard.timers().begin_sleep().is_some();
+        if !self.begin_lay_down(&mut core) || has_timer {
             // Notified meanwhile: the thread takes over, and finds that out by itself.
             let _ = remote.shard.word().unpark();
         }

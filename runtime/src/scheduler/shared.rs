@@ -21,6 +21,7 @@ use crate::loom::deque::Stealer;
 use crate::registry;
 use crate::runtime::RuntimeFlavor;
 use crate::task::{Notified, OwnedSet};
+use crate::time_source;
 
 /// A hook that the user set.
 pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
@@ -101,6 +102,7 @@ impl Shared {
             .collect::<Result<Box<[_]>, SetupError>>()?;
         let clock = Clock::new();
         if config.start_paused {
+            time_source::note_paused();
             clock.pause();
         }
         let shared = Arc::new(Self {
