@@ -1,5 +1,5 @@
 //! Files in the page cache: ringway beside tokio, in processor time.
 
 fn main() {
-    ringway_benches::bench::main(&["read_seek", "small_files_1", "small_files_20"]);
+    ringway_benches::bench::main(&["read_seek", "read_at", "small_files_1", "small_files_20"]);
 }

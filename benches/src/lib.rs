@@ -1,8 +1,9 @@
 //! The workloads by which ringway is measured against its peers, and the means to measure them.
 //!
 //! Every workload is written once, in `src/workloads/`, against tokio's interface under the name
-//! `rt`. That folder is compiled once for each peer: [`mod@tokio`] says what `rt`
-//! stands for, so all runtimes run the same lines.
+//! `rt`. That folder is compiled once for each peer: [`mod@ringway`] and [`mod@tokio`] differ in what
+//! `rt` stands for, so both runtimes run the same lines. The one exception is named as such: reading
+//! a file at a position into an owned buffer, which tokio does not have.
 //!
 //! * [`WORKLOADS`] lists them, with the size of a batch and the ratio that we promise.
 //! * [`meter`] measures processor time, which is the figure that counts, beside wall time.
@@ -15,6 +16,7 @@
 pub mod bench;
 pub mod echo_client;
 pub mod meter;
+pub mod ringway;
 pub mod tokio;
 
 /// Runs the given number of batches of one workload, on the runtime that it owns.
@@ -23,17 +25,20 @@ pub type Run = Box<dyn FnMut(u64)>;
 /// The runtimes that are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
+    /// This workspace.
+    Ringway,
     /// tokio's multi-thread runtime, the version that the workspace's table of versions names.
     Tokio,
 }
 
 impl Peer {
     /// All peers, in the order in which they alternate.
-    pub const ALL: [Peer; 1] = [Peer::Tokio];
+    pub const ALL: [Peer; 2] = [Peer::Ringway, Peer::Tokio];
 
     /// The name that the command line and the reports use.
     pub fn name(self) -> &'static str {
         match self {
+            Peer::Ringway => "ringway",
             Peer::Tokio => "tokio",
         }
     }
@@ -55,6 +60,8 @@ pub struct Workload {
     pub batch: u64,
     /// The processor time per operation that we promise, as a part of tokio's.
     pub promise: Option<f64>,
+    /// Set-up on ringway.
+    ringway: fn() -> Run,
     /// Set-up on tokio.
     tokio: fn() -> Run,
 }
@@ -68,6 +75,7 @@ impl Workload {
     /// Builds a runtime of `peer` with two workers and prepares the workload on it.
     pub fn start(&self, peer: Peer) -> Run {
         match peer {
+            Peer::Ringway => (self.ringway)(),
             Peer::Tokio => (self.tokio)(),
         }
     }
@@ -84,6 +92,7 @@ macro_rules! workload {
             operation: $operation,
             batch: tokio::workloads::$module::$batch,
             promise: $promise,
+            ringway: || ringway::workloads::$module::$function($($argument)?),
             tokio: || tokio::workloads::$module::$function($($argument)?),
         }
     };
@@ -104,6 +113,14 @@ pub const WORKLOADS: &[Workload] = &[
     workload!("echo_64", Some(1.0), "64 B echoed over TCP, 64 connections", net::ECHOES, echo(64)),
     workload!("echo_512", Some(1.0), "64 B echoed over TCP, 512 connections", net::ECHOES, echo(512)),
     workload!("read_seek", Some(0.15), "4 KiB of a cached file: `seek`, `read_exact`", fs::READS, seek_and_read()),
+    Workload {
+        name: "read_at",
+        operation: "4 KiB of a cached file: `read_at` (tokio: `seek`, `read_exact`)",
+        batch: tokio::workloads::fs::READS,
+        promise: Some(0.15),
+        ringway: ringway::read_at,
+        tokio: tokio::workloads::fs::seek_and_read,
+    },
     workload!("small_files_1", Some(0.4), "`fs::read` of a cached 4 KiB file", fs::READS, small_files(1)),
     workload!("small_files_20", Some(0.4), "`fs::read` of a cached 4 KiB file, 20 at once", fs::READS, small_files(20)),
 ];

@@ -2,5 +2,9 @@
 
 use ::tokio as rt;
 
+#[expect(
+    clippy::duplicate_mod,
+    reason = "the same source is compiled for each peer"
+)]
 #[path = "workloads/mod.rs"]
 pub mod workloads;

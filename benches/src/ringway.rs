@@ -1,0 +1,30 @@
+//! The workloads on ringway, and the one that only ringway can run.
+
+use ::ringway as rt;
+
+use crate::Run;
+use workloads::fs::{BLOCK_BYTES, Blocks, READS, random_offsets};
+
+#[expect(
+    clippy::duplicate_mod,
+    reason = "the same source is compiled for each peer"
+)]
+#[path = "workloads/mod.rs"]
+pub mod workloads;
+
+/// Random blocks of a cached file, each read at its position into a buffer that goes round.
+pub fn read_at() -> Run {
+    let blocks = Blocks::write();
+    workloads::on_worker(move |batches| {
+        let blocks = blocks.clone();
+        async move {
+            let file = rt::fs::File::open(blocks.path()).await.unwrap();
+            let mut buffer = vec![0; BLOCK_BYTES];
+            for offset in random_offsets(batches * READS) {
+                let (result, returned) = file.read_at(buffer, offset).await;
+                assert_eq!(result.unwrap(), BLOCK_BYTES);
+                buffer = returned;
+            }
+        }
+    })
+}
