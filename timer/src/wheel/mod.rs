@@ -117,6 +117,12 @@ impl Wheel {
         self.len() == 0
     }
 
+    /// The number of timers for which there is memory. It grows by 256 at a time, and goes down after a burst: an
+    /// [`advance`](Wheel::advance) of the empty wheel gives some of it back.
+    pub fn capacity(&self) -> usize {
+        self.slab.capacity()
+    }
+
     /// Adds a timer. One whose deadline has passed fires with the next `advance`.
     ///
     /// # Panics
@@ -161,7 +167,8 @@ impl Wheel {
     ///
     /// Never later than the time at which the next timer is due. It can be earlier, after the earliest timer was
     /// removed, in which case `advance` fires nothing and moves entries closer. After an
-    /// `advance` that said [`More`](Progress::More) it is in the past.
+    /// `advance` that said [`Done`](Progress::Done) it is in the future; after one that said
+    /// [`More`](Progress::More) it is in the past.
     pub fn next_deadline_ns(&self) -> Option<u64> {
         if self.open.and_then(|slot| self.slots.head(slot)).is_some() {
             return Some(0);

@@ -81,6 +81,10 @@ impl Slab {
         self.live as usize
     }
 
+    pub(super) fn capacity(&self) -> usize {
+        self.chunks.len() * CHUNK_ENTRIES
+    }
+
     /// Makes an entry that is in no list.
     pub(super) fn allocate(&mut self, deadline_ns: u64, waker: Waker) -> Key {
         let index = self.take_vacant();
@@ -153,7 +157,7 @@ impl Slab {
         }
         let index = self.used;
         assert!(index < NIL, "a timer wheel holds at most {NIL} timers");
-        if index as usize == self.chunks.len() * CHUNK_ENTRIES {
+        if index as usize == self.capacity() {
             self.chunks.push(new_chunk());
         }
         self.used += 1;
