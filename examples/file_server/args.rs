@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use clap::builder::RangedU64ValueParser;
 
 use crate::limits::Limits;
 
@@ -43,7 +44,8 @@ pub(crate) struct Args {
         long,
         value_name = "MS",
         default_value_t = 10_000,
-        hide_short_help = true
+        hide_short_help = true,
+        value_parser = milliseconds()
     )]
     pub(crate) head_timeout_ms: u64,
 
@@ -52,7 +54,8 @@ pub(crate) struct Args {
         long,
         value_name = "MS",
         default_value_t = 60_000,
-        hide_short_help = true
+        hide_short_help = true,
+        value_parser = milliseconds()
     )]
     pub(crate) idle_timeout_ms: u64,
 
@@ -61,7 +64,8 @@ pub(crate) struct Args {
         long,
         value_name = "MS",
         default_value_t = 30_000,
-        hide_short_help = true
+        hide_short_help = true,
+        value_parser = milliseconds()
     )]
     pub(crate) stall_timeout_ms: u64,
 
@@ -70,9 +74,15 @@ pub(crate) struct Args {
         long,
         value_name = "MS",
         default_value_t = 10_000,
-        hide_short_help = true
+        hide_short_help = true,
+        value_parser = milliseconds()
     )]
     pub(crate) drain_timeout_ms: u64,
+}
+
+/// From a millisecond to a day: what a clock can add to any time.
+fn milliseconds() -> RangedU64ValueParser {
+    RangedU64ValueParser::new().range(1..=86_400_000)
 }
 
 impl Args {
@@ -128,6 +138,8 @@ mod tests {
             ["--workers", "0"],
             ["--workers", "many"],
             ["--max-connections", "0"],
+            ["--head-timeout-ms", "0"],
+            ["--drain-timeout-ms", "18446744073709551615"],
             ["--addr", "localhost"],
             ["--addr", "127.0.0.1"],
             ["--addr", "127.0.0.1:99999"],

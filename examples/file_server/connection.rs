@@ -19,6 +19,7 @@ use ringway::fs;
 use ringway::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, SeekFrom};
 use ringway::net::TcpStream;
 use ringway::select;
+use ringway::task::yield_now;
 use ringway::time::{Instant, Sleep, sleep_until, timeout};
 use socket2::SockRef;
 
@@ -27,7 +28,7 @@ use crate::input::Input;
 use crate::journal::Access;
 use crate::limits::{
     BODY_DRAIN_BYTES_MAX, LINGER_BYTES_MAX, LINGER_TIME, OUTPUT_FLUSH_BYTES, OUTPUT_KEEP_BYTES,
-    SMALL_BODY_BYTES_MAX, STALL_CHUNK_BYTES,
+    REQUESTS_PER_TURN, SMALL_BODY_BYTES_MAX, STALL_CHUNK_BYTES,
 };
 use crate::reply::{Body, FilePart, Persistence, Reply, Status};
 use crate::request::{self, Method, Refusal, Request, Version};
@@ -155,6 +156,7 @@ impl<'s> Connection<'s> {
     }
 
     async fn exchange_all<S: Future>(&mut self, waits: &mut Waits<'_, S>) -> io::Result<End> {
+        let mut in_turn = 0;
         loop {
             let ended = match self.receive_head(waits).await? {
                 Arrival::Head(head_bytes) => self.exchange(head_bytes, waits).await?,
@@ -165,6 +167,11 @@ impl<'s> Connection<'s> {
                 return Ok(end);
             }
             self.is_new = false;
+            in_turn += 1;
+            if in_turn == REQUESTS_PER_TURN {
+                in_turn = 0;
+                yield_now().await;
+            }
         }
     }
 

@@ -45,6 +45,10 @@ pub(crate) const OUTPUT_KEEP_BYTES: usize = 8 * 1024;
 /// download: 256 KiB in 30 s, about 9 KB/s.
 pub(crate) const STALL_CHUNK_BYTES: u64 = 256 * 1024;
 
+/// Requests that a connection answers in a row before it lets other tasks run. A flood of pipelined
+/// requests that need no file would otherwise never wait for anything.
+pub(crate) const REQUESTS_PER_TURN: u32 = 64;
+
 /// Entries of a directory that a listing shows; a note says that there are more. At about 250 bytes
 /// an entry the page stays under 3 MiB.
 pub(crate) const LISTING_ENTRIES_MAX: usize = 10_000;

@@ -4,7 +4,6 @@
 //! root. The names come from whoever writes into the directory, so each is escaped where it is text
 //! and encoded where it is a link; the page has no script and works without one.
 
-use std::cmp::Ordering;
 use std::fmt::Write;
 use std::io;
 use std::os::fd::AsFd;
@@ -108,7 +107,7 @@ fn kind_of(stat: &Stat) -> Option<Kind> {
 
 /// The page for `directory`, with its entries put in order.
 pub(crate) fn render(directory: &SitePath, mut gathered: Gathered) -> String {
-    gathered.entries.sort_unstable_by(display_order);
+    gathered.entries.sort_by_cached_key(display_order);
     let mut page = String::with_capacity(PAGE_START.len() + 512 + 256 * gathered.entries.len());
     // Writing to a string cannot fail.
     let _ = write_page(&mut page, directory, &gathered);
@@ -116,13 +115,12 @@ pub(crate) fn render(directory: &SitePath, mut gathered: Gathered) -> String {
 }
 
 /// Directories first, then by name without regard to case; equal names by their bytes.
-fn display_order(left: &Entry, right: &Entry) -> Ordering {
-    let is_file = |entry: &Entry| entry.kind != Kind::Directory;
-    let folded = |entry: &Entry| entry.name.to_ascii_lowercase();
-    is_file(left)
-        .cmp(&is_file(right))
-        .then_with(|| folded(left).cmp(&folded(right)))
-        .then_with(|| left.name.cmp(&right.name))
+fn display_order(entry: &Entry) -> (bool, Vec<u8>, Vec<u8>) {
+    (
+        entry.kind != Kind::Directory,
+        entry.name.to_ascii_lowercase(),
+        entry.name.clone(),
+    )
 }
 
 fn write_page(page: &mut String, directory: &SitePath, gathered: &Gathered) -> std::fmt::Result {

@@ -388,4 +388,61 @@ mod tests {
             assert_eq!(split, expected, "{target}");
         }
     }
+
+    /// Whatever bytes come: no panic, and what is accepted obeys the rules at the top of this file.
+    #[test]
+    fn damaged_heads_are_refused_or_still_mean_one_thing() {
+        let seed =
+            b"GET /a/b%20c?q=1 HTTP/1.1\r\nHost: a:80\r\nContent-Length: 12\r\nRange: bytes=0-\r\n\
+            Connection: keep-alive\r\nIf-None-Match: \"x\"\r\nTransfer: x\r\n\r\n";
+        let interesting = b"\r\n\0 \t:/%?#.,;=\"\\0aZ\x7f\x80\xff";
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        let mut random = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state % below as u64) as usize
+        };
+        let mut accepted = 0;
+        for _ in 0..200_000 {
+            let mut head = seed.to_vec();
+            for _ in 0..=random(3) {
+                let at = random(head.len());
+                let byte = interesting[random(interesting.len())];
+                match random(3) {
+                    0 => head[at] = byte,
+                    1 => head.insert(at, byte),
+                    _ => drop(head.remove(at)),
+                }
+            }
+            let Ok(Some(end)) = find_head_end(&head, 0) else {
+                continue;
+            };
+            let Ok(request) = parse(&head[..end]) else {
+                continue;
+            };
+            accepted += 1;
+            let lines = || head[..end].split(|&byte| byte == b'\n').skip(1);
+            let named = |name: &[u8]| {
+                lines()
+                    .filter(|line| {
+                        line.get(..name.len())
+                            .is_some_and(|start| start.eq_ignore_ascii_case(name))
+                    })
+                    .count()
+            };
+            assert!(
+                request.path.starts_with(b"/"),
+                "{:?}",
+                head.escape_ascii().to_string()
+            );
+            assert!(named(b"host:") == 1 || request.version == Version::Http10);
+            assert_eq!(named(b"transfer-encoding:"), 0);
+            assert!(named(b"content-length:") == 1 || request.body_bytes == 0);
+            assert!(named(b"content-length:") < 2);
+            assert!(lines().all(|line| line.is_empty() || line.ends_with(b"\r")));
+            assert!(lines().all(|line| !line.starts_with(b" ") && !line.starts_with(b"\t")));
+        }
+        assert!(accepted > 10_000, "{accepted}");
+    }
 }

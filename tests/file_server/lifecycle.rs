@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 
-use crate::support::{Client, Folder, Server, pattern, wait_until};
+use crate::support::{Client, Folder, PATIENCE, Server, pattern, wait_until};
 
 fn site() -> Folder {
     let folder = Folder::new();
@@ -14,6 +14,9 @@ fn site() -> Folder {
     folder.write("large.bin", pattern(LARGE_BYTES));
     folder
 }
+
+/// A time for running downloads that no test can wait for.
+const LONG_DRAIN: [&str; 2] = ["--drain-timeout-ms", "600000"];
 
 /// Larger than what the kernel's buffers between server and client hold.
 const LARGE_BYTES: usize = 16 << 20;
@@ -52,10 +55,7 @@ fn beyond_the_cap_a_connection_waits_until_another_ends() {
         "waiting took {used:?} of the processor"
     );
     drop(first);
-    third
-        .stream
-        .set_read_timeout(Some(crate::support::PATIENCE))
-        .expect("sets");
+    third.stream.set_read_timeout(Some(PATIENCE)).expect("sets");
     assert_eq!(third.response().text(), "A");
     assert_eq!(second.get("/a").text(), "A");
 }
@@ -105,7 +105,7 @@ fn a_lack_of_descriptors_is_survived_without_spinning() {
 fn a_stop_finishes_running_downloads_and_closes_idle_connections_at_once() {
     for signal in [Signal::TERM, Signal::INT] {
         let folder = site();
-        let mut server = Server::start(&folder.root());
+        let mut server = Server::start_with(&folder.root(), &LONG_DRAIN);
         let mut idle = server.connect();
         assert_eq!(idle.get("/a").text(), "A");
         let mut running = begin_download(&server);
@@ -114,14 +114,8 @@ fn a_stop_finishes_running_downloads_and_closes_idle_connections_at_once() {
         assert_eq!(partial.get("/a").text(), "A");
         partial.send("GET /a HTTP/1.1\r\n");
         std::thread::sleep(Duration::from_millis(100));
-        let started = Instant::now();
         server.signal(signal);
         idle.expect_close();
-        assert!(
-            started.elapsed() < Duration::from_secs(2),
-            "idle: {:?}",
-            started.elapsed()
-        );
         wait_until("nobody is accepted any more", || {
             TcpStream::connect(server.address).is_err()
         });
@@ -138,7 +132,7 @@ fn a_stop_finishes_running_downloads_and_closes_idle_connections_at_once() {
             "it is finished"
         );
         running.expect_close();
-        let status = server.wait_for_end(Duration::from_secs(5));
+        let status = server.wait_for_end(PATIENCE);
         assert!(status.success(), "{status}");
     }
 }
@@ -150,7 +144,7 @@ fn a_stop_waits_no_longer_than_it_is_told_to() {
     let stuck = begin_download(&server);
     let started = Instant::now();
     server.signal(Signal::TERM);
-    let status = server.wait_for_end(Duration::from_secs(5));
+    let status = server.wait_for_end(PATIENCE);
     assert_eq!(
         status.code(),
         Some(1),
@@ -167,7 +161,7 @@ fn a_stop_waits_no_longer_than_it_is_told_to() {
 #[test]
 fn a_second_signal_ends_at_once() {
     let folder = site();
-    let mut server = Server::start(&folder.root());
+    let mut server = Server::start_with(&folder.root(), &LONG_DRAIN);
     let _stuck = begin_download(&server);
     server.signal(Signal::TERM);
     wait_until("the first signal is heeded", || {
@@ -175,22 +169,16 @@ fn a_second_signal_ends_at_once() {
     });
     assert!(server.is_running());
     server.signal(Signal::INT);
-    let status = server.wait_for_end(Duration::from_secs(5));
+    let status = server.wait_for_end(PATIENCE);
     assert_eq!(status.code(), Some(1));
 }
 
 #[test]
 fn a_stop_without_connections_is_immediate() {
     let folder = site();
-    let mut server = Server::start(&folder.root());
-    let started = Instant::now();
+    let mut server = Server::start_with(&folder.root(), &LONG_DRAIN);
     server.signal(Signal::TERM);
-    assert!(server.wait_for_end(Duration::from_secs(5)).success());
-    assert!(
-        started.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(server.wait_for_end(PATIENCE).success());
 }
 
 #[test]
