@@ -1,1 +1,156 @@
-//! ringway
+//! A multithreaded, work-stealing async runtime for Linux whose reactor is io_uring.
+//!
+//! ringway has tokio's face: the same modules, names, features, defaults and error texts. A program
+//! written for tokio moves over by one line of its `Cargo.toml`:
+//!
+//! ```toml
+//! tokio = { package = "ringway", version = "0.1", features = ["full"] }
+//! ```
+//!
+//! What is behind the face is different. Each worker thread has an io_uring of its own; reading a
+//! socket or a file is an operation in that ring, submitted and reaped in batches, and a worker
+//! with nothing to do sleeps in the ring itself. Files are not read on a pool of threads.
+//!
+//! # First program
+//!
+//! A server that sends back what it gets, and a client that checks it:
+//!
+//! ```
+//! use ringway::io::{AsyncReadExt, AsyncWriteExt};
+//! use ringway::net::{TcpListener, TcpStream};
+//!
+//! #[ringway::main]
+//! async fn main() -> std::io::Result<()> {
+//!     let listener = TcpListener::bind("127.0.0.1:0").await?;
+//!     let address = listener.local_addr()?;
+//!
+//!     ringway::spawn(async move {
+//!         while let Ok((mut stream, _)) = listener.accept().await {
+//!             ringway::spawn(async move {
+//!                 let (mut reader, mut writer) = stream.split();
+//!                 ringway::io::copy(&mut reader, &mut writer).await
+//!             });
+//!         }
+//!     });
+//!
+//!     let mut stream = TcpStream::connect(address).await?;
+//!     stream.write_all(b"once around the ring").await?;
+//!     stream.shutdown().await?;
+//!     let mut answer = String::new();
+//!     stream.read_to_string(&mut answer).await?;
+//!     assert_eq!(answer, "once around the ring");
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # What is whose
+//!
+//! Everything that touches the kernel, a thread or the clock is ringway's own: `runtime`, `task`,
+//! `time`, `net`, `fs`, `signal`, and the attributes `#[main]` and `#[test]`.
+//!
+//! What works under any runtime comes from the crate tokio, which is built without its runtime: the
+//! channels and locks in `sync`, the traits and adapters in [`io`], and the macros `select!`, `join!`,
+//! `try_join!` and [`pin!`]. They are the same types and traits, not copies, so whatever reads from a
+//! tokio `AsyncRead` (TLS, codecs, HTTP) also reads from a socket of ringway.
+//!
+//! Three things differ in what comes from there, because tokio's runtime is not around them:
+//!
+//! - They take no part in a task's cooperative budget. A task that always finds its channel ready
+//!   and awaits nothing else keeps its worker, as one that computes does.
+//! - `blocking_send`, `blocking_recv` and `blocking_lock` do not notice that they are called in async
+//!   code: where tokio panics, they block the worker.
+//! - `mpsc::Sender::send_timeout` needs tokio's own clock and is absent. Put `time::timeout` around
+//!   `send`.
+//!
+//! A library that itself calls `tokio::spawn`, `tokio::net` or `tokio::time` needs tokio's runtime, and
+//! does not run on this one by the line above: cargo renames a dependency for one package only.
+//!
+//! # Features
+//!
+//! No feature is on by default; `full` is all of them except `test-util`. They have tokio's names, so
+//! that a list of features written for tokio is understood.
+//!
+//! | feature | what it brings |
+//! | --- | --- |
+//! | `rt` | `runtime` and `task` |
+//! | `rt-multi-thread` | `multi_thread` as the default of `#[main]` |
+//! | `macros` | `#[main]`, `#[test]`, `select!`, `join!`, `try_join!` |
+//! | `net` | `net`, and `io::{Interest, Ready}` |
+//! | `fs` | `fs` |
+//! | `time` | `time` |
+//! | `signal` | `signal` |
+//! | `sync` | `sync` |
+//! | `io-util` | the adapters and extension traits of `io` |
+//! | `test-util` | `time::{pause, resume, advance}` |
+//! | `io-std`, `parking_lot`, `process` | nothing; they are there to be named |
+//!
+//! # Requirements
+//!
+//! Linux with io_uring, 5.19 or newer. Containers often forbid io_uring; building a runtime there
+//! fails with an error which says what stands in the way.
+
+#![forbid(unsafe_code)]
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("ringway runs on Linux only: its reactor is io_uring");
+
+#[cfg(feature = "fs")]
+pub mod fs;
+pub mod io;
+#[cfg(feature = "net")]
+pub mod net;
+#[cfg(feature = "rt")]
+pub mod runtime;
+#[cfg(feature = "signal")]
+pub mod signal;
+#[cfg(feature = "rt")]
+pub mod task;
+#[cfg(feature = "time")]
+pub mod time;
+
+#[cfg(feature = "rt")]
+#[doc(inline)]
+pub use ringway_runtime::task::spawn;
+
+#[cfg(feature = "sync")]
+pub use tokio::sync;
+
+pub use tokio::pin;
+#[cfg(feature = "macros")]
+pub use tokio::{join, select, try_join};
+
+/// # Examples
+///
+/// ```
+/// #[ringway::main(flavor = "multi_thread", worker_threads = 2)]
+/// async fn main() {
+///     let handle = ringway::spawn(async { 6 * 7 });
+///     assert_eq!(handle.await.unwrap(), 42);
+/// }
+/// ```
+///
+/// # More
+#[cfg(all(feature = "macros", feature = "rt-multi-thread"))]
+pub use ringway_macros::main;
+
+/// # Examples
+///
+/// ```
+/// #[ringway::test]
+/// async fn a_task_returns_its_value() {
+///     assert_eq!(ringway::spawn(async { 2 + 2 }).await.unwrap(), 4);
+/// }
+/// # fn main() {}
+/// ```
+///
+/// # More
+#[cfg(all(feature = "macros", feature = "rt-multi-thread"))]
+pub use ringway_macros::test;
+
+#[cfg(all(feature = "macros", feature = "rt", not(feature = "rt-multi-thread")))]
+#[doc(inline)]
+pub use ringway_macros::{main_rt as main, test_rt as test};
+
+#[cfg(all(feature = "macros", not(feature = "rt")))]
+#[doc(inline)]
+pub use ringway_macros::{main_fail as main, test_fail as test};

@@ -1,0 +1,22 @@
+//! The traits for asynchronous input and output, and what works on anything that has them.
+//!
+//! They are tokio's own traits and adapters, by the same names.
+
+#[doc(no_inline)]
+pub use std::io::{Error, ErrorKind, Result, SeekFrom};
+
+pub use tokio::io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite, ReadBuf};
+
+// By name and not by `*`: if another crate turns on more features of tokio, what they bring there
+// needs tokio's runtime, and must not appear here.
+#[cfg(feature = "io-util")]
+pub use tokio::io::{
+    AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt, BufReader, BufStream, BufWriter,
+    Chain, DuplexStream, Empty, Join, Lines, ReadHalf, Repeat, SimplexStream, Sink, Split, Take,
+    WriteHalf, copy, copy_bidirectional, copy_bidirectional_with_sizes, copy_buf, duplex, empty,
+    join, repeat, simplex, sink, split,
+};
+
+#[cfg(feature = "net")]
+#[doc(inline)]
+pub use ringway_net::{Interest, Ready};

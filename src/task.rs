@@ -1,0 +1,25 @@
+//! Tasks: spawning them, waiting for them, ending them, and closures that may block.
+//!
+//! ```
+//! # #[ringway::main]
+//! # async fn main() {
+//! use ringway::task;
+//!
+//! // Runs beside the caller, on whichever worker is free.
+//! let hash = task::spawn(async { 17 });
+//! // Runs on a thread of its own, because it may take long.
+//! let file = task::spawn_blocking(|| std::fs::read("Cargo.toml").unwrap().len());
+//! // Runs until it is told to stop.
+//! let endless = task::spawn(std::future::pending::<()>());
+//! endless.abort();
+//!
+//! assert_eq!(hash.await.unwrap(), 17);
+//! assert!(file.await.unwrap() > 0);
+//! assert!(endless.await.unwrap_err().is_cancelled());
+//! # }
+//! ```
+
+#[doc(inline)]
+pub use ringway_runtime::task::{
+    AbortHandle, Id, JoinError, JoinHandle, id, spawn, spawn_blocking, try_id, yield_now,
+};
