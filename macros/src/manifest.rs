@@ -22,27 +22,16 @@ pub(crate) fn facade_name() -> String {
             let folder = env::var_os("CARGO_MANIFEST_DIR")?;
             Some(Path::new(&folder).join("Cargo.toml"))
         });
-    // Cargo compiles every build script under this name.
-    let for_build_script =
-        env::var("CARGO_CRATE_NAME").is_ok_and(|name| name == "build_script_build");
-    path.and_then(|path| name_in_manifest(&path, for_build_script))
+    path.and_then(|path| name_in_manifest(&path))
         .unwrap_or_else(|| PACKAGE.to_owned())
 }
 
-fn name_in_manifest(path: &Path, for_build_script: bool) -> Option<String> {
+fn name_in_manifest(path: &Path) -> Option<String> {
     let manifest = Manifest::read(path)?;
     if manifest.is_facade {
         return Some(PACKAGE.to_owned());
     }
-    let tables = if for_build_script {
-        [Table::Build, Table::Normal, Table::Dev]
-    } else {
-        [Table::Normal, Table::Dev, Table::Build]
-    };
-    let workspace = || manifest.workspace(path);
-    tables
-        .into_iter()
-        .find_map(|table| manifest.name_in(table, &workspace))
+    manifest.name(|| manifest.workspace(path))
 }
 
 /// What a manifest says that matters here.
@@ -53,23 +42,18 @@ struct Manifest {
     /// `package.workspace`
     workspace_folder: Option<String>,
     is_workspace: bool,
+    /// All that the package depends on. In which table does not matter: cargo allows a package only
+    /// one name for each of its dependencies.
     dependencies: Vec<Dependency>,
+    /// What the members of the workspace may inherit.
+    shared: Vec<Dependency>,
 }
 
 /// An entry of a table of dependencies.
 struct Dependency {
-    table: Table,
     name: String,
     package: Option<String>,
     inherits: bool,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Table {
-    Normal,
-    Dev,
-    Build,
-    Workspace,
 }
 
 impl Manifest {
@@ -92,54 +76,28 @@ impl Manifest {
                 self.workspace_folder = Some(folder.clone());
             }
             (["workspace", "dependencies", name, field @ ..], _) => {
-                self.add_dependency(Table::Workspace, name, field, value);
+                add_dependency(&mut self.shared, name, field, value);
             }
-            (["target", _, table, name, field @ ..] | [table, name, field @ ..], _) => {
-                let table = match *table {
-                    "dependencies" => Table::Normal,
-                    "dev-dependencies" | "dev_dependencies" => Table::Dev,
-                    "build-dependencies" | "build_dependencies" => Table::Build,
-                    _ => return,
-                };
-                self.add_dependency(table, name, field, value);
+            (["target", _, table, name, field @ ..] | [table, name, field @ ..], _)
+                if is_table_of_dependencies(table) =>
+            {
+                add_dependency(&mut self.dependencies, name, field, value);
             }
             _ => (),
         }
     }
 
-    fn add_dependency(&mut self, table: Table, name: &str, field: &[&str], value: &Scalar) {
-        let known = self
-            .dependencies
-            .iter()
-            .position(|it| it.table == table && it.name == name);
-        let index = known.unwrap_or_else(|| {
-            let name = name.to_owned();
-            self.dependencies.push(Dependency {
-                table,
-                name,
-                package: None,
-                inherits: false,
-            });
-            self.dependencies.len() - 1
-        });
-        let dependency = &mut self.dependencies[index];
-        match (field, value) {
-            (["package"], Scalar::Text(package)) => dependency.package = Some(package.clone()),
-            (["workspace"], Scalar::Bool(inherits)) => dependency.inherits = *inherits,
-            _ => (),
-        }
-    }
-
-    /// The name of ringway in `table`. Its own name goes before a new one.
-    fn name_in(&self, table: Table, workspace: &dyn Fn() -> Option<Manifest>) -> Option<String> {
-        let mut names: Vec<&str> = self
-            .dependencies
-            .iter()
-            .filter(|it| it.table == table && it.is_facade(workspace))
-            .map(|it| it.name.as_str())
-            .collect();
-        names.sort_by_key(|name| *name != PACKAGE);
-        Some(names.first()?.replace('-', "_"))
+    fn name(&self, workspace: impl Fn() -> Option<Manifest>) -> Option<String> {
+        let is_facade = |dependency: &&Dependency| {
+            if !dependency.inherits {
+                return dependency.package() == PACKAGE;
+            }
+            let shared = workspace().map_or_else(Vec::new, |workspace| workspace.shared);
+            let mut same = shared.iter().filter(|it| it.name == dependency.name);
+            same.any(|it| it.package() == PACKAGE)
+        };
+        let dependency = self.dependencies.iter().find(is_facade)?;
+        Some(dependency.name.replace('-', "_"))
     }
 
     /// The manifest from which this one, at `path`, inherits.
@@ -151,24 +109,40 @@ impl Manifest {
         if let Some(workspace) = &self.workspace_folder {
             return Manifest::read(&folder.join(workspace).join("Cargo.toml"));
         }
-        let roots = folder.ancestors().skip(1);
-        roots
+        folder
+            .ancestors()
+            .skip(1)
             .filter_map(|it| Manifest::read(&it.join("Cargo.toml")))
             .find(|it| it.is_workspace)
     }
 }
 
 impl Dependency {
-    fn is_facade(&self, workspace: &dyn Fn() -> Option<Manifest>) -> bool {
-        if !self.inherits {
-            return self.package.as_deref().unwrap_or(&self.name) == PACKAGE;
-        }
-        workspace().is_some_and(|workspace| {
-            let mut shared = workspace.dependencies.iter();
-            shared.any(|it| {
-                it.table == Table::Workspace && it.name == self.name && it.is_facade(&|| None)
-            })
-        })
+    fn package(&self) -> &str {
+        self.package.as_deref().unwrap_or(&self.name)
+    }
+}
+
+fn is_table_of_dependencies(name: &str) -> bool {
+    let kind = name.replace('_', "-");
+    ["dependencies", "dev-dependencies", "build-dependencies"].contains(&kind.as_str())
+}
+
+/// Notes one field of an entry, of which there may be several.
+fn add_dependency(table: &mut Vec<Dependency>, name: &str, field: &[&str], value: &Scalar) {
+    let known = table.iter().position(|it| it.name == name);
+    let index = known.unwrap_or_else(|| {
+        table.push(Dependency {
+            name: name.to_owned(),
+            package: None,
+            inherits: false,
+        });
+        table.len() - 1
+    });
+    match (field, value) {
+        (["package"], Scalar::Text(package)) => table[index].package = Some(package.clone()),
+        (["workspace"], Scalar::Bool(inherits)) => table[index].inherits = *inherits,
+        _ => (),
     }
 }
 
@@ -179,10 +153,7 @@ mod tests {
     fn name(document: &str) -> Option<String> {
         let manifest = Manifest::parse(document);
         assert!(!manifest.is_facade);
-        let order = [Table::Normal, Table::Dev, Table::Build];
-        order
-            .into_iter()
-            .find_map(|table| manifest.name_in(table, &|| None))
+        manifest.name(|| None)
     }
 
     #[test]
@@ -228,16 +199,7 @@ mod tests {
         assert_eq!(name(""), None);
     }
 
-    #[test]
-    fn what_library_code_can_see_goes_before_what_only_tests_can_see() {
-        let document =
-            "[dev-dependencies]\nringway = '1'\n[dependencies]\ntokio = { package = 'ringway' }";
-        assert_eq!(name(document).unwrap(), "tokio");
-        let document = "[dependencies]\nringway = '1'\ntokio = { package = 'ringway' }";
-        assert_eq!(name(document).unwrap(), "ringway");
-    }
-
-    fn in_files(files: &[(&str, &str)], manifest: &str, for_build_script: bool) -> Option<String> {
+    fn in_files(files: &[(&str, &str)], manifest: &str) -> Option<String> {
         let folder = env::temp_dir().join(format!(
             "ringway-macros-{}-{:?}",
             std::process::id(),
@@ -248,7 +210,7 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        let found = name_in_manifest(&folder.join(manifest), for_build_script);
+        let found = name_in_manifest(&folder.join(manifest));
         fs::remove_dir_all(&folder).unwrap();
         found
     }
@@ -261,16 +223,16 @@ mod tests {
         );
         let member = "[package]\nname = 'a'\n[dependencies]\ntokio.workspace = true\n";
         let files = [root, ("a/b/Cargo.toml", member)];
-        assert_eq!(in_files(&files, "a/b/Cargo.toml", false).unwrap(), "tokio");
+        assert_eq!(in_files(&files, "a/b/Cargo.toml").unwrap(), "tokio");
 
         let elsewhere =
             "[package]\nname = 'a'\nworkspace = '../..'\n[dependencies.tokio]\nworkspace = true\n";
         let files = [root, ("a/b/Cargo.toml", elsewhere)];
-        assert_eq!(in_files(&files, "a/b/Cargo.toml", false).unwrap(), "tokio");
+        assert_eq!(in_files(&files, "a/b/Cargo.toml").unwrap(), "tokio");
 
         let both = format!("{}\n{member}", root.1);
         assert_eq!(
-            in_files(&[("Cargo.toml", &both)], "Cargo.toml", false).unwrap(),
+            in_files(&[("Cargo.toml", &both)], "Cargo.toml").unwrap(),
             "tokio"
         );
     }
@@ -282,23 +244,14 @@ mod tests {
             "a/Cargo.toml",
             "[dependencies]\ntokio = { workspace = true }\n",
         );
-        assert_eq!(in_files(&[root, member], "a/Cargo.toml", false), None);
-    }
-
-    #[test]
-    fn a_build_script_sees_the_build_dependencies() {
-        let document =
-            "[dependencies]\nringway = '1'\n[build-dependencies]\ntokio = { package = 'ringway' }";
-        let files = [("Cargo.toml", document)];
-        assert_eq!(in_files(&files, "Cargo.toml", true).unwrap(), "tokio");
-        assert_eq!(in_files(&files, "Cargo.toml", false).unwrap(), "ringway");
+        assert_eq!(in_files(&[root, member], "a/Cargo.toml"), None);
     }
 
     #[test]
     fn ringways_own_tests_and_examples_know_it_by_its_own_name() {
         let document = "[package]\nname = 'ringway'\n[dependencies]\ntokio = '1'";
         assert_eq!(
-            in_files(&[("Cargo.toml", document)], "Cargo.toml", false).unwrap(),
+            in_files(&[("Cargo.toml", document)], "Cargo.toml").unwrap(),
             "ringway"
         );
     }
