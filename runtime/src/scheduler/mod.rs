@@ -5,6 +5,7 @@
 //! - [`shared`]: what all workers of a runtime see: their queues, the injector, the idle counters.
 //! - [`worker`]: one turn of a worker, as a page of prose; a worker's private [`Core`].
 //! - [`park`]: going to sleep in the ring, and waking.
+//! - [`pace`]: how often a worker looks at its shard, and when it calls for help.
 //! - [`root`]: `block_on`, which runs its future on a worker's core.
 //! - [`monitor`]: the thread that looks after workers that are stuck in user code.
 //! - [`idle`]: the protocol of sleeping and waking; README.md beside it has the proof.
@@ -21,6 +22,7 @@ pub(crate) mod spawn;
 
 mod idle;
 mod monitor;
+mod pace;
 mod park;
 mod queue;
 mod root;

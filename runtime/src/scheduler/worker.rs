@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicPtr;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use std::time::{Duration, Instant};
 
+use super::pace::Pace;
 use super::queue::retry;
 use super::shared::{Config, Remote, Shared};
 use crate::context;
@@ -25,7 +26,7 @@ pub(crate) struct Core {
     tick: u32,
     /// The tick at which the shard is looked at though nothing is known to wait there.
     service_at: u32,
-    service_interval: Interval,
+    pub(super) pace: Pace,
     inject_interval: u32,
     /// The worker counts as searching in `Idle`.
     pub(super) searching: bool,
@@ -40,48 +41,6 @@ pub(crate) struct Core {
 const NEXT_SLOT_STREAK_MAX: u32 = 3;
 /// An operation waits for submission no longer than this behind tasks that run.
 const UNFLUSHED_MAX: Duration = Duration::from_micros(100);
-
-/// How many turns pass between two looks at the shard.
-#[derive(Debug)]
-struct Interval {
-    polls: u32,
-    fixed: bool,
-    last: Option<Instant>,
-}
-
-/// The shard is looked at about this often while tasks run.
-const SERVICE_TARGET: Duration = Duration::from_micros(200);
-/// A look costs some 50 ns, so that it is not worth while for less than this many turns of short polls.
-const SERVICE_POLLS_MAX: u32 = 127;
-
-impl Interval {
-    fn new(polls: u32, fixed: bool) -> Self {
-        Self {
-            polls,
-            fixed,
-            last: None,
-        }
-    }
-
-    /// A look is being taken now; returns the number of turns to the next.
-    fn next(&mut self, now: Instant) -> u32 {
-        if let (false, Some(last)) = (self.fixed, self.last) {
-            let took = now.saturating_duration_since(last);
-            if took > 2 * SERVICE_TARGET {
-                self.polls = (self.polls / 2).max(1);
-            } else if took < SERVICE_TARGET / 2 {
-                self.polls = (self.polls + self.polls / 4 + 1).min(SERVICE_POLLS_MAX);
-            }
-        }
-        self.last = Some(now);
-        self.polls
-    }
-
-    /// Time passes that says nothing of how long polls take.
-    fn pause(&mut self) {
-        self.last = None;
-    }
-}
 
 /// A worker as the thread that holds its core sees it.
 pub(crate) struct WorkerContext {
@@ -158,7 +117,7 @@ impl WorkerContext {
         self.shared.beat(self.index);
         core.service_at = core
             .tick
-            .wrapping_add(core.service_interval.next(Instant::now()));
+            .wrapping_add(core.pace.look(Instant::now(), core.tick));
         core.unflushed_since = None;
         let mut scratch = std::mem::take(&mut core.scratch);
         let core = self.lend(core, || {
@@ -168,10 +127,15 @@ impl WorkerContext {
         });
         let mut core = core;
         core.scratch = scratch;
-        if !core.queue.is_empty() {
+        self.share(&core, core.queue.len().saturating_sub(1));
+        core
+    }
+
+    /// Wakes another worker if `waiting` tasks are more than this one should keep for itself.
+    fn share(&self, core: &Core, waiting: usize) {
+        if waiting > 0 && core.pace.wants_help(waiting) {
             self.shared.notify();
         }
-        core
     }
 
     /// The next task of our own: the injector now and then, the next-task slot, the queue.
@@ -233,7 +197,10 @@ impl WorkerContext {
     /// The worker has work: if it was the last searcher, another takes its place.
     pub(super) fn stop_searching(&self, core: &mut Core) {
         if std::mem::take(&mut core.searching) && self.shared.idle.end_search() {
-            self.shared.notify();
+            self.share(core, core.queue.len());
+            if !self.shared.inject.is_empty() {
+                self.shared.notify();
+            }
         }
     }
 
@@ -258,7 +225,7 @@ impl WorkerContext {
         }
         if let Some(former) = self.remote().next.put(task) {
             core.queue.push(former);
-            self.shared.notify();
+            self.share(core, core.queue.len());
         }
     }
 
@@ -277,7 +244,7 @@ impl WorkerContext {
 
     /// Time passes in which no task runs.
     pub(super) fn note_sleep(&self, core: &mut Core) {
-        core.service_interval.pause();
+        core.pace.pause();
     }
 
     /// Drops every task that is queued here.
@@ -314,11 +281,9 @@ pub(super) fn run_worker(shared: Arc<Shared>, index: usize) {
 
 impl Core {
     pub(super) fn new(index: usize, config: &Config) -> Box<Self> {
-        let fixed = config.event_interval != 0;
-        let polls = if fixed {
-            config.event_interval
-        } else {
-            DEFAULT_INTERVAL
+        let pace = match config.event_interval {
+            0 => Pace::tuned(DEFAULT_INTERVAL),
+            polls => Pace::fixed(polls),
         };
         Box::new(Self {
             index,
@@ -327,7 +292,7 @@ impl Core {
             scratch: Scratch::default(),
             tick: 0,
             service_at: 1,
-            service_interval: Interval::new(polls, fixed),
+            pace,
             inject_interval: match config.global_queue_interval {
                 0 => DEFAULT_INTERVAL,
                 interval => interval,

@@ -1,0 +1,144 @@
+//! A worker's pace: how long its polls take, and what follows from it.
+//!
+//! Two decisions hang on it. How many turns pass between two looks at the shard: as many as take some 200 µs.
+//! And when a worker with a backlog wakes another: waking costs the two some 30 µs of processor time, so a backlog
+//! that is done in less is better kept, its data is warm here. A worker that misjudges a backlog, because a poll
+//! takes longer than its polls did so far, has the monitor behind it, which finds the tasks after a millisecond
+//! or two; and now and then a worker calls for help however short its polls are, so that a burst after a calm is
+//! shared at once.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+/// The pace of one worker.
+#[derive(Debug)]
+pub(super) struct Pace {
+    /// Turns between two looks.
+    polls: u32,
+    fixed: bool,
+    /// The last look, unless the worker has slept since.
+    last: Option<(Instant, u32)>,
+    /// The mean time of a turn, in nanoseconds.
+    mean_ns: u64,
+    /// When help was last called for, and the time of the last look of all.
+    called: Cell<Option<Instant>>,
+    looked: Option<Instant>,
+}
+
+/// The shard is looked at about this often while tasks run.
+const LOOK_TARGET: Duration = Duration::from_micros(200);
+/// A look costs some 50 ns: it is not worth while after fewer turns than this, however short they are.
+const LOOK_POLLS_MAX: u32 = 127;
+/// A backlog that takes less is not worth the waking of another worker.
+const BACKLOG_NS: u64 = 30_000;
+/// Help is called for this often though the backlog be small: at 30 µs a time that is 3 % of a processor.
+const CALL_PAUSE: Duration = Duration::from_millis(1);
+/// The mean before anything is known.
+const MEAN_NS: u64 = 1_000;
+
+impl Pace {
+    /// A pace that adapts, beginning with `polls` turns between looks.
+    pub(super) fn tuned(polls: u32) -> Self {
+        Self {
+            polls,
+            fixed: false,
+            last: None,
+            mean_ns: MEAN_NS,
+            called: Cell::new(None),
+            looked: None,
+        }
+    }
+
+    /// A pace of always `polls` turns.
+    pub(super) fn fixed(polls: u32) -> Self {
+        Self {
+            fixed: true,
+            ..Self::tuned(polls)
+        }
+    }
+
+    /// A look is being taken; returns the number of turns to the next.
+    pub(super) fn look(&mut self, now: Instant, tick: u32) -> u32 {
+        if let Some((last, last_tick)) = self.last {
+            self.learn(
+                now.saturating_duration_since(last),
+                tick.wrapping_sub(last_tick),
+            );
+        }
+        self.last = Some((now, tick));
+        self.looked = Some(now);
+        self.polls
+    }
+
+    fn learn(&mut self, took: Duration, turns: u32) {
+        if turns == 0 {
+            return;
+        }
+        let mean_ns = took.as_nanos() as u64 / u64::from(turns);
+        // An eighth of the news, as is usual for round-trip times (RFC 6298).
+        self.mean_ns = (7 * self.mean_ns + mean_ns) / 8;
+        if !self.fixed {
+            let polls = LOOK_TARGET.as_nanos() as u64 / self.mean_ns.max(1);
+            self.polls = polls.clamp(1, u64::from(LOOK_POLLS_MAX)) as u32;
+        }
+    }
+
+    /// Time passes that says nothing of how long polls take.
+    pub(super) fn pause(&mut self) {
+        self.last = None;
+    }
+
+    /// Whether `waiting` tasks are a reason to wake another worker.
+    pub(super) fn wants_help(&self, waiting: usize) -> bool {
+        if waiting as u64 * self.mean_ns >= BACKLOG_NS {
+            return true;
+        }
+        let due = match (self.called.get(), self.looked) {
+            (Some(called), Some(looked)) => looked.saturating_duration_since(called) >= CALL_PAUSE,
+            _ => true,
+        };
+        if due {
+            self.called.set(self.looked);
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pace_of(turn_ns: u64) -> (Pace, Instant) {
+        let mut pace = Pace::tuned(61);
+        let mut now = Instant::now();
+        for look in 0..100 {
+            pace.look(now, look * 100);
+            now += Duration::from_nanos(100 * turn_ns);
+        }
+        pace.wants_help(1);
+        (pace, now)
+    }
+
+    #[test]
+    fn long_polls_are_interrupted_by_looks_more_often() {
+        assert_eq!(pace_of(100).0.polls, LOOK_POLLS_MAX);
+        assert_eq!(pace_of(20_000).0.polls, 10);
+        assert_eq!(pace_of(10_000_000).0.polls, 1);
+    }
+
+    #[test]
+    fn a_backlog_is_kept_if_it_is_done_sooner_than_another_worker_is_awake() {
+        assert!(!pace_of(100).0.wants_help(100));
+        assert!(pace_of(100).0.wants_help(1000));
+        assert!(pace_of(20_000).0.wants_help(2));
+    }
+
+    #[test]
+    fn a_small_backlog_after_a_calm_is_shared() {
+        let (mut pace, now) = pace_of(100);
+        assert!(!pace.wants_help(1));
+        pace.look(now + CALL_PAUSE, 0);
+        assert!(pace.wants_help(1));
+        assert!(!pace.wants_help(1));
+    }
+}

@@ -1,0 +1,150 @@
+//! `block_on` on the process's main thread, which takes over a worker's core.
+//!
+//! The test harness runs tests on threads of its own, so this file is a program: without arguments it runs each
+//! scenario in a process of its own, on that process's main thread, with a bound in time.
+
+mod support;
+
+use std::process::{Command, ExitCode};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use ringway_runtime::Runtime;
+use ringway_runtime::task;
+use ringway_timer::sleep;
+
+use support::workers;
+
+/// No scenario takes this long; one that does hangs.
+const BOUND: Duration = Duration::from_secs(20);
+
+const SCENARIOS: &[(&str, fn())] = &[
+    (
+        "a_task_runs_after_the_core_was_given_back_under_a_thread_that_sleeps_in_the_ring",
+        a_task_runs_after_the_core_was_given_back_under_a_thread_that_sleeps_in_the_ring,
+    ),
+    (
+        "dropping_the_runtime_calls_the_worker_out_of_the_ring",
+        dropping_the_runtime_calls_the_worker_out_of_the_ring,
+    ),
+    (
+        "cores_change_hands_ten_thousand_times_without_losing_a_wake",
+        cores_change_hands_ten_thousand_times_without_losing_a_wake,
+    ),
+];
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    match arguments.next().as_deref() {
+        Some("--scenario") => {
+            let name = arguments.next().expect("the name of a scenario");
+            let (_, body) = SCENARIOS
+                .iter()
+                .find(|(known, _)| *known == name)
+                .expect("a known scenario");
+            body();
+            ExitCode::SUCCESS
+        }
+        Some("--list") => {
+            for (name, _) in SCENARIOS {
+                println!("{name}: test");
+            }
+            ExitCode::SUCCESS
+        }
+        filter => run_all(filter.filter(|word| !word.starts_with('-'))),
+    }
+}
+
+fn run_all(filter: Option<&str>) -> ExitCode {
+    let mut failed = 0;
+    for (name, _) in SCENARIOS {
+        if filter.is_some_and(|filter| !name.contains(filter)) {
+            continue;
+        }
+        let outcome = run(name);
+        failed += usize::from(outcome.is_err());
+        println!(
+            "test {name} ... {}",
+            outcome.err().unwrap_or_else(|| "ok".to_owned())
+        );
+    }
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn run(name: &str) -> Result<(), String> {
+    let this = std::env::current_exe().expect("the path of this program");
+    let mut child = Command::new(this)
+        .args(["--scenario", name])
+        .spawn()
+        .expect("a process");
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().expect("the child's status") {
+            return if status.success() {
+                Ok(())
+            } else {
+                Err(format!("FAILED: {status}"))
+            };
+        }
+        if start.elapsed() > BOUND {
+            child.kill().expect("the child is ours");
+            child.wait().expect("the child is ours");
+            return Err(format!("FAILED: hangs, not done after {BOUND:?}"));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Has the worker's thread run something, and waits until it sleeps in its ring.
+fn put_the_worker_to_sleep_in_its_ring(runtime: &Runtime) {
+    run_outside(runtime);
+    std::thread::sleep(Duration::from_millis(50));
+}
+
+/// Spawns a task from outside and waits for it without entering the runtime.
+fn run_outside(runtime: &Runtime) {
+    let (done, is_done) = mpsc::channel();
+    runtime.spawn(async move { done.send(()).expect("the test waits") });
+    is_done
+        .recv_timeout(Duration::from_secs(10))
+        .expect("a task that was spawned from outside runs");
+}
+
+/// The worker's thread is in the ring, and stays there while the main thread takes the core, sleeps in the same
+/// ring until a timer fires, and gives the core back. Who wakes the worker then must call the thread out.
+///
+/// Mutant: the flag "the thread is in the ring" is cleared by whoever leaves the ring, not by the thread.
+fn a_task_runs_after_the_core_was_given_back_under_a_thread_that_sleeps_in_the_ring() {
+    let runtime = workers(1);
+    put_the_worker_to_sleep_in_its_ring(&runtime);
+    runtime.block_on(sleep(Duration::from_millis(5)));
+    run_outside(&runtime);
+}
+
+/// As above, with the shutdown as who wakes.
+fn dropping_the_runtime_calls_the_worker_out_of_the_ring() {
+    let runtime = workers(2);
+    put_the_worker_to_sleep_in_its_ring(&runtime);
+    put_the_worker_to_sleep_in_its_ring(&runtime);
+    runtime.block_on(sleep(Duration::from_millis(5)));
+    drop(runtime);
+}
+
+/// The core goes to and fro between the main thread and the worker's, which is woken from outside meanwhile.
+fn cores_change_hands_ten_thousand_times_without_losing_a_wake() {
+    let rounds = support::count("RINGWAY_TEST_HANDOVERS", 10_000);
+    let runtime = workers(1);
+    for round in 0..rounds {
+        run_outside(&runtime);
+        runtime.block_on(async {
+            task::spawn(task::yield_now()).await.expect("the task");
+            if round % 16 == 0 {
+                sleep(Duration::from_micros(50)).await;
+            }
+        });
+    }
+}

@@ -1,0 +1,91 @@
+//! What the runtime's tests share: runtimes, a watchdog, and operations on the descriptors that every kernel has.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+pub mod ops;
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use ringway_runtime::{Builder, Runtime};
+
+/// No test takes this long; one that does hangs.
+pub const WATCHDOG: Duration = Duration::from_secs(60);
+
+/// A runtime with `workers` worker threads.
+pub fn workers(workers: usize) -> Runtime {
+    Builder::new_multi_thread()
+        .worker_threads(workers)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+/// A runtime that runs on whoever blocks on it.
+pub fn current_thread() -> Runtime {
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+/// Runs `body` on a thread of its own and returns what it returns.
+///
+/// # Panics
+///
+/// If it takes longer than `bound`, and with the panic of `body`.
+#[track_caller]
+pub fn within<R: Send + 'static>(bound: Duration, body: impl FnOnce() -> R + Send + 'static) -> R {
+    let (done, is_done) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        let result = body();
+        // The receiver is gone only if the test has failed already.
+        let _ = done.send(result);
+    });
+    match is_done.recv_timeout(bound) {
+        Ok(result) => {
+            thread.join().expect("it has returned");
+            result
+        }
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("still not done after {bound:?}"),
+        Err(mpsc::RecvTimeoutError::Disconnected) => match thread.join() {
+            Err(panic) => std::panic::resume_unwind(panic),
+            Ok(()) => unreachable!("it returned without a result"),
+        },
+    }
+}
+
+/// Waits until `condition` holds.
+///
+/// # Panics
+///
+/// If it does not within the time of the watchdog.
+#[track_caller]
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < WATCHDOG, "still not: {what}");
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// A count from the environment, so that a long run needs no other build, or `ordinary`.
+pub fn count(variable: &str, ordinary: usize) -> usize {
+    std::env::var(variable).map_or(ordinary, |text| {
+        text.parse()
+            .unwrap_or_else(|error| panic!("{variable}={text}: {error}"))
+    })
+}
+
+/// Open descriptors of this process.
+pub fn descriptors() -> usize {
+    // One of them is the directory that is being read.
+    std::fs::read_dir("/proc/self/fd").expect("procfs").count() - 1
+}
+
+/// Threads of this process.
+pub fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task")
+        .expect("procfs")
+        .count()
+}

@@ -1,0 +1,89 @@
+//! Operations for the driver, each with all the memory that it names.
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use ringway_runtime::driver::{Completion, Operation, SharedFd, opcode, squeue, types};
+
+/// Does nothing, and is done as soon as it is submitted.
+#[derive(Debug)]
+pub struct Nop;
+
+// SAFETY: the request names no memory and no descriptor.
+unsafe impl Operation for Nop {
+    type Output = io::Result<u32>;
+
+    fn entry(&mut self) -> squeue::Entry {
+        opcode::Nop::new().build()
+    }
+
+    fn complete(self, completion: Completion) -> Self::Output {
+        completion.result
+    }
+}
+
+/// Waits until there is something to read.
+#[derive(Debug)]
+pub struct PollIn(pub SharedFd);
+
+// SAFETY: the request names no memory, and holds its descriptor.
+unsafe impl Operation for PollIn {
+    type Output = io::Result<u32>;
+
+    fn entry(&mut self) -> squeue::Entry {
+        opcode::PollAdd::new(types::Fd(self.0.as_raw_fd()), libc::POLLIN as u32).build()
+    }
+
+    fn complete(self, completion: Completion) -> Self::Output {
+        completion.result
+    }
+}
+
+/// Reads into memory of its own.
+#[derive(Debug)]
+pub struct Read {
+    fd: SharedFd,
+    buffer: Vec<u8>,
+}
+
+impl Read {
+    pub fn new(fd: SharedFd, bytes: usize) -> Self {
+        Self {
+            fd,
+            buffer: vec![0; bytes],
+        }
+    }
+}
+
+// SAFETY: the buffer lies on the heap and is not touched before `complete`; the descriptor is held.
+unsafe impl Operation for Read {
+    type Output = io::Result<Vec<u8>>;
+
+    fn entry(&mut self) -> squeue::Entry {
+        let len = self.buffer.len() as u32;
+        opcode::Read::new(
+            types::Fd(self.fd.as_raw_fd()),
+            self.buffer.as_mut_ptr(),
+            len,
+        )
+        .build()
+    }
+
+    fn complete(mut self, completion: Completion) -> Self::Output {
+        self.buffer.truncate(completion.result? as usize);
+        Ok(self.buffer)
+    }
+}
+
+/// A pipe: the end to read from and the end to write to.
+pub fn pipe() -> (SharedFd, std::fs::File) {
+    let mut ends = [0; 2];
+    // SAFETY: the array has room for the two descriptors.
+    let made = unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) };
+    assert_eq!(made, 0, "{}", io::Error::last_os_error());
+    // SAFETY: the descriptor was just made and nobody else has it.
+    let read = unsafe { OwnedFd::from_raw_fd(ends[0]) };
+    // SAFETY: as above.
+    let write = unsafe { OwnedFd::from_raw_fd(ends[1]) };
+    (SharedFd::from(read), std::fs::File::from(write))
+}
