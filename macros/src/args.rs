@@ -174,7 +174,7 @@ fn parse_flavor(value: &Lit, name: &str) -> Result<Flavor> {
         "threaded_scheduler" => renamed(&text, "multi_thread"),
         _ => format!(
             "No such runtime flavor `{text}`. \
-             The runtime flavors are `current_thread`, `local`, and `multi_thread`."
+             The runtime flavors are `current_thread` and `multi_thread`."
         ),
     };
     Err(Error::new(value.span(), message))

@@ -230,7 +230,7 @@ fn unknown_flavors_are_refused_with_the_known_ones() {
         (
             "green",
             "No such runtime flavor `green`. \
-             The runtime flavors are `current_thread`, `local`, and `multi_thread`.",
+             The runtime flavors are `current_thread` and `multi_thread`.",
         ),
     ] {
         let literal = format!("{flavor:?}");
