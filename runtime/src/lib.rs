@@ -30,6 +30,7 @@ mod rand;
 mod registry;
 mod runtime;
 mod scheduler;
+mod spin;
 mod time_source;
 
 pub use builder::Builder;

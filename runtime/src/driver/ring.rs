@@ -1,6 +1,7 @@
 //! The kernel's ring: how it is made, and its two queues as a [`Ring`].
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
@@ -91,8 +92,10 @@ impl Ring for KernelRing {
 /// Whether the kernel has completions that only an enter makes visible: work that waits for this task, or
 /// answers for which the completion queue had no room.
 pub(super) fn wants_enter(ring: &IoUring) -> bool {
+    // Never dropped, for the drop writes the tail back as it was found: a submission that another thread makes
+    // under the shard's lock meanwhile would be undone.
     // SAFETY: only the flags are read, which the kernel writes and user space never does.
-    let queue = unsafe { ring.submission_shared() };
+    let queue = ManuallyDrop::new(unsafe { ring.submission_shared() });
     queue.taskrun() || queue.cq_overflow()
 }
 

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::thread::Thread;
@@ -35,7 +35,7 @@ pub(crate) struct Shard {
     timers: Timers,
     word: ParkWord,
     thread: OnceLock<Thread>,
-    /// The worker's thread is inside [`Self::sleep`], though another may run the core.
+    /// The worker's own thread is inside [`Self::sleep_as_thread`], though another may run the core.
     thread_in_ring: AtomicBool,
     /// Something was queued since the last flush.
     unflushed: AtomicBool,
@@ -127,9 +127,10 @@ impl Shard {
     pub(crate) fn start_thread(&self) {
         if let Some(thread) = self.thread.get() {
             thread.unpark();
-            // SeqCst: pairs with the one in `sleep`: either the thread sees that it must not sleep in the
-            // ring any more, or we see that it does.
-            if self.thread_in_ring.load(Ordering::SeqCst) {
+            // Partner of the fence in `sleep_as_thread`: either the thread sees the notice and does not sleep
+            // in the ring, or we see that it does.
+            fence(Ordering::SeqCst);
+            if self.thread_in_ring.load(Ordering::Relaxed) {
                 self.ring_doorbell();
             }
         }
@@ -255,7 +256,7 @@ impl Shard {
     fn act(self: &Arc<Self>, scratch: &mut Scratch) -> usize {
         let woken = scratch.settled.wakers.len();
         for orphan in scratch.settled.orphans.drain(..) {
-            self.finish(orphan);
+            contain(|| self.finish(orphan));
         }
         wake_all(&mut scratch.settled.wakers);
         woken
@@ -273,8 +274,6 @@ impl Shard {
         if let Some(entry) = self.doorbell.entry() {
             self.operations.arm_doorbell(entry);
         }
-        // SeqCst: pairs with the one in `start_thread`.
-        self.thread_in_ring.store(true, Ordering::SeqCst);
         self.unflushed.store(false, Ordering::Relaxed);
         let queued = self.operations.unsubmitted();
         // Whatever the outcome (a completion, ETIME, EINTR, a refusal), the caller services and looks again.
@@ -283,7 +282,18 @@ impl Shard {
             Some(Duration::ZERO) => ring::enter_now(&self.ring, queued),
             _ => ring::enter_and_wait(&self.ring, queued, timeout.map(types::Timespec::from)),
         };
-        self.thread_in_ring.store(false, Ordering::SeqCst);
+    }
+
+    /// As [`Self::sleep`], by the worker's own thread with the core in its slot. Another thread may take the core
+    /// over and sleep in the ring as well; when it gives the core back, this thread is called out of the ring.
+    pub(crate) fn sleep_as_thread(&self, timeout: Option<Duration>) {
+        self.thread_in_ring.store(true, Ordering::Relaxed);
+        // Partner of the fence in `start_thread`.
+        fence(Ordering::SeqCst);
+        if !self.word.is_notified() {
+            self.sleep(timeout);
+        }
+        self.thread_in_ring.store(false, Ordering::Relaxed);
     }
 
     /// Refuses new work, cancels every operation and waits until the kernel has let go of all of them, or
@@ -346,10 +356,10 @@ impl Drop for Shard {
 pub(crate) fn wake_all(wakers: &mut Vec<Waker>) {
     wakers.reverse();
     while !wakers.is_empty() {
-        let _ = catch_unwind(AssertUnwindSafe(|| {
+        contain(|| {
             while let Some(waker) = wakers.pop() {
                 waker.wake();
             }
-        }));
+        });
     }
 }

@@ -221,3 +221,13 @@ pub mod deque {
         }
     }
 }
+
+/// Lets another thread of the model go on, for this one waits for it.
+pub fn spin_hint() {
+    loom::thread::yield_now();
+}
+
+/// As [`spin_hint`].
+pub fn yield_thread() {
+    loom::thread::yield_now();
+}

@@ -34,3 +34,14 @@ impl<T> UnsafeCell<T> {
         write(self.0.get())
     }
 }
+
+/// Tells the processor that this thread waits for another.
+#[inline(always)]
+pub fn spin_hint() {
+    std::hint::spin_loop();
+}
+
+/// Lets another thread have the processor.
+pub fn yield_thread() {
+    std::thread::yield_now();
+}

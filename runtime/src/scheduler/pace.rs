@@ -20,9 +20,10 @@ pub(super) struct Pace {
     last: Option<(Instant, u32)>,
     /// The mean time of a turn, in nanoseconds.
     mean_ns: u64,
-    /// When help was last called for, and the time of the last look of all.
-    called: Cell<Option<Instant>>,
-    looked: Option<Instant>,
+    /// Help has not been called for lately.
+    may_call: Cell<bool>,
+    /// The look after which help was last called for.
+    called: Option<Instant>,
 }
 
 /// The shard is looked at about this often while tasks run.
@@ -44,8 +45,8 @@ impl Pace {
             fixed: false,
             last: None,
             mean_ns: MEAN_NS,
-            called: Cell::new(None),
-            looked: None,
+            may_call: Cell::new(true),
+            called: None,
         }
     }
 
@@ -66,7 +67,7 @@ impl Pace {
             );
         }
         self.last = Some((now, tick));
-        self.looked = Some(now);
+        self.allow_call(now);
         self.polls
     }
 
@@ -90,17 +91,18 @@ impl Pace {
 
     /// Whether `waiting` tasks are a reason to wake another worker.
     pub(super) fn wants_help(&self, waiting: usize) -> bool {
-        if waiting as u64 * self.mean_ns >= BACKLOG_NS {
-            return true;
+        waiting as u64 * self.mean_ns >= BACKLOG_NS || self.may_call.replace(false)
+    }
+
+    fn allow_call(&mut self, now: Instant) {
+        if self.may_call.get() {
+            return;
         }
-        let due = match (self.called.get(), self.looked) {
-            (Some(called), Some(looked)) => looked.saturating_duration_since(called) >= CALL_PAUSE,
-            _ => true,
-        };
-        if due {
-            self.called.set(self.looked);
+        let called = *self.called.get_or_insert(now);
+        if now.saturating_duration_since(called) >= CALL_PAUSE {
+            self.called = None;
+            self.may_call.set(true);
         }
-        due
     }
 }
 
@@ -137,6 +139,7 @@ mod tests {
     fn a_small_backlog_after_a_calm_is_shared() {
         let (mut pace, now) = pace_of(100);
         assert!(!pace.wants_help(1));
+        pace.look(now, 0);
         pace.look(now + CALL_PAUSE, 0);
         assert!(pace.wants_help(1));
         assert!(!pace.wants_help(1));

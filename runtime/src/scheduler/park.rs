@@ -28,7 +28,7 @@ impl WorkerContext {
         let timeout = self.sleep_timeout();
         let remote = self.remote();
         remote.slot.put(core);
-        remote.shard.sleep(timeout);
+        remote.shard.sleep_as_thread(timeout);
         let core = match remote.slot.take() {
             Some(core) => core,
             None => self.wait_for_core(),

@@ -130,16 +130,32 @@ where
     S: Schedule,
 {
     let header = &cell.header;
-    let snapshot = header.state.complete();
+    // JOIN_INTEREST is never set again, so an output that nobody wants now is ours to drop while we have RUNNING.
+    let seen = header.state.load();
+    if !seen.has_join_interest() {
+        discard_output(cell);
+    }
+    let references = 1 + usize::from(S::release(header));
+    let last = match header.state.complete_quietly(seen, references) {
+        Ok(last) => last,
+        Err(()) => {
+            complete_and_wake(cell);
+            header.state.drop_references(references)
+        }
+    };
+    if last {
+        // SAFETY: the last references were ours.
+        unsafe { free::<F>(task) };
+    }
+}
+
+/// The join handle has stored a waker, which it may take back, or has gone.
+fn complete_and_wake<F: Future>(cell: &Cell<F>) {
+    let snapshot = cell.header.state.complete();
     if !snapshot.has_join_interest() {
         discard_output(cell);
     } else if snapshot.has_join_waker() {
-        wake_joiner(header);
-    }
-    let references = 1 + usize::from(S::release(header));
-    if header.state.drop_references(references) {
-        // SAFETY: the last references were ours.
-        unsafe { free::<F>(task) };
+        wake_joiner(&cell.header);
     }
 }
 

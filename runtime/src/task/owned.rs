@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 
 use super::cell::{Header, Links};
 use super::raw::{Reference, Task};
-use crate::loom::Mutex;
+use crate::spin::SpinLock;
 
 /// The live tasks of a runtime.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct OwnedSet {
 /// Lists of different workers do not share a cache line.
 #[derive(Debug)]
 #[repr(align(128))]
-struct List(Mutex<Chain>);
+struct List(SpinLock<Chain>);
 
 #[derive(Debug, Default)]
 struct Chain {
@@ -36,7 +36,7 @@ impl OwnedSet {
     pub fn new(lists: usize) -> Self {
         Self {
             lists: (0..lists)
-                .map(|_| List(Mutex::new(Chain::default())))
+                .map(|_| List(SpinLock::new(Chain::default())))
                 .collect(),
         }
     }
@@ -47,33 +47,29 @@ impl OwnedSet {
     ///
     /// The task itself, if the set is closed.
     pub fn bind(&self, task: Task) -> Result<(), Task> {
-        let reference = task.reference();
-        let mut chain = self.lists[reference.header().placement.shard as usize]
-            .0
-            .lock();
-        if chain.closed {
-            drop(chain);
-            return Err(task);
-        }
-        chain.push(task.into_reference());
-        Ok(())
+        let list = &self.lists[task.reference().header().placement.shard as usize];
+        list.0.with(|chain| {
+            if chain.closed {
+                return Err(task);
+            }
+            chain.push(task.into_reference());
+            Ok(())
+        })
     }
 
     /// Takes a task out; `true` if it was there, and its reference is the caller's now.
     pub fn release(&self, task: &Header) -> bool {
-        self.lists[task.placement.shard as usize]
-            .0
-            .lock()
-            .remove(NonNull::from(task))
+        let list = &self.lists[task.placement.shard as usize];
+        list.0.with(|chain| chain.remove(NonNull::from(task)))
     }
 
     /// Refuses new tasks in one list, and cancels all that are in it. Their futures are dropped here.
     pub fn close_and_shut_down(&self, list: usize) {
         loop {
-            let mut chain = self.lists[list].0.lock();
-            chain.closed = true;
-            let task = chain.pop();
-            drop(chain);
+            let task = self.lists[list].0.with(|chain| {
+                chain.closed = true;
+                chain.pop()
+            });
             match task {
                 Some(task) => task.shut_down(),
                 None => return,
@@ -84,13 +80,16 @@ impl OwnedSet {
     /// Refuses new tasks in all lists.
     pub fn close(&self) {
         for list in &self.lists {
-            list.0.lock().closed = true;
+            list.0.with(|chain| chain.closed = true);
         }
     }
 
     /// How many tasks live; a moment's value.
     pub fn len(&self) -> usize {
-        self.lists.iter().map(|list| list.0.lock().len).sum()
+        self.lists
+            .iter()
+            .map(|list| list.0.with(|chain| chain.len))
+            .sum()
     }
 
     /// Whether no task lives.

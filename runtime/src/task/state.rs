@@ -168,6 +168,23 @@ impl State {
         Snapshot(before.0 ^ (RUNNING | COMPLETE))
     }
 
+    /// As [`Self::complete`], giving up `references` too, if nobody waits for the output: one transition for the
+    /// most common end. `Ok` says whether the references were the last. `Err`: there is more to do, since a joiner
+    /// is to be woken, or the handle has gone since the caller looked, and nothing was changed.
+    pub(super) fn complete_quietly(&self, seen: Snapshot, references: usize) -> Result<bool, ()> {
+        self.update(|now| {
+            debug_assert!(
+                now.is(RUNNING) && !now.is(COMPLETE),
+                "only a running task completes"
+            );
+            if now.is(JOIN_WAKER) || now.is(JOIN_INTEREST) != seen.is(JOIN_INTEREST) {
+                return (Err(()), None);
+            }
+            let next = Snapshot((now.0 ^ (RUNNING | COMPLETE)) - references * REFERENCE);
+            (Ok(next.references() == 0), Some(next))
+        })
+    }
+
     /// The join waker was woken: gives it back to the handle. The reading tells whether the handle is gone,
     /// and the waker is the completer's to drop.
     pub(super) fn return_join_waker(&self) -> Snapshot {

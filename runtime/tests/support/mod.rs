@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-pub mod ops;
+pub(crate) mod ops;
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use ringway_runtime::{Builder, Runtime};
 
 /// No test takes this long; one that does hangs.
-pub const WATCHDOG: Duration = Duration::from_secs(60);
+pub(crate) const WATCHDOG: Duration = Duration::from_secs(60);
 
 /// A runtime with `workers` worker threads.
-pub fn workers(workers: usize) -> Runtime {
+pub(crate) fn workers(workers: usize) -> Runtime {
     Builder::new_multi_thread()
         .worker_threads(workers)
         .enable_all()
@@ -22,7 +22,7 @@ pub fn workers(workers: usize) -> Runtime {
 }
 
 /// A runtime that runs on whoever blocks on it.
-pub fn current_thread() -> Runtime {
+pub(crate) fn current_thread() -> Runtime {
     Builder::new_current_thread()
         .enable_all()
         .build()
@@ -35,7 +35,10 @@ pub fn current_thread() -> Runtime {
 ///
 /// If it takes longer than `bound`, and with the panic of `body`.
 #[track_caller]
-pub fn within<R: Send + 'static>(bound: Duration, body: impl FnOnce() -> R + Send + 'static) -> R {
+pub(crate) fn within<R: Send + 'static>(
+    bound: Duration,
+    body: impl FnOnce() -> R + Send + 'static,
+) -> R {
     let (done, is_done) = mpsc::channel();
     let thread = std::thread::spawn(move || {
         let result = body();
@@ -61,7 +64,7 @@ pub fn within<R: Send + 'static>(bound: Duration, body: impl FnOnce() -> R + Sen
 ///
 /// If it does not within the time of the watchdog.
 #[track_caller]
-pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < WATCHDOG, "still not: {what}");
@@ -70,7 +73,7 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// A count from the environment, so that a long run needs no other build, or `ordinary`.
-pub fn count(variable: &str, ordinary: usize) -> usize {
+pub(crate) fn count(variable: &str, ordinary: usize) -> usize {
     std::env::var(variable).map_or(ordinary, |text| {
         text.parse()
             .unwrap_or_else(|error| panic!("{variable}={text}: {error}"))
@@ -78,13 +81,13 @@ pub fn count(variable: &str, ordinary: usize) -> usize {
 }
 
 /// Open descriptors of this process.
-pub fn descriptors() -> usize {
+pub(crate) fn descriptors() -> usize {
     // One of them is the directory that is being read.
     std::fs::read_dir("/proc/self/fd").expect("procfs").count() - 1
 }
 
 /// Threads of this process.
-pub fn threads() -> usize {
+pub(crate) fn threads() -> usize {
     std::fs::read_dir("/proc/self/task")
         .expect("procfs")
         .count()

@@ -7,7 +7,7 @@ use ringway_runtime::driver::{Completion, Operation, SharedFd, opcode, squeue, t
 
 /// Does nothing, and is done as soon as it is submitted.
 #[derive(Debug)]
-pub struct Nop;
+pub(crate) struct Nop;
 
 // SAFETY: the request names no memory and no descriptor.
 unsafe impl Operation for Nop {
@@ -24,7 +24,7 @@ unsafe impl Operation for Nop {
 
 /// Waits until there is something to read.
 #[derive(Debug)]
-pub struct PollIn(pub SharedFd);
+pub(crate) struct PollIn(pub(crate) SharedFd);
 
 // SAFETY: the request names no memory, and holds its descriptor.
 unsafe impl Operation for PollIn {
@@ -41,13 +41,13 @@ unsafe impl Operation for PollIn {
 
 /// Reads into memory of its own.
 #[derive(Debug)]
-pub struct Read {
+pub(crate) struct Read {
     fd: SharedFd,
     buffer: Vec<u8>,
 }
 
 impl Read {
-    pub fn new(fd: SharedFd, bytes: usize) -> Self {
+    pub(crate) fn new(fd: SharedFd, bytes: usize) -> Self {
         Self {
             fd,
             buffer: vec![0; bytes],
@@ -76,7 +76,7 @@ unsafe impl Operation for Read {
 }
 
 /// A pipe: the end to read from and the end to write to.
-pub fn pipe() -> (SharedFd, std::fs::File) {
+pub(crate) fn pipe() -> (SharedFd, std::fs::File) {
     let mut ends = [0; 2];
     // SAFETY: the array has room for the two descriptors.
     let made = unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) };
