@@ -22,6 +22,7 @@ pub mod internals {
 mod blocking;
 mod builder;
 mod clock;
+mod contain;
 mod context;
 mod handle;
 #[doc(hidden)]

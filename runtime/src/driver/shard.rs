@@ -6,7 +6,6 @@
 
 use std::fmt;
 use std::mem::ManuallyDrop;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
@@ -26,6 +25,7 @@ use super::provided::Provided;
 use super::ring::{self, KernelRing};
 use super::slots::{Abandoned, Key, Orphan, Polled, Settled};
 use super::timers::{Now, Timers};
+use crate::contain::contain;
 
 /// One worker's ring with all that belongs to it.
 pub(crate) struct Shard {
@@ -185,6 +185,11 @@ impl Shard {
         } else if full {
             self.flush();
         }
+    }
+
+    /// Whether there is a reason for the owner to look here: it was notified, or completions wait.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.word.is_notified() || ring::has_completions(&self.ring)
     }
 
     /// Whether the owner has queued something that the kernel has not been told.

@@ -1,4 +1,4 @@
-//! Where the state word meets the memory: poll, complete, cancel, free. All `catch_unwind`s are here.
+//! Where the state word meets the memory: poll, complete, cancel, free.
 
 use std::any::Any;
 use std::future::Future;
@@ -13,6 +13,7 @@ use super::id::IdGuard;
 use super::raw::{Notified, Reference};
 use super::state::{BeginPoll, EndPoll, Snapshot};
 use super::waker::borrow_waker;
+use crate::contain::contain;
 
 type Panic = Box<dyn Any + Send>;
 
@@ -83,8 +84,14 @@ fn poll_future<F: Future + 'static>(cell: &Cell<F>, task: NonNull<Header>) -> Po
         Ok(Poll::Ready(output)) => Ok(output),
         Err(panic) => Err(JoinError::panic(cell.header.id, panic)),
     };
-    let output =
-        drop_future(cell).map_or(output, |panic| Err(JoinError::panic(cell.header.id, panic)));
+    let output = match drop_future(cell) {
+        None => output,
+        Some(panic) => {
+            // What the future returned, or panicked with, is the user's, and its drop may panic as well.
+            contain(|| drop(output));
+            Err(JoinError::panic(cell.header.id, panic))
+        }
+    };
     set_stage(cell, Stage::Output(output));
     Poll::Ready(())
 }
@@ -166,7 +173,7 @@ fn wake_joiner(header: &Header) {
         let waker = unsafe { (*waker).as_ref() };
         let waker = waker.expect("a waker was offered");
         // A panic of the joiner's waker is not the task's business.
-        let _ = catch_unwind(AssertUnwindSafe(|| waker.wake_by_ref()));
+        contain(|| waker.wake_by_ref());
     });
     if !header.state.return_join_waker().has_join_interest() {
         drop_join_waker(header);
@@ -179,12 +186,12 @@ pub(super) fn drop_join_waker(header: &Header) {
     let waker = header
         .join_waker
         .with_mut(|waker| unsafe { (*waker).take() });
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(waker)));
+    contain(|| drop(waker));
 }
 
 fn discard_output<F: Future>(cell: &Cell<F>) {
     let _id = IdGuard::enter(cell.header.id);
-    let _ = drop_future(cell);
+    contain(|| set_stage(cell, Stage::Gone));
 }
 
 /// Frees the task.
@@ -194,7 +201,7 @@ fn discard_output<F: Future>(cell: &Cell<F>) {
 pub(super) unsafe fn free<F: Future>(task: NonNull<Header>) {
     // SAFETY: the cell was made by `Box` in `new_task`, and nobody else can reach it any more.
     let cell = unsafe { Box::from_raw(task.cast::<Cell<F>>().as_ptr()) };
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(cell)));
+    contain(|| drop(cell));
 }
 
 /// The runtime shuts down: cancels the task unless it runs or has completed.
