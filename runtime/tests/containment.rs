@@ -4,6 +4,7 @@ mod support;
 
 use std::future::Future;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::panic::panic_any;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -33,7 +34,8 @@ impl Drop for Bomb {
 /// Pending for a while, then ready with `output` or a panic; its drop panics too.
 struct Mine<T> {
     polls_left: u32,
-    output: Option<T>,
+    /// Not dropped with the future: two drops of one value that both panic abort the process.
+    output: ManuallyDrop<Option<T>>,
     panics: bool,
     _bomb: Option<Bomb>,
 }
@@ -119,9 +121,9 @@ fn panics_of_future_output_payload_and_waker_stay_in_their_task() {
             ] = std::array::from_fn(|bit| mixture & (1 << bit) != 0);
             let mut handle = runtime.spawn(Mine {
                 polls_left: if late { 3 } else { 0 },
-                output: Some(in_output_drop.then_some(Bomb { deep })),
+                output: ManuallyDrop::new(Some(in_output_drop.then(|| Bomb { deep }))),
                 panics: in_poll,
-                _bomb: in_future_drop.then_some(Bomb { deep }),
+                _bomb: in_future_drop.then(|| Bomb { deep }),
             });
             if bad_waker {
                 let waker = Waker::from(Arc::new(BadWaker { _bomb: None }));

@@ -121,7 +121,7 @@ fn run_outside(runtime: &Runtime) {
 fn a_task_runs_after_the_core_was_given_back_under_a_thread_that_sleeps_in_the_ring() {
     let runtime = workers(1);
     put_the_worker_to_sleep_in_its_ring(&runtime);
-    runtime.block_on(sleep(Duration::from_millis(5)));
+    runtime.block_on(async { sleep(Duration::from_millis(5)).await });
     run_outside(&runtime);
 }
 
@@ -130,7 +130,7 @@ fn dropping_the_runtime_calls_the_worker_out_of_the_ring() {
     let runtime = workers(2);
     put_the_worker_to_sleep_in_its_ring(&runtime);
     put_the_worker_to_sleep_in_its_ring(&runtime);
-    runtime.block_on(sleep(Duration::from_millis(5)));
+    runtime.block_on(async { sleep(Duration::from_millis(5)).await });
     drop(runtime);
 }
 
