@@ -19,8 +19,9 @@ use ringway_signal::unix::{Signal, SignalKind, signal};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn send(kind: SignalKind) {
+    let process = std::process::id().cast_signed();
     // SAFETY: kill(2) takes no pointer.
-    let result = unsafe { libc::kill(libc::getpid(), kind.as_raw_value()) };
+    let result = unsafe { libc::kill(process, kind.as_raw_value()) };
     assert_eq!(result, 0);
 }
 
