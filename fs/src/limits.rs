@@ -23,7 +23,8 @@ pub(crate) const UNKNOWN_SIZE_BYTES: usize = 8 * 1024;
 /// that a cancelled read is over soon.
 pub(crate) const LARGE_READ_BYTES: usize = 8 * 1024 * 1024;
 
-/// How much `fs::write` copies at a time, because its caller's bytes may be borrowed.
+/// How much `fs::write` copies at a time, because its caller's bytes may be borrowed: the copying holds the
+/// worker up for some 100 µs.
 pub(crate) const WRITE_PIECE_BYTES: usize = 1024 * 1024;
 
 /// How many entries of a directory are read per trip to the blocking pool; tokio's number.

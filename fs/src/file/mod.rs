@@ -195,7 +195,7 @@ impl File {
 
     async fn settle_write(&self) {
         let mut traffic = self.traffic.lock().await;
-        poll_fn(|cx| traffic.poll_settle_write(cx, &self.core)).await;
+        poll_fn(|cx| traffic.poll_settle_write(cx)).await;
     }
 
     /// Cuts the file to `size` bytes, or extends it with zeros. The position stays where it is.
@@ -354,7 +354,7 @@ impl File {
     /// Dropping the future closes the file.
     pub async fn close(mut self) -> io::Result<()> {
         let traffic = self.traffic.get_mut();
-        let flushed = poll_fn(|cx| traffic.poll_flush(cx, &self.core)).await;
+        let flushed = poll_fn(|cx| traffic.poll_flush(cx)).await;
         traffic.end_reading();
         let closed = match self.core.fd.try_into_owned() {
             Ok(fd) => Op::new(Close::new(fd)).await,

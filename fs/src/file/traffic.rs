@@ -23,7 +23,7 @@ use tokio::io::ReadBuf;
 use super::core::{Core, is_interrupted};
 use super::position::Position;
 use crate::op::now;
-use crate::op::{AT_POSITION, Read, Ready, Write};
+use crate::op::{Deliver, Delivery, Read, Ready};
 
 #[derive(Debug)]
 pub(super) struct Traffic {
@@ -63,17 +63,13 @@ impl Ahead {
     }
 }
 
-/// A write in flight: the bytes of its buffer from `done` on, at `offset` of the file.
+/// A write in flight.
 #[derive(Debug, Default)]
-struct Writing {
-    op: Option<Op<Write<Vec<u8>>>>,
-    done: usize,
-    offset: u64,
-}
+struct Writing(Option<Op<Deliver>>);
 
 impl Drop for Writing {
     fn drop(&mut self) {
-        if let Some(op) = self.op.take() {
+        if let Some(op) = self.0.take() {
             op.detach();
         }
     }
@@ -109,7 +105,7 @@ impl Traffic {
             return Poll::Ready(Ok(()));
         }
         if !self.position.is_absent() {
-            ready!(self.poll_settle_write(cx, core));
+            ready!(self.poll_settle_write(cx));
         }
         loop {
             if self.take_ahead(target) {
@@ -210,7 +206,7 @@ impl Traffic {
         max: usize,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_flush(cx, core))?;
+        ready!(self.poll_flush(cx))?;
         ready!(self.poll_stop_reading(cx));
         self.discard_ahead(core)?;
         let Some(first) = slices.iter().find(|slice| !slice.is_empty()) else {
@@ -221,7 +217,7 @@ impl Traffic {
         }
         let count = self.start_write(core, max, slices);
         // Submit it now; nobody is to be woken for it, since whoever asks next will look.
-        let _ = self.poll_settle_write(&mut Context::from_waker(Waker::noop()), core);
+        let _ = self.poll_settle_write(&mut Context::from_waker(Waker::noop()));
         Poll::Ready(Ok(count))
     }
 
@@ -259,63 +255,37 @@ impl Traffic {
         }
         let count = buf.len();
         let offset = self.position.offset();
-        let operation = Write::new(core.fd.clone(), buf, 0, offset).mandatory();
-        self.writing = Writing {
-            op: Some(Op::new(operation)),
-            done: 0,
-            offset,
-        };
+        self.writing.0 = Some(Op::new(Deliver::new(core.fd.clone(), buf, offset)));
         self.position.advance(count);
         count
     }
 
     /// Waits for the write in flight. Its error is kept for the next flush or write.
-    pub(super) fn poll_settle_write(&mut self, cx: &mut Context<'_>, core: &Core) -> Poll<()> {
-        while let Some(op) = &mut self.writing.op {
-            let (result, buf) = ready!(Pin::new(op).poll(cx));
-            self.writing.op = None;
-            let interrupted = is_interrupted(&result);
-            match result {
-                Ok(0) => self.fail_write(io::ErrorKind::WriteZero.into()),
-                Ok(count) => self.writing.done += count,
-                Err(_) if interrupted => {}
-                Err(error) => self.fail_write(error),
-            }
-            if self.write_error.is_none() && self.writing.done < buf.len() {
-                self.write_rest(core, buf);
-            } else {
-                self.write_buf = buf;
+    pub(super) fn poll_settle_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(op) = &mut self.writing.0 {
+            let delivered = ready!(Pin::new(op).poll(cx));
+            self.writing.0 = None;
+            match delivered.take() {
+                Delivery::Done(buf) => self.write_buf = buf,
+                Delivery::Rest(rest) => self.writing.0 = Some(Op::new(rest)),
+                Delivery::Failed(error, offset) => {
+                    self.write_error = Some(error);
+                    self.position.retreat_to(offset);
+                }
             }
         }
         Poll::Ready(())
     }
 
-    fn write_rest(&mut self, core: &Core, buf: Vec<u8>) {
-        let Writing { done, offset, .. } = self.writing;
-        let offset = if offset == AT_POSITION {
-            offset
-        } else {
-            offset + done as u64
-        };
-        let operation = Write::new(core.fd.clone(), buf, done, offset).mandatory();
-        self.writing.op = Some(Op::new(operation));
-    }
-
-    fn fail_write(&mut self, error: io::Error) {
-        self.write_error = Some(error);
-        let Writing { done, offset, .. } = self.writing;
-        self.position.retreat_to(offset.saturating_add(done as u64));
-    }
-
     /// Waits for the write in flight and reports its error.
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>, core: &Core) -> Poll<io::Result<()>> {
-        ready!(self.poll_settle_write(cx, core));
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_settle_write(cx));
         Poll::Ready(self.write_error.take().map_or(Ok(()), Err))
     }
 
     /// Waits until nothing is in flight that a seek could not go along with, and says where the last one led.
-    pub(super) fn poll_seek(&mut self, cx: &mut Context<'_>, core: &Core) -> Poll<u64> {
-        ready!(self.poll_settle_write(cx, core));
+    pub(super) fn poll_seek(&mut self, cx: &mut Context<'_>) -> Poll<u64> {
+        ready!(self.poll_settle_write(cx));
         ready!(self.poll_stop_reading(cx));
         Poll::Ready(self.last_seek)
     }
@@ -337,7 +307,7 @@ impl Traffic {
     /// Whether something is in flight that moves the position, or whose bytes must not be lost.
     pub(super) fn is_busy(&self) -> bool {
         let reading = matches!(self.reading, Reading::InFlight(_));
-        self.writing.op.is_some() || reading && matches!(self.position, Position::Shared)
+        self.writing.0.is_some() || reading && matches!(self.position, Position::Shared)
     }
 
     /// Waits for what is in flight, gives up what was read ahead, and lets the kernel's position be this one.
@@ -347,7 +317,7 @@ impl Traffic {
         cx: &mut Context<'_>,
         core: &Core,
     ) -> Poll<io::Result<()>> {
-        ready!(self.poll_settle_write(cx, core));
+        ready!(self.poll_settle_write(cx));
         ready!(self.poll_stop_reading(cx));
         Poll::Ready(self.publish(core))
     }

@@ -51,8 +51,7 @@ impl AsyncWrite for File {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        this.traffic.get_mut().poll_flush(cx, &this.core)
+        self.get_mut().traffic.get_mut().poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -67,8 +66,7 @@ impl AsyncSeek for File {
     }
 
     fn poll_complete(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<u64>> {
-        let this = self.get_mut();
-        this.traffic.get_mut().poll_seek(cx, &this.core).map(Ok)
+        self.get_mut().traffic.get_mut().poll_seek(cx).map(Ok)
     }
 }
 

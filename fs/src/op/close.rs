@@ -27,7 +27,7 @@ unsafe impl Operation for Close {
     fn complete(self, completion: Completion) -> Self::Output {
         match completion.result {
             // Given up before it began: the descriptor is still ours, and dropping it closes it.
-            Err(error) if super::write::was_given_up(&error) => Err(error),
+            Err(error) if super::deliver::was_given_up(&error) => Err(error),
             // The kernel has freed the descriptor, also when it answers with an error (EIO of a late write).
             result => {
                 let _closed = self.0.into_raw_fd();

@@ -16,6 +16,11 @@ pub(crate) fn seek(fd: BorrowedFd<'_>, to: SeekFrom) -> io::Result<u64> {
     u64::try_from(position).map_err(|_| io::Error::last_os_error())
 }
 
+/// Whether the file has a position: pipes, sockets and terminals have none.
+pub(crate) fn is_seekable(fd: BorrowedFd<'_>) -> bool {
+    seek(fd, SeekFrom::Current(0)).is_ok()
+}
+
 /// The `O_*` flags that the file was opened with, or has got since.
 pub(crate) fn open_flags(fd: BorrowedFd<'_>) -> io::Result<libc::c_int> {
     // SAFETY: no pointer is passed.

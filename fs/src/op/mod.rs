@@ -12,6 +12,7 @@
 
 mod buf;
 mod close;
+mod deliver;
 mod name;
 mod on_fd;
 mod open;
@@ -34,6 +35,7 @@ use std::path::Path;
 pub use buf::{IoBuf, IoBufMut};
 
 pub(crate) use close::Close;
+pub(crate) use deliver::{Deliver, Delivery};
 pub(crate) use name::NameOp;
 pub(crate) use on_fd::FdOp;
 pub(crate) use open::Open;

@@ -184,11 +184,6 @@ fn is_byte_cached(fd: BorrowedFd<'_>, offset: u64) -> bool {
     matches!(read_byte(fd, offset), Now::Done(Ok(_)))
 }
 
-/// Whether the file is known to end at or before `offset`.
-pub(crate) fn ends_at(fd: BorrowedFd<'_>, offset: u64) -> bool {
-    matches!(read_byte(fd, offset), Now::Done(Ok(0)))
-}
-
 fn read_byte(fd: BorrowedFd<'_>, offset: u64) -> Now {
     let mut byte = MaybeUninit::<u8>::uninit();
     let iov = [iovec(byte.as_mut_ptr(), 1)];

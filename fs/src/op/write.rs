@@ -1,13 +1,11 @@
 //! Writing from an owned buffer.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 
-use ringway_runtime::driver::{
-    Completion, Operation, SharedFd, is_shutdown, opcode, squeue, types,
-};
+use ringway_runtime::driver::{Completion, Operation, SharedFd, opcode, squeue, types};
 
-use super::{IoBuf, call_len, now};
+use super::{IoBuf, call_len};
 
 /// Writes the bytes of `buf` from `start` on to `offset` of the file. The output is the count and the buffer.
 #[derive(Debug)]
@@ -17,7 +15,6 @@ pub(crate) struct Write<B> {
     start: usize,
     len: u32,
     offset: u64,
-    mandatory: bool,
 }
 
 impl<B: IoBuf> Write<B> {
@@ -38,16 +35,6 @@ impl<B: IoBuf> Write<B> {
             start,
             len,
             offset,
-            mandatory: false,
-        }
-    }
-
-    /// Makes up for it by write(2) if the ring gives the operation up: for bytes that were already reported
-    /// as written. This happens when the runtime shuts down, and may wait for the disk there.
-    pub(crate) fn mandatory(self) -> Self {
-        Self {
-            mandatory: true,
-            ..self
         }
     }
 }
@@ -65,17 +52,6 @@ unsafe impl<B: IoBuf> Operation for Write<B> {
     }
 
     fn complete(self, completion: Completion) -> Self::Output {
-        let result = match completion.result {
-            Err(error) if self.mandatory && was_given_up(&error) => {
-                now::write_waiting(self.fd.as_fd(), &self.buf, self.start, self.offset)
-            }
-            result => result.map(|count| count as usize),
-        };
-        (result, self.buf)
+        (completion.result.map(|count| count as usize), self.buf)
     }
-}
-
-/// Whether the kernel never began: a write that had begun answers with a count or with EINTR.
-pub(super) fn was_given_up(error: &io::Error) -> bool {
-    is_shutdown(error) || error.raw_os_error() == Some(libc::ECANCELED)
 }

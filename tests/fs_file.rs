@@ -1,0 +1,659 @@
+//! Files through tokio's traits: what a position means, what is in flight, what survives a dropped future.
+
+mod fs_support;
+
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use fs_support::*;
+use ringway::fs::{self, File, FileTimes, OpenOptions};
+use ringway::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+
+#[test]
+fn what_is_written_is_read() {
+    on_both_flavours(|| async {
+        for folder in folders() {
+            let path = folder.path().join("file");
+            let mut file = File::create(&path).await.unwrap();
+            file.write_all(b"hello ").await.unwrap();
+            file.write_all(b"world").await.unwrap();
+            file.flush().await.unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), b"hello world");
+
+            let mut file = File::open(&path).await.unwrap();
+            let mut text = String::new();
+            file.read_to_string(&mut text).await.unwrap();
+            assert_eq!(text, "hello world");
+            assert_eq!(file.read(&mut [0; 8]).await.unwrap(), 0);
+        }
+    });
+}
+
+/// Mutant: not reading through the ring what is not in memory (`Now::Later` taken for the end).
+#[test]
+fn a_file_that_is_not_in_memory_is_read_whole() {
+    on_both_flavours(|| async {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cold");
+        let contents = pattern(3 * 1024 * 1024 + 17);
+        std::fs::write(&path, &contents).unwrap();
+
+        evict(&path);
+        let mut read = Vec::new();
+        File::open(&path)
+            .await
+            .unwrap()
+            .read_to_end(&mut read)
+            .await
+            .unwrap();
+        assert!(read == contents, "through AsyncRead");
+
+        evict(&path);
+        assert!(fs::read(&path).await.unwrap() == contents, "through read");
+    });
+}
+
+/// Goal: an operation of the file does what the same one of std does, whatever came before, and dropping a
+/// read that was polled once makes no difference. Method: the same sequence, drawn from a seed, on two files.
+///
+/// Mutants: not discarding what was read ahead when writing or seeking; advancing the position when a read
+/// completes and not when its bytes are taken; not moving the position back when an append-only file is read.
+#[test]
+fn any_sequence_of_operations_does_what_std_does() {
+    for folder in folders() {
+        for seed in 0..60 {
+            let path = folder.path().to_owned();
+            on_two_workers(async move { compare_with_std(&path, seed).await });
+        }
+    }
+}
+
+async fn compare_with_std(folder: &std::path::Path, seed: u64) {
+    let (our_path, std_path) = (folder.join("ours"), folder.join("std"));
+    for path in [&our_path, &std_path] {
+        std::fs::write(path, pattern(5000)).unwrap();
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).write(true).append(seed % 3 == 1);
+    let mut expected = options.open(&std_path).unwrap();
+    let mut file = if seed % 3 == 2 {
+        File::from_std(options.open(&our_path).unwrap())
+    } else {
+        let mut ours = OpenOptions::new();
+        ours.read(true)
+            .write(true)
+            .append(seed % 3 == 1)
+            .open(&our_path)
+            .await
+            .unwrap()
+    };
+    let mut random = Random(seed);
+    for step in 0..120 {
+        let context = format!("seed {seed}, step {step}");
+        if random.below(7) == 0 {
+            evict(&our_path);
+        }
+        do_one_step(&mut random, &mut file, &mut expected, &context).await;
+    }
+    file.flush().await.unwrap();
+    assert!(
+        std::fs::read(&our_path).unwrap() == std::fs::read(&std_path).unwrap(),
+        "seed {seed}"
+    );
+}
+
+async fn do_one_step(random: &mut Random, file: &mut File, std: &mut std::fs::File, context: &str) {
+    match random.below(7) {
+        0 | 1 => {
+            let len = random.below(3000);
+            let (mut ours, mut theirs) = (vec![0; len], vec![0; len]);
+            // Given up, perhaps in flight, perhaps with more bytes than the next read takes.
+            let given_up = random.below(2) == 0;
+            if given_up {
+                let larger = &mut vec![0; len + 100];
+                if let Some(count) = poll_once(file.read(larger)).await {
+                    std.seek_relative(count.unwrap() as i64).unwrap();
+                }
+            }
+            // What was read ahead comes first, so a read may be short; together they agree.
+            let expected = read_full(std, &mut theirs);
+            let mut read = 0;
+            while read < expected {
+                let count = file.read(&mut ours[read..expected]).await.unwrap();
+                assert_ne!(count, 0, "{context}: an early end");
+                read += count;
+            }
+            assert_eq!(
+                ours, theirs,
+                "{context}: read {len}, given up before: {given_up}"
+            );
+        }
+        2 => {
+            let bytes = pattern(random.below(2000));
+            file.write_all(&bytes).await.unwrap();
+            std.write_all(&bytes).unwrap();
+        }
+        3 => {
+            let by = random.below(2000) as i64 - 1000;
+            let to = [
+                SeekFrom::Start(by.unsigned_abs()),
+                SeekFrom::Current(by),
+                SeekFrom::End(by),
+            ][random.below(3)];
+            let (ours, theirs) = (file.seek(to).await, std.seek(to));
+            assert_eq!(
+                ours.as_ref().ok(),
+                theirs.as_ref().ok(),
+                "{context}: {to:?}"
+            );
+            let kinds = (
+                ours.map_err(|e| e.kind()).err(),
+                theirs.map_err(|e| e.kind()).err(),
+            );
+            assert_eq!(kinds.0, kinds.1, "{context}: {to:?}");
+        }
+        4 => {
+            let len = random.below(8000) as u64;
+            file.set_len(len).await.unwrap();
+            std.set_len(len).unwrap();
+        }
+        5 => file.flush().await.unwrap(),
+        _ => assert_eq!(
+            position(file).await,
+            std.stream_position().unwrap(),
+            "{context}"
+        ),
+    }
+}
+
+fn read_full(file: &mut std::fs::File, target: &mut [u8]) -> usize {
+    let mut done = 0;
+    while done < target.len() {
+        match file.read(&mut target[done..]).unwrap() {
+            0 => break,
+            count => done += count,
+        }
+    }
+    done
+}
+
+/// A linear congruential generator: the same sequence for the same seed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % bound
+    }
+}
+
+/// Mutant: giving the read in flight up with the future, as the positional reads do.
+#[test]
+fn a_dropped_read_of_a_pipe_loses_no_byte() {
+    on_both_flavours(|| async {
+        let (reader, writer) = pipe();
+        let mut reader = File::from(reader);
+        for round in 0..50u8 {
+            let mut buf = [0; 16];
+            assert!(
+                poll_once(reader.read(&mut buf)).await.is_none(),
+                "the pipe is empty"
+            );
+            std::fs::File::from(writer.try_clone().unwrap())
+                .write_all(&[round, round + 100])
+                .unwrap();
+            // Taken one by one, although one read brought both.
+            for expected in [round, round + 100] {
+                let count = reader.read(&mut buf[..1]).await.unwrap();
+                assert_eq!((count, buf[0]), (1, expected));
+            }
+        }
+    });
+}
+
+/// Mutant: cancelling the write in flight when the file is dropped, instead of detaching it.
+#[test]
+fn what_a_dropped_file_has_taken_still_arrives() {
+    on_both_flavours(|| async {
+        let (reader, writer) = pipe();
+        let bytes = pattern(300_000);
+        let mut writer = File::from(writer);
+        // More than the pipe holds, so it is in flight until somebody reads.
+        let mut taken = writer.write(&bytes).await.unwrap();
+        taken += poll_once(writer.write(&bytes[taken..]))
+            .await
+            .map_or(0, Result::unwrap);
+        drop(writer);
+        let mut reader = std::fs::File::from(reader);
+        let read = ringway::task::spawn_blocking(move || {
+            let mut read = Vec::new();
+            reader.read_to_end(&mut read).unwrap();
+            read
+        });
+        assert!(read.await.unwrap() == bytes[..taken]);
+    });
+}
+
+/// Mutant: a write that is not mandatory, so that the shutdown of the runtime cancels it.
+#[test]
+fn what_was_taken_before_the_runtime_shut_down_is_in_the_file() {
+    for folder in folders() {
+        for round in 0..40 {
+            let path = folder.path().join(format!("file{round}"));
+            let runtime = ringway::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_all()
+                .build()
+                .unwrap();
+            let count = runtime.block_on(within(async {
+                let mut file = File::create(&path).await.unwrap();
+                file.write(&pattern(100_000)).await.unwrap()
+            }));
+            drop(runtime);
+            assert_eq!(
+                std::fs::read(&path).unwrap(),
+                pattern(100_000)[..count],
+                "round {round}"
+            );
+        }
+    }
+}
+
+/// Mutant: dropping the error of a write in flight.
+#[test]
+fn a_write_that_fails_is_reported_by_the_write_or_the_flush() {
+    on_both_flavours(|| async {
+        let mut full = OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .await
+            .unwrap();
+        let error = match full.write_all(b"too much").await {
+            Ok(()) => full.flush().await.unwrap_err(),
+            Err(error) => error,
+        };
+        assert_eq!(error.kind(), ErrorKind::StorageFull);
+        full.flush().await.expect("the error is reported once");
+    });
+}
+
+/// Mutant: `Gate::admits` that always does.
+#[test]
+fn a_task_that_reads_what_is_in_memory_lets_others_run() {
+    let runtime = ringway::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(within(async {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, pattern(4096)).unwrap();
+        let ran = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&ran);
+        let other = ringway::spawn(async move { flag.store(true, Ordering::Relaxed) });
+        let mut file = File::open(&path).await.unwrap();
+        let mut rounds = 0u64;
+        while !ran.load(Ordering::Relaxed) {
+            file.rewind().await.unwrap();
+            file.read_exact(&mut [0; 4096]).await.unwrap();
+            rounds += 1;
+            assert!(rounds < 1_000_000, "the other task never ran");
+        }
+        other.await.unwrap();
+    }));
+}
+
+#[test]
+fn an_empty_read_is_done_at_once_and_is_not_the_end() {
+    on_both_flavours(|| async {
+        let (reader, writer) = pipe();
+        let mut reader = File::from(reader);
+        assert_eq!(poll_once(reader.read(&mut [])).await.unwrap().unwrap(), 0);
+        std::fs::File::from(writer).write_all(b"x").unwrap();
+        assert_eq!(reader.read(&mut [0; 8]).await.unwrap(), 1);
+    });
+}
+
+/// Mutant: into_std without moving the kernel's position.
+#[test]
+fn a_file_of_std_goes_on_where_ours_was() {
+    on_both_flavours(|| async {
+        for folder in folders() {
+            let path = folder.path().join("file");
+            std::fs::write(&path, b"0123456789").unwrap();
+            let mut file = File::open(&path).await.unwrap();
+            file.read_exact(&mut [0; 4]).await.unwrap();
+            let mut std = file.into_std().await;
+            assert_eq!(std.stream_position().unwrap(), 4);
+            std.seek_relative(1).unwrap();
+            let mut file = File::from_std(std);
+            let mut two = [0; 2];
+            file.read_exact(&mut two).await.unwrap();
+            assert_eq!(&two, b"56");
+            let mut std = file.try_into_std().expect("nothing is in flight");
+            std.read_exact(&mut two).unwrap();
+            assert_eq!(&two, b"78");
+        }
+    });
+}
+
+#[test]
+fn a_file_with_a_write_in_flight_is_no_file_of_std_yet() {
+    on_both_flavours(|| async {
+        let (reader, writer) = pipe();
+        let mut writer = File::from(writer);
+        let mut taken = 0;
+        // Until the pipe is full and a write is in flight.
+        while let Some(count) = poll_once(writer.write(&[1; 50_000])).await {
+            taken += count.unwrap();
+        }
+        let writer = writer.try_into_std().expect_err("a write is in flight");
+        let draining = ringway::task::spawn_blocking(move || {
+            let mut read = Vec::new();
+            std::fs::File::from(reader).read_to_end(&mut read).unwrap();
+            read.len()
+        });
+        drop(writer.into_std().await);
+        assert_eq!(draining.await.unwrap(), taken);
+    });
+}
+
+/// Mutant: a clone with a position of its own.
+#[test]
+fn a_clone_shares_the_position() {
+    on_both_flavours(|| async {
+        for folder in folders() {
+            let path = folder.path().join("file");
+            std::fs::write(&path, b"0123456789").unwrap();
+            let mut file = File::open(&path).await.unwrap();
+            file.read_exact(&mut [0; 2]).await.unwrap();
+            let mut clone = file.try_clone().await.unwrap();
+            let mut three = [0; 3];
+            clone.read_exact(&mut three).await.unwrap();
+            assert_eq!(&three, b"234");
+            file.read_exact(&mut three).await.unwrap();
+            assert_eq!(&three, b"567");
+            assert_eq!(position(&mut clone).await, 8);
+        }
+    });
+}
+
+#[test]
+fn a_descriptor_of_another_owner_keeps_its_position_shared() {
+    on_both_flavours(|| async {
+        for folder in folders() {
+            let path = folder.path().join("file");
+            let mut std = std::fs::File::create(&path).unwrap();
+            std.write_all(b"before ").unwrap();
+            let mut ours = File::from_std(std.try_clone().unwrap());
+            ours.write_all(b"ours ").await.unwrap();
+            ours.flush().await.unwrap();
+            std.write_all(b"after").unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), b"before ours after");
+        }
+    });
+}
+
+/// Mutant: keeping O_NONBLOCK on a regular file, for whose sake io_uring answers EAGAIN.
+#[test]
+fn a_regular_file_opened_with_nonblock_is_read_although_it_is_not_in_memory() {
+    on_both_flavours(|| async {
+        for folder in folders() {
+            let path = folder.path().join("file");
+            let contents = pattern(100_000);
+            std::fs::write(&path, &contents).unwrap();
+            evict(&path);
+            let mut options = OpenOptions::new();
+            options.read(true).custom_flags(libc::O_NONBLOCK);
+            let mut read = Vec::new();
+            options
+                .open(&path)
+                .await
+                .unwrap()
+                .read_to_end(&mut read)
+                .await
+                .unwrap();
+            assert!(read == contents);
+
+            evict(&path);
+            let std = std::fs::File::options()
+                .read(true)
+                .custom_flags(libc::O_NONBLOCK)
+                .open(&path);
+            let mut file = File::from_std(std.unwrap());
+            read.clear();
+            file.read_to_end(&mut read).await.unwrap();
+            assert!(read == contents);
+        }
+    });
+}
+
+#[test]
+fn one_read_and_one_write_move_at_most_the_maximum() {
+    on_both_flavours(|| async {
+        for folder in folders() {
+            let path = folder.path().join("file");
+            let mut file = File::options()
+                .read(true)
+                .write(true)
+                .create(true)
+                .open(&path)
+                .await
+                .unwrap();
+            assert_eq!(file.max_buf_size(), 2 * 1024 * 1024);
+            file.set_max_buf_size(3);
+            assert_eq!(file.write(b"abcdef").await.unwrap(), 3);
+            let slices = [
+                std::io::IoSlice::new(b""),
+                std::io::IoSlice::new(b"de"),
+                std::io::IoSlice::new(b"fg"),
+            ];
+            let count = file.write_vectored(&slices).await.unwrap();
+            assert!((1..=3).contains(&count), "{count}");
+            file.rewind().await.unwrap();
+            assert_eq!(file.read(&mut [0; 16]).await.unwrap(), 3);
+            assert_eq!(file.try_clone().await.unwrap().max_buf_size(), 3);
+        }
+    });
+}
+
+#[test]
+#[should_panic(expected = "`max_buf_size` must be greater than 0")]
+fn a_maximum_of_nothing_is_a_mistake() {
+    let file = tempfile::tempfile().unwrap();
+    File::from_std(file).set_max_buf_size(0);
+}
+
+#[test]
+fn vectored_writes_are_gathered() {
+    on_both_flavours(|| async {
+        for folder in folders() {
+            let path = folder.path().join("file");
+            let mut file = File::create(&path).await.unwrap();
+            assert!(ringway::io::AsyncWrite::is_write_vectored(&file));
+            let slices = [
+                std::io::IoSlice::new(b"abc"),
+                std::io::IoSlice::new(b""),
+                std::io::IoSlice::new(b"de"),
+            ];
+            assert_eq!(file.write_vectored(&slices).await.unwrap(), 5);
+            file.shutdown().await.unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), b"abcde");
+        }
+    });
+}
+
+#[test]
+fn a_seek_during_a_write_asks_for_patience() {
+    on_both_flavours(|| async {
+        let folder = tempfile::tempdir_in("/dev/shm")
+            .or_else(|_| tempfile::tempdir())
+            .unwrap();
+        let mut file = File::create(folder.path().join("file")).await.unwrap();
+        // On a file system that writes nothing at once, the write is now in flight.
+        file.write_all(&pattern(1_000_000)).await.unwrap();
+        match start_seek(&mut file, SeekFrom::Start(0)) {
+            Ok(()) => {}
+            Err(error) => assert!(
+                error
+                    .to_string()
+                    .starts_with("other file operation is pending")
+            ),
+        }
+        assert_eq!(file.seek(SeekFrom::End(0)).await.unwrap(), 1_000_000);
+    });
+}
+
+#[test]
+fn metadata_and_status_agree_with_std() {
+    on_both_flavours(|| async {
+        for folder in folders() {
+            let path = folder.path().join("file");
+            std::fs::write(&path, b"12345").unwrap();
+            let file = File::open(&path).await.unwrap();
+            let std = std::fs::metadata(&path).unwrap();
+            let metadata = file.metadata().await.unwrap();
+            assert_eq!((metadata.len(), metadata.ino()), (5, std.ino()));
+            let status = file.status().await.unwrap();
+            assert_eq!(
+                (status.len(), status.ino(), status.dev()),
+                (5, std.ino(), std.dev())
+            );
+            assert_eq!(
+                (status.mode(), status.uid(), status.gid()),
+                (std.mode(), std.uid(), std.gid())
+            );
+            assert_eq!(status.modified(), std.modified().unwrap());
+            assert_eq!(status.created(), std.created().ok());
+            assert_eq!(
+                (status.nlink(), status.blocks()),
+                (std.nlink(), std.blocks())
+            );
+            assert!(status.is_file() && !status.is_dir() && !status.is_symlink());
+        }
+    });
+}
+
+#[test]
+fn permissions_times_and_length_can_be_changed() {
+    on_both_flavours(|| async {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let file = File::create(&path).await.unwrap();
+        file.set_permissions(std::fs::Permissions::from_mode(0o640))
+            .await
+            .unwrap();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_500_000_000);
+        file.set_len(777).await.unwrap();
+        file.set_times(FileTimes::new().set_accessed(time).set_modified(time))
+            .await
+            .unwrap();
+        file.sync_all().await.unwrap();
+        file.sync_data().await.unwrap();
+        let std = std::fs::metadata(&path).unwrap();
+        assert_eq!((std.len(), std.mode() & 0o777), (777, 0o640));
+        assert_eq!(
+            (std.modified().unwrap(), std.accessed().unwrap()),
+            (time, time)
+        );
+
+        let reader = File::open(&path).await.unwrap();
+        let error = reader.set_len(1).await.unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EINVAL));
+    });
+}
+
+#[test]
+fn room_is_allocated_ahead() {
+    on_both_flavours(|| async {
+        let folder = tempfile::tempdir().unwrap();
+        let file = File::create(folder.path().join("file")).await.unwrap();
+        file.allocate(0, 1 << 20).await.unwrap();
+        let status = file.status().await.unwrap();
+        assert_eq!(status.len(), 1 << 20);
+        assert!(status.blocks() * 512 >= 1 << 20, "{status:?}");
+    });
+}
+
+#[test]
+fn close_waits_for_what_was_written() {
+    on_both_flavours(|| async {
+        for folder in folders() {
+            let path = folder.path().join("file");
+            let mut file = File::create(&path).await.unwrap();
+            let fd = file.as_raw_fd();
+            file.write_all(b"last words").await.unwrap();
+            file.close().await.unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), b"last words");
+            assert!(fd > 2);
+        }
+    });
+}
+
+#[test]
+fn close_reports_a_write_that_fails() {
+    on_both_flavours(|| async {
+        let mut full = OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .await
+            .unwrap();
+        let taken = full.write_all(b"too much").await;
+        let closed = full.close().await;
+        assert!(taken.is_err() || closed.is_err());
+    });
+}
+
+#[test]
+fn a_dropped_file_is_closed_when_drop_returns() {
+    on_both_flavours(|| async {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("script");
+        // Written, dropped and executed at once: ETXTBSY if it were still open for writing.
+        for _ in 0..20 {
+            let mut file = OpenOptions::new();
+            file.write(true).create(true).truncate(true).mode(0o755);
+            let mut file = file.open(&path).await.unwrap();
+            file.write_all(b"#!/bin/sh\nexit 7\n").await.unwrap();
+            file.flush().await.unwrap();
+            drop(file);
+            // Another thread that forks at this moment has a copy of our descriptors for a while.
+            let run = || std::process::Command::new(&path).status();
+            let status = run().or_else(|_| run()).unwrap();
+            assert_eq!(status.code(), Some(7));
+        }
+    });
+}
+
+#[test]
+fn a_file_comes_from_and_goes_to_numbers() {
+    on_both_flavours(|| async {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, b"hello").unwrap();
+        let fd = File::open(&path)
+            .await
+            .unwrap()
+            .into_std()
+            .await
+            .into_raw_fd();
+        // SAFETY: the descriptor was just given up by its owner.
+        let file = unsafe { File::from_raw_fd(fd) };
+        assert_eq!(file.as_raw_fd(), fd);
+        let debug = format!("{file:?}");
+        assert!(
+            debug.starts_with(&format!("tokio::fs::File {{ std: File {{ fd: {fd}")),
+            "{debug}"
+        );
+        let mut byte = [0];
+        file.into_std().await.read_exact_at(&mut byte, 4).unwrap();
+        assert_eq!(&byte, b"o");
+    });
+}

@@ -1,0 +1,135 @@
+//! What the tests of files share: runtimes with a watchdog, places for files, patterns of bytes.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::ffi::CString;
+use std::future::{Future, poll_fn};
+use std::io::{self, SeekFrom};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use ringway::fs::File;
+use ringway::io::{AsyncSeek, AsyncSeekExt};
+use ringway::runtime::Builder;
+use tempfile::TempDir;
+
+/// No test takes this long; one that does hangs.
+pub const WATCHDOG: Duration = Duration::from_secs(60);
+
+/// Runs `body` as a task on two workers, and then as the root on one thread, with a bound in time.
+pub fn on_both_flavours<F>(body: impl Fn() -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    on_two_workers(body());
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(within(body()));
+}
+
+/// Runs `body` as a task on two workers, with a bound in time.
+pub fn on_two_workers<F>(body: F) -> F::Output
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let mut builder = Builder::new_multi_thread();
+    let runtime = builder
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(within(async {
+        ringway::spawn(body).await.expect("the test's task")
+    }))
+}
+
+/// `future`, which must not take for ever.
+pub async fn within<F: Future>(future: F) -> F::Output {
+    ringway::time::timeout(WATCHDOG, future)
+        .await
+        .expect("the test hangs")
+}
+
+/// Waits, on this thread, until `condition` holds.
+pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < WATCHDOG, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Folders on different kinds of file systems: the one for temporary files (where what is in memory is mostly
+/// read at once), and one in memory (which does not know that, so that the ring has to read).
+pub fn folders() -> Vec<TempDir> {
+    let mut folders = vec![tempfile::tempdir().expect("a folder")];
+    if let Ok(folder) = tempfile::tempdir_in("/dev/shm") {
+        folders.push(folder);
+    }
+    folders
+}
+
+/// `len` bytes of which no stretch of eight is like another.
+pub fn pattern(len: usize) -> Vec<u8> {
+    let words =
+        (0..len.div_ceil(8) as u64).map(|word| (word + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mut bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
+    bytes.truncate(len);
+    bytes
+}
+
+/// Polls `future` once and drops it.
+pub async fn poll_once<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+/// Makes the kernel forget what it has in memory of the file at `path`, after writing it to the disk.
+pub fn evict(path: &Path) {
+    let file = std::fs::File::open(path).expect("the file");
+    file.sync_all().expect("the disk");
+    // SAFETY: no pointer is passed.
+    let result = unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
+    assert_eq!(result, 0);
+}
+
+/// Makes a FIFO.
+pub fn make_fifo(path: &Path) {
+    let path = CString::new(path.as_os_str().as_bytes()).expect("a path");
+    // SAFETY: the path ends with a NUL byte and lives for the call.
+    let result = unsafe { libc::mkfifo(path.as_ptr(), 0o600) };
+    assert_eq!(result, 0, "{}", io::Error::last_os_error());
+}
+
+/// A pipe whose ends block: reader, writer.
+pub fn pipe() -> (OwnedFd, OwnedFd) {
+    let mut ends = [0; 2];
+    // SAFETY: the array is good for two numbers.
+    let result = unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) };
+    assert_eq!(result, 0);
+    // SAFETY: just made, and nobody else has it.
+    let reader = unsafe { OwnedFd::from_raw_fd(ends[0]) };
+    // SAFETY: as above.
+    let writer = unsafe { OwnedFd::from_raw_fd(ends[1]) };
+    (reader, writer)
+}
+
+/// Where the file says that it is.
+pub async fn position(file: &mut File) -> u64 {
+    file.stream_position().await.expect("a position")
+}
+
+/// Moves the file, without waiting for what is in flight.
+pub fn start_seek(file: &mut File, to: SeekFrom) -> io::Result<()> {
+    Pin::new(file).start_seek(to)
+}
