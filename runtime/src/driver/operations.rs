@@ -31,6 +31,17 @@ pub trait Ring {
 
     /// SQEs that the kernel has not taken yet.
     fn unsubmitted(&mut self) -> usize;
+
+    /// Whether the kernel has answers that only an enter makes visible: work that waits for the task that
+    /// submitted, or answers for which the completion queue had no room.
+    fn wants_enter(&mut self) -> bool {
+        false
+    }
+
+    /// Whether answers are there to be reaped.
+    fn has_answers(&mut self) -> bool {
+        false
+    }
 }
 
 /// The operations of one shard and the ring that they are in.
@@ -123,6 +134,18 @@ impl<R: Ring> Operations<R> {
             }
             None => false,
         }
+    }
+
+    /// Whether answers wait for an enter.
+    pub(super) fn wants_enter(&self) -> bool {
+        self.inner.lock().ring.wants_enter()
+    }
+
+    /// Whether answers are there or wait for an enter; no if somebody else is looking after them.
+    pub(super) fn has_news(&self) -> bool {
+        self.inner
+            .try_lock()
+            .is_some_and(|mut inner| inner.ring.has_answers() || inner.ring.wants_enter())
     }
 
     /// SQEs in the ring that wait to be submitted, after as much of the backlog as there is room for.

@@ -87,16 +87,17 @@ impl Ring for KernelRing {
         // SAFETY: as in `push`.
         unsafe { self.0.submission_shared() }.len()
     }
-}
 
-/// Whether the kernel has completions that only an enter makes visible: work that waits for this task, or
-/// answers for which the completion queue had no room.
-pub(super) fn wants_enter(ring: &IoUring) -> bool {
-    // Never dropped, for the drop writes the tail back as it was found: a submission that another thread makes
-    // under the shard's lock meanwhile would be undone.
-    // SAFETY: only the flags are read, which the kernel writes and user space never does.
-    let queue = ManuallyDrop::new(unsafe { ring.submission_shared() });
-    queue.taskrun() || queue.cq_overflow()
+    fn wants_enter(&mut self) -> bool {
+        // SAFETY: as in `push`. Without the lock even a look would be wrong: the view writes the tail back.
+        let queue = unsafe { self.0.submission_shared() };
+        queue.taskrun() || queue.cq_overflow()
+    }
+
+    fn has_answers(&mut self) -> bool {
+        // SAFETY: as in `push`, for the completion queue.
+        !unsafe { self.0.completion_shared() }.is_empty()
+    }
 }
 
 /// Enters the kernel: submits `to_submit` SQEs and, without waiting, lets completions be posted.

@@ -189,7 +189,7 @@ impl Shard {
 
     /// Whether there is a reason for the owner to look here: it was notified, or completions wait.
     pub(crate) fn is_wanted(&self) -> bool {
-        self.word.is_notified() || ring::has_completions(&self.ring)
+        self.word.is_notified() || self.operations.has_news()
     }
 
     /// Whether the owner has queued something that the kernel has not been told.
@@ -222,7 +222,7 @@ impl Shard {
 
     /// The owner's service: submits, reaps, fires timers and wakes. Returns how many wakers it called.
     pub(crate) fn service(self: &Arc<Self>, now: Now, scratch: &mut Scratch) -> usize {
-        if self.has_unflushed() || ring::wants_enter(&self.ring) {
+        if self.has_unflushed() || self.operations.wants_enter() {
             self.flush();
         }
         self.operations.reap(&mut scratch.settled);
@@ -235,7 +235,7 @@ impl Shard {
         if self.has_unflushed() {
             self.flush();
         }
-        if ring::wants_enter(&self.ring) {
+        if self.operations.wants_enter() {
             self.make_owner_post();
         }
         self.operations.try_reap(&mut scratch.settled);
@@ -250,7 +250,7 @@ impl Shard {
             return;
         }
         for _ in 0..KICK_LOOKS {
-            if !ring::wants_enter(&self.ring) {
+            if !self.operations.wants_enter() {
                 return;
             }
             std::hint::spin_loop();

@@ -6,6 +6,9 @@
 //! takes longer than its polls did so far, has the monitor behind it, which finds the tasks after a millisecond
 //! or two; and now and then a worker calls for help however short its polls are, so that a burst after a calm is
 //! shared at once.
+//!
+//! A third follows from how long it sleeps: a worker that was woken for work right after it fell asleep lingers
+//! before it does so again, for about the time that falling asleep and waking it cost.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -24,6 +27,9 @@ pub(super) struct Pace {
     may_call: Cell<bool>,
     /// The look after which help was last called for.
     called: Option<Instant>,
+    /// When the worker last fell asleep.
+    asleep_since: Option<Instant>,
+    lingers: bool,
 }
 
 /// The shard is looked at about this often while tasks run.
@@ -34,6 +40,11 @@ const LOOK_POLLS_MAX: u32 = 127;
 const BACKLOG_NS: u64 = 30_000;
 /// Help is called for this often though the backlog be small: at 30 µs a time that is 3 % of a processor.
 const CALL_PAUSE: Duration = Duration::from_millis(1);
+/// To sleep and to be woken costs two workers some 10 µs of processor time: a sleep shorter than a few of these
+/// was not worth it.
+const SHORT_SLEEP: Duration = Duration::from_micros(50);
+/// How long a worker lingers: as long as the sleep would cost that it may save.
+const LINGER: Duration = Duration::from_micros(10);
 /// The mean before anything is known.
 const MEAN_NS: u64 = 1_000;
 
@@ -47,6 +58,8 @@ impl Pace {
             mean_ns: MEAN_NS,
             may_call: Cell::new(true),
             called: None,
+            asleep_since: None,
+            lingers: false,
         }
     }
 
@@ -84,9 +97,27 @@ impl Pace {
         }
     }
 
-    /// Time passes that says nothing of how long polls take.
-    pub(super) fn pause(&mut self) {
+    /// The worker falls asleep: time passes that says nothing of how long polls take.
+    pub(super) fn fall_asleep(&mut self) {
         self.last = None;
+        self.asleep_since = Some(Instant::now());
+    }
+
+    /// The worker has woken; `for_work`: because a task was queued elsewhere. After a sleep that was not worth
+    /// it, the worker lingers before the next one.
+    pub(super) fn wake(&mut self, for_work: bool) {
+        let slept = self.asleep_since.take().map(|since| since.elapsed());
+        self.lingers = for_work && slept.is_some_and(|slept| slept < SHORT_SLEEP);
+    }
+
+    /// Until when to look for work before falling asleep, if that has a chance. One chance.
+    pub(super) fn linger_until(&mut self) -> Option<Instant> {
+        std::mem::take(&mut self.lingers).then(|| Instant::now() + LINGER)
+    }
+
+    /// Work came while the worker lingered: it will do so again.
+    pub(super) fn lingering_paid(&mut self) {
+        self.lingers = true;
     }
 
     /// Whether `waiting` tasks are a reason to wake another worker.

@@ -71,7 +71,7 @@ impl WorkerContext {
 
     fn fall_asleep(&self, core: &mut Core) {
         let shared = self.shared();
-        self.note_sleep(core);
+        core.pace.fall_asleep();
         shared.beat(self.index());
         let searching = std::mem::take(&mut core.searching);
         if shared.idle.fall_asleep(self.index(), searching) && shared.has_stealable_work() {
@@ -98,9 +98,9 @@ impl WorkerContext {
     /// Awake with a core: finds out who was to blame, and looks at the shard.
     pub(super) fn wake(&self, mut core: Box<Core>) -> Box<Core> {
         self.remote().shard.word().wake();
-        if !self.shared().idle.wake_up(self.index()) {
-            core.searching = true;
-        }
+        let for_work = !self.shared().idle.wake_up(self.index());
+        core.searching |= for_work;
+        core.pace.wake(for_work);
         self.shared().monitor.note_awake();
         self.service(core)
     }

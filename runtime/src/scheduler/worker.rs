@@ -167,7 +167,10 @@ impl WorkerContext {
         if !core.searching {
             core.searching = self.shared.idle.begin_search();
         }
-        core.searching.then(|| self.steal(core)).flatten()
+        if !core.searching {
+            return None;
+        }
+        self.steal(core).or_else(|| self.linger(core))
     }
 
     fn steal(&self, core: &mut Core) -> Option<Notified> {
@@ -186,6 +189,23 @@ impl WorkerContext {
             }
         }
         self.shared.inject.take_batch(&core.queue)
+    }
+
+    /// Looks out for work a little longer, if that has paid lately.
+    fn linger(&self, core: &mut Core) -> Option<Notified> {
+        let until = core.pace.linger_until()?;
+        while !self.shard().is_wanted() && Instant::now() < until {
+            for _ in 0..LINGER_SPINS {
+                std::hint::spin_loop();
+            }
+            if self.shared.has_stealable_work()
+                && let Some(task) = self.steal(core)
+            {
+                core.pace.lingering_paid();
+                return Some(task);
+            }
+        }
+        None
     }
 
     /// Runs a task with the core within reach of what it spawns and wakes.
@@ -240,11 +260,6 @@ impl WorkerContext {
     /// Whether tasks wait that only the core's holder would run soon.
     pub(super) fn has_local_work(&self, core: &Core) -> bool {
         !core.queue.is_empty() || !self.remote().next.is_empty()
-    }
-
-    /// Time passes in which no task runs.
-    pub(super) fn note_sleep(&self, core: &mut Core) {
-        core.pace.pause();
     }
 
     /// Drops every task that is queued here.
@@ -307,6 +322,9 @@ impl Core {
         self.queue.stealer()
     }
 }
+
+/// Spins between two looks at the queues, some hundred nanoseconds: the queues' lines are left to their users.
+const LINGER_SPINS: u32 = 32;
 
 /// Turns between two looks at the shard, to begin with, and at the injector: a prime, so that the two do not
 /// keep step with a program's own periods.
