@@ -1,15 +1,17 @@
 //! A multithreaded, work-stealing async runtime for Linux whose reactor is io_uring.
 //!
-//! ringway has tokio's face: the same modules, names, features, defaults and error texts. A program
-//! written for tokio moves over by one line of its `Cargo.toml`:
+//! ringway has tokio's face: where it has a module, a function or a feature of tokio's, name,
+//! signature, defaults, panics and error texts are tokio's. A program that uses no more than what is
+//! [there](#what-is-there) moves over by one line of its `Cargo.toml`:
 //!
 //! ```toml
-//! tokio = { package = "ringway", version = "0.1", features = ["full"] }
+//! tokio = { package = "ringway", path = "../ringway", features = ["full"] }
 //! ```
 //!
-//! What is behind the face is different. Each worker thread has an io_uring of its own; reading a
-//! socket or a file is an operation in that ring, submitted and reaped in batches, and a worker
-//! with nothing to do sleeps in the ring itself. Files are not read on a pool of threads.
+//! What is behind the face is different. Each worker thread has an io_uring of its own. What has to
+//! wait for a socket or a disk is an operation in that ring, submitted and reaped in batches, and a
+//! worker with nothing to do sleeps in the ring itself. The pool of threads is left with what the
+//! kernel cannot do asynchronously, and with what programs ask it to do.
 //!
 //! # First program
 //!
@@ -43,20 +45,33 @@
 //! }
 //! ```
 //!
-//! # What is whose
+//! # What is there
 //!
-//! Everything that touches the kernel, a thread or the clock is ringway's own: `runtime`, `task`,
-//! `time`, `net`, `fs`, `signal`, and the attributes `#[main]` and `#[test]`.
+//! | module | what is in it |
+//! | --- | --- |
+//! | `runtime` | `Runtime`, `Builder` with both flavours, `Handle` |
+//! | `task` | `spawn`, `spawn_blocking`, `yield_now`, `JoinHandle`, `AbortHandle` |
+//! | `time` | `sleep`, `timeout`, `interval`, `Instant` |
+//! | `net` | TCP, name lookup |
+//! | `fs` | all of tokio's; beyond it, reads and writes of owned buffers at an offset, opening beneath a directory, transfer from a file to a socket |
+//! | `signal` | `ctrl_c`, `unix` |
+//! | `sync`, [`io`] | tokio's own |
 //!
-//! What works under any runtime comes from the crate tokio, which is built without its runtime: the
-//! channels and locks in `sync`, the traits and adapters in [`io`], and the macros `select!`, `join!`,
-//! `try_join!` and [`pin!`]. They are the same types and traits, not copies, so whatever reads from a
-//! tokio `AsyncRead` (TLS, codecs, HTTP) also reads from a socket of ringway.
+//! Of tokio's face are not there: UDP, Unix sockets, pipes and `AsyncFd`; `process`; standard input
+//! and output; `JoinSet`, `LocalSet`, `LocalRuntime`, `block_in_place`, `task_local!` and `task::coop`;
+//! runtime metrics.
 //!
-//! Three things differ in what comes from there, because tokio's runtime is not around them:
+//! # What comes from tokio
 //!
-//! - They take no part in a task's cooperative budget. A task that always finds its channel ready
-//!   and awaits nothing else keeps its worker, as one that computes does.
+//! What works under any runtime is re-exported from the crate tokio, which is built without its
+//! runtime: the channels and locks in `sync`, the traits and adapters in [`io`], and the macros
+//! `select!`, `join!`, `try_join!` and [`pin!`]. They are the same types and traits, not copies, so
+//! whatever reads from a tokio `AsyncRead` (TLS, codecs, HTTP) also reads from a socket of ringway.
+//!
+//! Some things differ because tokio's runtime is not around them:
+//!
+//! - There is no cooperative budget. A task that finds its channel ready every time and awaits
+//!   nothing else keeps its worker, as one that computes does; `task::yield_now` lets others in.
 //! - `blocking_send`, `blocking_recv` and `blocking_lock` do not notice that they are called in async
 //!   code: where tokio panics, they block the worker.
 //! - `mpsc::Sender::send_timeout` needs tokio's own clock and is absent. Put `time::timeout` around
@@ -81,7 +96,7 @@
 //! | `signal` | `signal` |
 //! | `sync` | `sync` |
 //! | `io-util` | the adapters and extension traits of `io` |
-//! | `test-util` | `time::{pause, resume, advance}` |
+//! | `test-util` | `rt`, `sync` and `time` |
 //! | `io-std`, `parking_lot`, `process` | nothing; they are there to be named |
 //!
 //! # Requirements
