@@ -64,7 +64,7 @@ impl Interval {
     pub fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
         ready!(self.timer.poll(cx));
         let planned = self.timer.deadline();
-        self.timer.restart(self.next_after(planned));
+        self.timer.reset(self.next_after(planned));
         Poll::Ready(planned)
     }
 

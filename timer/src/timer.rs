@@ -22,7 +22,7 @@ pub(crate) struct Timer {
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// Made or restarted, and not looked at since: it has not elapsed, whatever the clock says.
+    /// Neither polled nor reset yet: it has not elapsed, whatever the clock says.
     Fresh { runtime: u32 },
     /// In no wheel: either the deadline has come, or it was reset and nobody waits.
     Idle { runtime: u32 },
@@ -56,7 +56,7 @@ impl Timer {
         !matches!(self.state, State::Fresh { .. }) && self.is_due()
     }
 
-    /// Waits for another deadline from now on.
+    /// Waits for another deadline from now on. Takes no place in a wheel if it has none.
     pub(crate) fn reset(&mut self, deadline: Instant) {
         self.deadline = deadline;
         match self.state {
@@ -68,18 +68,6 @@ impl Timer {
                 }
             }
         }
-    }
-
-    /// Waits for another deadline after the present one has come, as if newly made.
-    pub(crate) fn restart(&mut self, deadline: Instant) {
-        debug_assert!(
-            !matches!(self.state, State::Armed(_)),
-            "a timer is restarted after it was ready"
-        );
-        self.deadline = deadline;
-        self.state = State::Fresh {
-            runtime: self.runtime(),
-        };
     }
 
     /// # Panics

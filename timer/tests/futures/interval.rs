@@ -99,7 +99,7 @@ fn missed_ticks_are_made_up_for_as_the_behavior_says() {
     }
 }
 
-/// Mutant it kills: `restart` that arms, or that leaves the state idle.
+/// Mutant it kills: `Timer::reset` that takes a place.
 #[test]
 fn a_tick_that_was_taken_plans_the_next_but_does_not_wake_for_it() {
     enter();

@@ -114,7 +114,6 @@ fn a_reset_to_later_wakes_at_the_new_deadline_only() {
     assert_eq!(registered(), 1, "the place is moved, not taken anew");
 }
 
-/// Mutant it kills: `reset` that stays armed when the source says that the timer has fired.
 #[test]
 fn a_reset_between_the_wake_up_and_the_poll_waits_anew() {
     enter();
