@@ -136,8 +136,8 @@ pub(crate) fn no_further_than_30_years(duration: Duration) -> Duration {
 /// Lets a timer be ready that has never waited, except now and then: a task that sleeps for no time in a loop would
 /// otherwise never return to its worker, and nothing else would run there.
 fn poll_without_wait(cx: &mut Context<'_>) -> Poll<()> {
-    /// In a row on one thread, before one of them lets other tasks run. Large enough that the yield costs nothing
-    /// on average, small enough that the others do not notice: 128 reads of the clock are a few microseconds.
+    /// In a row on one thread, before one of them lets other tasks run. Large enough that the yield costs next to
+    /// nothing on average, small enough that nobody notices the wait: it is 128 readings of the clock.
     const READY_IN_A_ROW_MAX: u32 = 128;
     thread_local!(static READY_IN_A_ROW: Cell<u32> = const { Cell::new(0) });
 

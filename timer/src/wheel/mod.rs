@@ -42,7 +42,8 @@ pub use slab::Key;
 pub const TICK_NS: u64 = 1 << TICK_SHIFT;
 
 /// Entries that one call of [`Wheel::advance`] fires or moves at most; so also the number of wakers that a call
-/// adds to the vector. At 10 to 30 ns each the lock is held for a few microseconds.
+/// adds to the vector. It bounds for how long the owner's lock is held: an entry takes about 5 ns when it is in the
+/// cache, and up to 100 when it is not.
 pub const BATCH_ENTRIES: usize = 256;
 
 /// A hierarchical timing wheel. Its rules are in the documentation of [this module](self).

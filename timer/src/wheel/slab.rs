@@ -206,5 +206,5 @@ const CHUNK_ENTRIES: usize = 256;
 /// Chunks that an empty slab keeps, for the next timers.
 const CHUNKS_KEPT: usize = 4;
 
-/// Chunks that one call of [`Slab::shrink`] frees at most: about 1 µs each, under the lock of the wheel.
+/// Chunks that one call of [`Slab::shrink`] frees at most, because the wheel's owner holds a lock meanwhile.
 const CHUNKS_FREED_AT_ONCE: usize = 16;
