@@ -5,8 +5,8 @@
 //! the models explore. Everything else uses the standard library directly: a name that is missing here is
 //! a name that no model looks at.
 //!
-//! Two things are beyond loom's sight and have locked stand-ins: `crossbeam_deque` (see [`deque`]) and the
-//! kernel, which in a model is one more thread that takes submissions and posts completions.
+//! Two things are beyond loom's sight and have stand-ins: `crossbeam_deque` (see [`deque`]) and the kernel, which
+//! in a model is one more thread that takes submissions and posts completions.
 
 #[cfg(loom)]
 mod model;

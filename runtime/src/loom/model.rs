@@ -1,7 +1,10 @@
 //! The names under the model checker: loom's, and locked stand-ins for what loom cannot see.
 
-use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+/// This is a model: sizes are not those of a running program.
+pub const IS_MODEL: bool = true;
 
 /// Atomics and fences.
 pub mod atomic {
@@ -72,6 +75,11 @@ impl Condvar {
         unsafe { std::ptr::write(&mut guard.0, inner) };
     }
 
+    /// Waits until it is notified, since loom has no time.
+    pub fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, _timeout: Duration) {
+        self.wait(guard);
+    }
+
     /// Wakes one waiter.
     pub fn notify_one(&self) -> bool {
         self.0.notify_one();
@@ -79,10 +87,16 @@ impl Condvar {
     }
 }
 
-/// A locked queue with the face of `crossbeam_deque`.
+/// Queues with the face of `crossbeam_deque`, and as weak as their users may take them to be.
+///
+/// Whoever takes a task sees what was done before it was queued. Nothing else is promised: a look at a queue may
+/// be as stale as two relaxed loads, so that a fence that is missing around it shows. The items lie behind a lock
+/// of the standard library, which loom does not see and which is never held at a switch of threads.
 pub mod deque {
-    use super::VecDeque;
-    use std::sync::Arc;
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    use loom::sync::atomic::AtomicUsize;
+    use loom::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
     /// What a thief gets.
     #[derive(Debug)]
@@ -95,44 +109,79 @@ pub mod deque {
         Retry,
     }
 
-    type Shared<T> = Arc<loom::sync::Mutex<VecDeque<T>>>;
+    #[derive(Debug)]
+    struct Queue<T> {
+        /// How many were ever taken, and queued.
+        head: AtomicUsize,
+        tail: AtomicUsize,
+        items: Mutex<Vec<Option<T>>>,
+    }
 
-    fn pop<T>(queue: &Shared<T>) -> Option<T> {
-        queue
-            .lock()
-            .expect("no model panics with the queue locked")
-            .pop_front()
+    impl<T> Queue<T> {
+        fn new() -> Arc<Self> {
+            Arc::new(Self {
+                head: AtomicUsize::new(0),
+                tail: AtomicUsize::new(0),
+                items: Mutex::new(Vec::new()),
+            })
+        }
+
+        fn push(&self, task: T) {
+            let mut items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
+            items.push(Some(task));
+            drop(items);
+            // Release: publishes the task to the Acquire in `pop`.
+            self.tail.fetch_add(1, AcqRel);
+        }
+
+        fn pop(&self) -> Option<T> {
+            let mut head = self.head.load(Acquire);
+            loop {
+                // Acquire: pairs with the Release in `push`.
+                if head >= self.tail.load(Acquire) {
+                    return None;
+                }
+                match self.head.compare_exchange(head, head + 1, AcqRel, Acquire) {
+                    Ok(_) => break,
+                    Err(found) => head = found,
+                }
+            }
+            let mut items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
+            items[head].take()
+        }
+
+        fn len(&self) -> usize {
+            let head = self.head.load(Relaxed);
+            self.tail.load(Relaxed).saturating_sub(head)
+        }
     }
 
     /// The owner's end.
     #[derive(Debug)]
-    pub struct Worker<T>(Shared<T>);
+    pub struct Worker<T>(Arc<Queue<T>>);
 
     /// A thief's end.
     #[derive(Debug)]
-    pub struct Stealer<T>(Shared<T>);
+    pub struct Stealer<T>(Arc<Queue<T>>);
 
     /// The queue for all.
     #[derive(Debug)]
-    pub struct Injector<T>(Shared<T>);
+    pub struct Injector<T>(Arc<Queue<T>>);
 
     impl<T> Worker<T> {
         /// Makes a queue that is first in, first out.
         pub fn new_fifo() -> Self {
-            Self(Arc::new(loom::sync::Mutex::new(VecDeque::new())))
+            Self(Queue::new())
         }
 
         /// Appends.
         pub fn push(&self, task: T) {
-            self.0
-                .lock()
-                .expect("no model panics with the queue locked")
-                .push_back(task);
+            self.0.push(task);
         }
 
         /// Takes the oldest.
         pub fn pop(&self) -> Option<T> {
-            pop(&self.0)
+            self.0.pop()
         }
 
         /// Makes a thief's end.
@@ -142,61 +191,50 @@ pub mod deque {
 
         /// Whether nothing is queued.
         pub fn is_empty(&self) -> bool {
-            self.0
-                .lock()
-                .expect("no model panics with the queue locked")
-                .is_empty()
+            self.0.len() == 0
         }
 
         /// How many are queued.
         pub fn len(&self) -> usize {
-            self.0
-                .lock()
-                .expect("no model panics with the queue locked")
-                .len()
+            self.0.len()
         }
     }
 
     impl<T> Stealer<T> {
         /// Takes the oldest task.
         pub fn steal_batch_and_pop(&self, _into: &Worker<T>) -> Steal<T> {
-            pop(&self.0).map_or(Steal::Empty, Steal::Success)
+            self.0.pop().map_or(Steal::Empty, Steal::Success)
         }
 
         /// Whether nothing is queued.
         pub fn is_empty(&self) -> bool {
-            self.0
-                .lock()
-                .expect("no model panics with the queue locked")
-                .is_empty()
+            self.0.len() == 0
         }
 
         /// How many are queued.
         pub fn len(&self) -> usize {
-            self.0
-                .lock()
-                .expect("no model panics with the queue locked")
-                .len()
+            self.0.len()
         }
     }
 
     impl<T> Injector<T> {
         /// Makes an empty queue.
+        #[allow(
+            clippy::new_without_default,
+            reason = "the face of the real one is enough"
+        )]
         pub fn new() -> Self {
-            Self(Arc::new(loom::sync::Mutex::new(VecDeque::new())))
+            Self(Queue::new())
         }
 
         /// Appends.
         pub fn push(&self, task: T) {
-            self.0
-                .lock()
-                .expect("no model panics with the queue locked")
-                .push_back(task);
+            self.0.push(task);
         }
 
         /// Takes the oldest task.
         pub fn steal(&self) -> Steal<T> {
-            pop(&self.0).map_or(Steal::Empty, Steal::Success)
+            self.0.pop().map_or(Steal::Empty, Steal::Success)
         }
 
         /// Takes the oldest task.
@@ -206,19 +244,42 @@ pub mod deque {
 
         /// Whether nothing is queued.
         pub fn is_empty(&self) -> bool {
-            self.0
-                .lock()
-                .expect("no model panics with the queue locked")
-                .is_empty()
+            self.0.len() == 0
         }
 
         /// How many are queued.
         pub fn len(&self) -> usize {
-            self.0
-                .lock()
-                .expect("no model panics with the queue locked")
-                .len()
+            self.0.len()
         }
+    }
+}
+
+/// Lies in memory that references count, and sees that nobody reads it when it is freed, and that it is freed.
+#[derive(Debug)]
+pub struct Witness {
+    reads: loom::cell::UnsafeCell<()>,
+    _leak: loom::alloc::Track<()>,
+}
+
+impl Witness {
+    /// For memory that was just allocated.
+    pub fn new() -> Self {
+        Self {
+            reads: loom::cell::UnsafeCell::new(()),
+            _leak: loom::alloc::Track::new(()),
+        }
+    }
+
+    /// The memory is being used.
+    pub fn touch(&self) {
+        self.reads.with(|_| ());
+    }
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        // Loom checks that every use came before.
+        self.reads.with_mut(|_| ());
     }
 }
 

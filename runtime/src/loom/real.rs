@@ -1,6 +1,9 @@
 //! The names of a running program: the standard library, `parking_lot` and `crossbeam_deque`.
 
-pub use parking_lot::Mutex;
+pub use parking_lot::{Condvar, Mutex};
+
+/// This is no model.
+pub const IS_MODEL: bool = false;
 
 /// Atomics and fences.
 pub mod atomic {
@@ -33,6 +36,22 @@ impl<T> UnsafeCell<T> {
     pub fn with_mut<R>(&self, write: impl FnOnce(*mut T) -> R) -> R {
         write(self.0.get())
     }
+}
+
+/// Where a model sees to it that counted memory is used and freed rightly; here it is nothing.
+#[derive(Debug)]
+pub struct Witness(());
+
+impl Witness {
+    /// For memory that was just allocated.
+    #[inline(always)]
+    pub fn new() -> Self {
+        Self(())
+    }
+
+    /// The memory is being used.
+    #[inline(always)]
+    pub fn touch(&self) {}
 }
 
 /// Tells the processor that this thread waits for another.

@@ -11,7 +11,7 @@ use super::harness;
 use super::id::Id;
 use super::join::JoinHandle;
 use super::state::{State, Wake};
-use crate::loom::UnsafeCell;
+use crate::loom::{UnsafeCell, Witness};
 
 /// The functions that depend on the future's type.
 pub(super) struct Vtable {
@@ -61,6 +61,7 @@ where
             placement,
             id,
             spawned_at,
+            witness: Witness::new(),
         },
         stage: UnsafeCell::new(Stage::Future(future)),
     });
@@ -90,7 +91,9 @@ impl Reference {
 
     pub(super) fn header(&self) -> &Header {
         // SAFETY: the reference that we own keeps the task.
-        unsafe { self.0.as_ref() }
+        let header = unsafe { self.0.as_ref() };
+        header.witness.touch();
+        header
     }
 
     pub(super) fn into_pointer(self) -> NonNull<Header> {
@@ -105,16 +108,18 @@ impl Reference {
 
     /// Acts on what a transition said about the wake.
     pub(super) fn after_wake(self, wake: Wake) {
-        let header = self.into_pointer();
-        // SAFETY: unless `Free`, the transition left the task with a reference that is ours or another's
-        // that cannot go meanwhile; with `Free` it is ours alone.
-        let vtable = unsafe { header.as_ref() }.vtable;
         match wake {
-            Wake::Nothing => {}
-            // SAFETY: `Submit` says that one reference and the notification are ours.
-            Wake::Submit => (vtable.schedule)(Notified(unsafe { Self::from_pointer(header) })),
-            // SAFETY: `Free` says that the last reference was given up by us.
-            Wake::Free => unsafe { (vtable.free)(header) },
+            // The transition gave our reference up, so the task may be gone: it is not looked at any more.
+            Wake::Nothing => {
+                self.into_pointer();
+            }
+            // `Submit` says that one reference, ours, and the notification are here.
+            Wake::Submit => (self.header().vtable.schedule)(Notified(self)),
+            Wake::Free => {
+                let free = self.header().vtable.free;
+                // SAFETY: `Free` says that the last reference was given up by us.
+                unsafe { free(self.into_pointer()) }
+            }
         }
     }
 }
@@ -155,9 +160,9 @@ impl Task {
 
     /// Cancels the task: drops its future here, unless somebody runs it, who will do so then.
     pub fn shut_down(self) {
-        let header = self.0.into_pointer();
+        let shut_down = self.0.header().vtable.shut_down;
         // SAFETY: the owned set's reference is handed over.
-        unsafe { (header.as_ref().vtable.shut_down)(header) };
+        unsafe { shut_down(self.0.into_pointer()) };
     }
 }
 
@@ -168,9 +173,9 @@ pub struct Notified(Reference);
 impl Notified {
     /// Polls the task, or drops its future if it was aborted.
     pub fn run(self) {
-        let header = self.0.into_pointer();
+        let run = self.0.header().vtable.run;
         // SAFETY: the notification's reference is handed over.
-        unsafe { (header.as_ref().vtable.run)(header) };
+        unsafe { run(self.0.into_pointer()) };
     }
 
     /// The task's header.
