@@ -55,12 +55,13 @@ pub use provided::{PROVIDED_BUFFER_BYTES, PROVIDED_GROUP, ProvidedBuf};
 
 pub(crate) use current::with_owner;
 pub(crate) use current::{Entered, enter_guest, enter_owner};
+pub(crate) use park::ParkWord;
 pub(crate) use shard::{Scratch, Shard, wake_all};
 pub(crate) use timers::Now;
 
 /// For models.
 pub mod internals {
     pub use super::operations::{Operations, Ring, Submitted};
-    pub use super::park::{ParkWord, Unparked};
+    pub use super::park::{ParkWord, ThreadInRing, Unparked};
     pub use super::slots::{Abandoned, Answer, Key, Orphan, Polled, Settled};
 }

@@ -15,9 +15,9 @@
 //! A wake that comes before the sleeper sleeps is kept: `park` sees *Notified* and refuses. What was written
 //! before `unpark` is seen after `wake` or a refused `park`.
 
-use std::sync::atomic::Ordering::{AcqRel, Acquire};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 
-use crate::loom::atomic::AtomicU32;
+use crate::loom::atomic::{AtomicBool, AtomicU32, fence};
 
 const RUNNING: u32 = 0;
 const PARKED: u32 = 1;
@@ -97,5 +97,49 @@ impl ParkWord {
                 false
             }
         }
+    }
+}
+
+/// Whether a worker's own thread is in the ring. It goes there with its core in the slot, so that another thread
+/// may run the core meanwhile, sleep in the ring as well, and give the core back, with or without a thread needed.
+///
+/// Then the thread is called: the word says *Notified*, and what is told here is whether the doorbell must be rung
+/// too, since a thread that is in the ring notices nothing else.
+#[derive(Debug)]
+pub struct ThreadInRing(AtomicBool);
+
+impl ThreadInRing {
+    /// A thread that is elsewhere.
+    pub fn new() -> Self {
+        Self(AtomicBool::new(false))
+    }
+
+    /// The thread is about to enter the ring; `false` if it was called and must look for its core instead.
+    pub fn enter(&self, word: &ParkWord) -> bool {
+        // Relaxed: ordered by the fence.
+        self.0.store(true, Relaxed);
+        // Partner of the fence in `must_be_rung`: either we see that we were called, or the caller sees us.
+        fence(SeqCst);
+        !word.is_notified()
+    }
+
+    /// The thread is out of the ring.
+    pub fn leave(&self) {
+        // Relaxed: a doorbell that rings in vain does no harm.
+        self.0.store(false, Relaxed);
+    }
+
+    /// For the caller of a thread, after the word says *Notified*: whether to ring the doorbell.
+    pub fn must_be_rung(&self) -> bool {
+        // Partner of the fence in `enter`.
+        fence(SeqCst);
+        // Relaxed: ordered by the fence.
+        self.0.load(Relaxed)
+    }
+}
+
+impl Default for ThreadInRing {
+    fn default() -> Self {
+        Self::new()
     }
 }

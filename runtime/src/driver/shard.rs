@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::mem::ManuallyDrop;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::thread::Thread;
@@ -20,7 +20,7 @@ use super::error::SetupError;
 use super::kick;
 use super::op::{Operation, completion};
 use super::operations::{Operations, Submitted};
-use super::park::{ParkWord, Unparked};
+use super::park::{ParkWord, ThreadInRing, Unparked};
 use super::provided::Provided;
 use super::ring::{self, KernelRing};
 use super::slots::{Abandoned, Key, Orphan, Polled, Settled};
@@ -36,7 +36,7 @@ pub(crate) struct Shard {
     word: ParkWord,
     thread: OnceLock<Thread>,
     /// The worker's own thread is inside [`Self::sleep_as_thread`], though another may run the core.
-    thread_in_ring: AtomicBool,
+    thread_in_ring: ThreadInRing,
     /// Something was queued since the last flush.
     unflushed: AtomicBool,
     closed: AtomicBool,
@@ -72,7 +72,7 @@ impl Shard {
             timers: Timers::new(),
             word: ParkWord::new_vacant(),
             thread: OnceLock::new(),
-            thread_in_ring: AtomicBool::new(false),
+            thread_in_ring: ThreadInRing::new(),
             unflushed: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             doorbell,
@@ -127,10 +127,7 @@ impl Shard {
     pub(crate) fn start_thread(&self) {
         if let Some(thread) = self.thread.get() {
             thread.unpark();
-            // Partner of the fence in `sleep_as_thread`: either the thread sees the notice and does not sleep
-            // in the ring, or we see that it does.
-            fence(Ordering::SeqCst);
-            if self.thread_in_ring.load(Ordering::Relaxed) {
+            if self.thread_in_ring.must_be_rung() {
                 self.ring_doorbell();
             }
         }
@@ -292,13 +289,10 @@ impl Shard {
     /// As [`Self::sleep`], by the worker's own thread with the core in its slot. Another thread may take the core
     /// over and sleep in the ring as well; when it gives the core back, this thread is called out of the ring.
     pub(crate) fn sleep_as_thread(&self, timeout: Option<Duration>) {
-        self.thread_in_ring.store(true, Ordering::Relaxed);
-        // Partner of the fence in `start_thread`.
-        fence(Ordering::SeqCst);
-        if !self.word.is_notified() {
+        if self.thread_in_ring.enter(&self.word) {
             self.sleep(timeout);
         }
-        self.thread_in_ring.store(false, Ordering::Relaxed);
+        self.thread_in_ring.leave();
     }
 
     /// Refuses new work, cancels every operation and waits until the kernel has let go of all of them, or

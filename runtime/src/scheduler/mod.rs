@@ -9,12 +9,13 @@
 //! - [`root`]: `block_on`, which runs its future on a worker's core.
 //! - [`monitor`]: the thread that looks after workers that are stuck in user code.
 //! - [`idle`]: the protocol of sleeping and waking; README.md beside it has the proof.
+//! - [`slot`]: where a core lies, and how it changes hands.
 //! - [`queue`]: next-task slot and injector. [`spawn`]: a task's birth. [`shutdown`]: the end.
 //!
 //! # Who owns what
 //!
 //! There are as many [`Core`]s as workers. Whoever holds a core runs its queue and serves its shard. A core is
-//! held by its worker's thread, or by the process's main thread in `block_on`, or lies in its [`CoreSlot`]:
+//! held by its worker's thread, or by the process's main thread in `block_on`, or lies in its [`slot`]:
 //! then its worker sleeps in the ring, and whoever takes the core from the slot runs it from there on. A worker
 //! thread that finds its slot empty when it wakes waits until it is given the core again.
 
@@ -28,6 +29,7 @@ mod queue;
 mod root;
 mod shared;
 mod shutdown;
+mod slot;
 mod worker;
 
 pub(crate) use root::block_on;
@@ -38,4 +40,5 @@ pub(crate) use worker::WorkerContext;
 pub mod internals {
     pub use super::idle::Idle;
     pub use super::queue::{Inject, NextSlot};
+    pub use super::slot::CoreSlot;
 }

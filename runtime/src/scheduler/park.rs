@@ -11,8 +11,6 @@
 //! Awake, it takes its core again (or waits for it), and by the park word and the list of sleepers finds out
 //! whether it was notified, in which case it counts as searching.
 
-use std::sync::atomic::Ordering::SeqCst;
-use std::sync::atomic::fence;
 use std::thread;
 use std::time::Duration;
 
@@ -124,12 +122,8 @@ impl WorkerContext {
     pub(super) fn wait_for_core(&self) -> Box<Core> {
         loop {
             let remote = self.remote();
-            if remote.shard.word().is_notified() {
-                // Partner of the fence in `lay_down`.
-                fence(SeqCst);
-                if let Some(core) = remote.slot.take() {
-                    return core;
-                }
+            if let Some(core) = remote.slot.take_if_called(remote.shard.word()) {
+                return core;
             }
             thread::park();
         }

@@ -229,10 +229,7 @@ impl WorkerContext {
             // Notified meanwhile: the thread takes over, and finds that out by itself.
             let _ = remote.shard.word().unpark();
         }
-        remote.slot.put(core);
-        // Partner of the fence in `wait_for_core`: either the thread sees the core, or we see its notice.
-        fence(SeqCst);
-        if remote.shard.word().is_notified() {
+        if remote.slot.lay_down(core, remote.shard.word()) {
             remote.shard.start_thread();
         }
     }

@@ -13,7 +13,8 @@ use super::idle::Idle;
 use super::monitor::Monitor;
 use super::queue::{Inject, NextSlot};
 use super::shutdown::Shutdown;
-use super::worker::{Core, CoreSlot};
+use super::slot::CoreSlot;
+use super::worker::Core;
 use crate::blocking::Pool;
 use crate::clock::Clock;
 use crate::driver::{SetupError, Shard};
@@ -76,7 +77,7 @@ pub(crate) struct Shared {
 #[repr(align(128))]
 pub(super) struct Remote {
     pub(super) next: NextSlot,
-    pub(super) slot: CoreSlot,
+    pub(super) slot: CoreSlot<Core>,
     pub(super) shard: Arc<Shard>,
     pub(super) stealer: Stealer<Notified>,
     /// Counts the worker's services and sleeps: one that does not change under a worker that is awake tells

@@ -3,8 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicPtr;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use std::time::{Duration, Instant};
 
 use super::pace::Pace;
@@ -337,43 +335,5 @@ impl fmt::Debug for Core {
             .field("tick", &self.tick)
             .field("searching", &self.searching)
             .finish_non_exhaustive()
-    }
-}
-
-/// Where a core lies when nobody runs it. Taking it out is taking over the worker.
-#[derive(Debug)]
-pub(crate) struct CoreSlot(AtomicPtr<Core>);
-
-impl CoreSlot {
-    pub(super) fn new(core: Box<Core>) -> Self {
-        Self(AtomicPtr::new(Box::into_raw(core)))
-    }
-
-    pub(super) fn put(&self, core: Box<Core>) {
-        // Release: publishes the core's state to the Acquire in `take`.
-        let former = self.0.swap(Box::into_raw(core), Release);
-        debug_assert!(former.is_null(), "a worker has one core");
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        // Acquire: pairs with the Release in `put`.
-        self.0.load(Acquire).is_null()
-    }
-
-    pub(super) fn take(&self) -> Option<Box<Core>> {
-        // Acquire: pairs with the Release in `put`.
-        if self.0.load(Acquire).is_null() {
-            return None;
-        }
-        // AcqRel: as above.
-        let core = self.0.swap(std::ptr::null_mut(), AcqRel);
-        // SAFETY: the slot holds pointers from `Box::into_raw` only, and the swap took this one out.
-        (!core.is_null()).then(|| unsafe { Box::from_raw(core) })
-    }
-}
-
-impl Drop for CoreSlot {
-    fn drop(&mut self) {
-        drop(self.take());
     }
 }
