@@ -119,13 +119,11 @@ impl StreamSocket {
     }
 
     pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.write
-            .try_send(bytes.len(), || op::send(&self.fd, bytes))
+        self.write.try_io(|| op::send(&self.fd, bytes))
     }
 
     pub(crate) fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.write
-            .try_send(0, || op::send_vectored(&self.fd, slices))
+        self.write.try_io(|| op::send_vectored(&self.fd, slices))
     }
 
     pub(crate) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

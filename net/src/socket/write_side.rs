@@ -47,27 +47,20 @@ impl WriteSide {
             if !self.is_plain() {
                 std::task::ready!(self.poll_ready(fd, cx, who.again()))?;
             }
-            match self.try_send(wanted, &mut send) {
+            match self.try_io(&mut send) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result),
+                result => {
+                    if matches!(result, Ok(sent) if 0 < sent && sent < wanted) {
+                        self.doubt_writable();
+                    }
+                    return Poll::Ready(result);
+                }
             }
         }
     }
 
-    /// Calls `send` once, and learns from the result.
-    pub(crate) fn try_send(
-        &self,
-        wanted: usize,
-        send: impl FnOnce() -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        let result = self.try_io(send);
-        if matches!(result, Ok(sent) if 0 < sent && sent < wanted) {
-            self.doubt_writable();
-        }
-        result
-    }
-
-    /// Calls `call` once, and learns from it if it would block.
+    /// Calls `call` once, and learns from it if it would block. A write that was cut short proves nothing here:
+    /// the caller is to try again until one would block, as he would with `write(2)`.
     pub(crate) fn try_io<R>(&self, call: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
         let result = call();
         if matches!(&result, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
