@@ -155,13 +155,15 @@ impl<R: Ring> Operations<R> {
         inner.ring.unsubmitted()
     }
 
-    /// Queues the doorbell's poll if it is not armed.
-    pub(super) fn arm_doorbell(&self, entry: squeue::Entry) {
+    /// Queues the doorbell's poll if it is not armed; says whether it did.
+    pub(super) fn arm_doorbell(&self, entry: squeue::Entry) -> bool {
         let mut inner = self.inner.lock();
-        if inner.doorbell_down && !inner.closed {
+        let down = inner.doorbell_down && !inner.closed;
+        if down {
             inner.doorbell_down = false;
             inner.queue(entry.user_data(DOORBELL));
         }
+        down
     }
 
     /// Operations whose last CQE has not come.
@@ -213,7 +215,10 @@ impl<R: Ring> Inner<R> {
         } = self;
         ring.reap(&mut |user_data, answer| match user_data {
             CANCEL => {}
-            DOORBELL => *doorbell_down |= !io_uring::cqueue::more(answer.flags),
+            DOORBELL => {
+                *doorbell_down |= !io_uring::cqueue::more(answer.flags);
+                out.doorbell = true;
+            }
             operation => slots.settle(operation, answer, out),
         });
         while let Some(entry) = out.again.pop() {

@@ -236,8 +236,28 @@ impl Shard {
             self.make_owner_post();
         }
         self.operations.try_reap(&mut scratch.settled);
+        if std::mem::take(&mut scratch.settled.doorbell) && self.word.is_notified() {
+            self.ring_again();
+        }
         self.timers.fire(now, &mut scratch.settled.wakers);
         self.act(scratch)
+    }
+
+    /// A helper has taken the doorbell's completion, and the sleeper that it was for may only just be on its way
+    /// into the ring.
+    fn ring_again(&self) {
+        if self.arm_doorbell() {
+            self.flush();
+        }
+        self.ring_doorbell();
+    }
+
+    /// Sees to it that the doorbell will be heard; `true` if that has to be submitted.
+    fn arm_doorbell(&self) -> bool {
+        match self.doorbell.entry() {
+            Some(entry) => self.operations.arm_doorbell(entry),
+            None => false,
+        }
     }
 
     /// Completions wait for the owner to pass through the kernel, which it does at the latest with the
@@ -273,9 +293,7 @@ impl Shard {
     ///
     /// The owner's, after [`ParkWord::park`] agreed.
     pub(crate) fn sleep(&self, timeout: Option<Duration>) {
-        if let Some(entry) = self.doorbell.entry() {
-            self.operations.arm_doorbell(entry);
-        }
+        self.arm_doorbell();
         self.unflushed.store(false, Ordering::Relaxed);
         let queued = self.operations.unsubmitted();
         // Whatever the outcome (a completion, ETIME, EINTR, a refusal), the caller services and looks again.

@@ -105,6 +105,8 @@ pub struct Settled {
     pub orphans: Vec<Orphan>,
     /// Operations to submit once more, because the thread that had submitted them exited.
     pub again: Vec<squeue::Entry>,
+    /// The doorbell had rung.
+    pub doorbell: bool,
 }
 
 /// A finished operation without a future: its output is made and dropped by [`Orphan::finish`].
@@ -399,7 +401,9 @@ unsafe fn no_finish(_: &mut Payload, _: super::Completion) {
 /// The payload holds a `T`.
 unsafe fn entry_of<T: Operation>(payload: &mut Payload) -> squeue::Entry {
     // SAFETY: the caller says that a `T` is there.
-    let operation = unsafe { &mut *payload.place::<T>() };
+    let place = unsafe { payload.place::<T>() };
+    // SAFETY: as above, and the caller has the payload to itself.
+    let operation = unsafe { &mut *place };
     operation.entry()
 }
 
