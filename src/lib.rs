@@ -96,7 +96,7 @@
 //! | `signal` | `signal` |
 //! | `sync` | `sync` |
 //! | `io-util` | the adapters and extension traits of `io` |
-//! | `test-util` | `rt`, `sync` and `time` |
+//! | `test-util` | `rt`, `sync` and `time`, and `time::{pause, advance, resume}` |
 //! | `io-std`, `parking_lot`, `process` | nothing; they are there to be named |
 //!
 //! # Requirements

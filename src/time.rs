@@ -39,5 +39,8 @@ pub use ringway_timer::{
     Instant, Interval, MissedTickBehavior, Sleep, Timeout, error, interval, interval_at, sleep,
     sleep_until, timeout, timeout_at,
 };
+#[cfg(feature = "test-util")]
+#[doc(inline)]
+pub use ringway_timer::{advance, pause, resume};
 #[doc(no_inline)]
 pub use std::time::Duration;

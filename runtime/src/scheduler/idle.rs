@@ -117,6 +117,18 @@ impl Idle {
         before.searchers() == u64::from(searching)
     }
 
+    /// A worker falls asleep without counting as a sleeper. As [`Self::fall_asleep`] otherwise.
+    #[must_use]
+    pub fn retire(&self, searching: bool) -> bool {
+        if !searching {
+            return false;
+        }
+        let last = self.end_search();
+        // SleepFence of the README: partner of PostFence in `notify`.
+        fence(SeqCst);
+        last
+    }
+
     /// `worker` has woken. `false`: somebody woke it by `notify`, and it counts as searching already.
     pub fn wake_up(&self, worker: usize) -> bool {
         let mut sleepers = self.sleepers.lock();

@@ -8,6 +8,7 @@
 //! - [`pace`]: how often a worker looks at its shard, and when it calls for help.
 //! - [`root`]: `block_on`, which runs its future on a worker's core.
 //! - [`monitor`]: the thread that looks after workers that are stuck in user code.
+//! - [`spare`]: the worker that stands in for a root that blocks.
 //! - [`idle`]: the protocol of sleeping and waking; README.md beside it has the proof.
 //! - [`slot`]: where a core lies, and how it changes hands.
 //! - [`queue`]: next-task slot and injector. [`spawn`]: a task's birth. [`shutdown`]: the end.
@@ -30,6 +31,7 @@ mod root;
 mod shared;
 mod shutdown;
 mod slot;
+mod spare;
 mod worker;
 
 pub(crate) use root::block_on;

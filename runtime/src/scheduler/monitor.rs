@@ -92,7 +92,10 @@ impl Monitor {
 
 impl Shared {
     fn all_asleep(&self) -> bool {
-        self.idle.sleepers() == self.workers.len()
+        !self
+            .workers
+            .iter()
+            .any(|worker| worker.shard.word().is_awake())
     }
 }
 
@@ -134,8 +137,13 @@ impl Watch {
                 .word()
                 .is_awake()
                 .then(|| worker.heartbeat.load(Relaxed));
-            if beat.is_some() && beat == self.seen[index] {
+            if let Some(beat) = beat
+                && self.seen[index] == Some(beat)
+            {
                 self.rescue(shared, index);
+                if worker.polls_root.load(Relaxed) {
+                    shared.offer_spare(index, beat);
+                }
             }
             self.seen[index] = beat;
         }

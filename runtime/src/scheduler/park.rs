@@ -72,7 +72,12 @@ impl WorkerContext {
         core.pace.fall_asleep();
         shared.beat(self.index());
         let searching = std::mem::take(&mut core.searching);
-        if shared.idle.fall_asleep(self.index(), searching) && shared.has_stealable_work() {
+        let look_again = if self.retires() {
+            shared.idle.retire(searching)
+        } else {
+            shared.idle.fall_asleep(self.index(), searching)
+        };
+        if look_again && shared.has_stealable_work() {
             shared.notify();
         }
     }
@@ -96,7 +101,7 @@ impl WorkerContext {
     /// Awake with a core: finds out who was to blame, and looks at the shard.
     pub(super) fn wake(&self, mut core: Box<Core>) -> Box<Core> {
         self.remote().shard.word().wake();
-        let for_work = !self.shared().idle.wake_up(self.index());
+        let for_work = self.was_called();
         core.searching |= for_work;
         core.pace.wake(for_work);
         self.shared().monitor.note_awake();

@@ -107,8 +107,7 @@ fn take_core(shared: &Arc<Shared>, may_hold: bool) -> Option<(WorkerContext, Box
     if !may_hold || shared.shutdown.has_begun() || context::with_worker(|worker| worker.is_some()) {
         return None;
     }
-    let taken = shared
-        .workers
+    let taken = shared.workers[..shared.config.workers]
         .iter()
         .enumerate()
         .find_map(|(index, worker)| worker.slot.take().map(|core| (index, core)));
@@ -134,9 +133,11 @@ fn poll_on_core<F: Future>(
         if root.take_woken() {
             worker.stop_searching(&mut core);
             let mut polled = Ok(Poll::Pending);
+            worker.set_polls_root(true);
             core = worker.lend(core, || {
                 polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
             });
+            worker.set_polls_root(false);
             match polled {
                 Ok(Poll::Pending) => {}
                 Ok(Poll::Ready(output)) => break Some(Ok(output)),
@@ -199,7 +200,8 @@ fn wait_for_free_core(shared: &Shared) -> bool {
     shared.waiting_for_core.lock().push(thread::current());
     // Partner of the fence in `give_back`: either we see the core, or the giver sees us.
     fence(SeqCst);
-    shared.workers.iter().any(|worker| !worker.slot.is_empty())
+    let workers = &shared.workers[..shared.config.workers];
+    workers.iter().any(|worker| !worker.slot.is_empty())
 }
 
 impl WorkerContext {

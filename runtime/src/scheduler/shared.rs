@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use super::monitor::Monitor;
 use super::queue::{Inject, NextSlot};
 use super::shutdown::Shutdown;
 use super::slot::CoreSlot;
+use super::spare::Spare;
 use super::worker::Core;
 use crate::blocking::Pool;
 use crate::clock::Clock;
@@ -59,11 +60,13 @@ impl fmt::Debug for Config {
 #[derive(Debug)]
 pub(crate) struct Shared {
     id: u32,
+    /// The workers, and after them the spare one of a multi-thread runtime.
     pub(super) workers: Box<[Remote]>,
     pub(super) owned: OwnedSet,
     pub(super) inject: Inject,
     pub(super) idle: Idle,
     pub(super) monitor: Monitor,
+    pub(super) spare: Spare,
     pub(super) shutdown: Shutdown,
     /// Threads in `block_on` that would take a core over.
     pub(super) waiting_for_core: Mutex<Vec<Thread>>,
@@ -83,13 +86,15 @@ pub(super) struct Remote {
     /// Counts the worker's services and sleeps: one that does not change under a worker that is awake tells
     /// the monitor that the worker is stuck.
     pub(super) heartbeat: AtomicU64,
+    /// The thread that runs the core is inside the root future of `block_on`.
+    pub(super) polls_root: AtomicBool,
 }
 
 impl Shared {
     /// Makes the runtime with every core in its slot and every worker asleep.
     pub(crate) fn new(config: Config) -> Result<Arc<Self>, SetupError> {
         let id = registry::next_id();
-        let workers = (0..config.workers)
+        let workers = (0..config.workers + Self::spares_of(config.flavor))
             .map(|index| {
                 let core = Core::new(index, &config);
                 Ok(Remote {
@@ -98,6 +103,7 @@ impl Shared {
                     slot: CoreSlot::new(core),
                     shard: Shard::new(id, index as u32)?,
                     heartbeat: AtomicU64::new(0),
+                    polls_root: AtomicBool::new(false),
                 })
             })
             .collect::<Result<Box<[_]>, SetupError>>()?;
@@ -110,8 +116,9 @@ impl Shared {
             id,
             owned: OwnedSet::new(workers.len()),
             inject: Inject::new(),
-            idle: Idle::new(workers.len(), 0..workers.len()),
+            idle: Idle::new(config.workers, 0..config.workers),
             monitor: Monitor::new(),
+            spare: Spare::new(),
             shutdown: Shutdown::new(workers.len()),
             waiting_for_core: Mutex::new(Vec::new()),
             clock,
@@ -133,7 +140,7 @@ impl Shared {
     }
 
     pub(super) fn guest_index(&self) -> usize {
-        guest_number() % self.workers.len()
+        guest_number() % self.config.workers
     }
 
     /// The shard of a registration.

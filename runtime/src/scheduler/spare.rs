@@ -1,0 +1,125 @@
+//! The spare worker: it stands in for a root future that blocks its thread.
+//!
+//! The root of `block_on` runs on a worker's core. A root that blocks in user code, say on a channel of the
+//! standard library that a task is to answer, takes that core away from the tasks; with one worker nothing would
+//! ever answer. So a multi-thread runtime has one worker more than it uses. It is *retired*, and sleeps, until the
+//! monitor finds a root stuck, tasks waiting and no worker asleep, and *offers* it the root's part. The spare
+//! worker then is *active*, a worker like the others, until it falls asleep after the root has gone on.
+//!
+//! ```text
+//!   Retired ──offer (monitor)──► Offered ──accept (spare, awake)──► Active ──retire (spare, falling asleep)──► Retired
+//! ```
+//!
+//! An offer counts a searcher in `Idle`, and the spare worker that accepts it is that searcher. While it is
+//! retired the spare worker is not among the sleepers of `Idle`; it wakes for operations and timers of its own
+//! shard only.
+
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize};
+
+use super::shared::Shared;
+use super::worker::WorkerContext;
+use crate::runtime::RuntimeFlavor;
+
+const RETIRED: u8 = 0;
+const OFFERED: u8 = 1;
+const ACTIVE: u8 = 2;
+
+/// The state of the spare worker.
+#[derive(Debug)]
+pub(super) struct Spare {
+    state: AtomicU8,
+    /// The worker whose core the stuck root holds, and its heartbeat then.
+    root_worker: AtomicUsize,
+    root_beat: AtomicU64,
+}
+
+impl Spare {
+    pub(super) fn new() -> Self {
+        Self {
+            state: AtomicU8::new(RETIRED),
+            root_worker: AtomicUsize::new(0),
+            root_beat: AtomicU64::new(0),
+        }
+    }
+
+    fn is_active(&self) -> bool {
+        // Acquire: pairs with the AcqRel in `accept`; only the spare's thread asks.
+        self.state.load(Acquire) == ACTIVE
+    }
+
+    fn change(&self, from: u8, to: u8) -> bool {
+        // AcqRel: Release publishes the root's heartbeat from `offer` to `accept`, which acquires it.
+        self.state
+            .compare_exchange(from, to, AcqRel, Acquire)
+            .is_ok()
+    }
+}
+
+impl Shared {
+    /// The number of spare workers of a kind of runtime.
+    pub(super) fn spares_of(flavor: RuntimeFlavor) -> usize {
+        usize::from(flavor == RuntimeFlavor::MultiThread)
+    }
+
+    /// The monitor found the root on `worker` stuck: has the spare worker stand in for it, if tasks wait and
+    /// nobody else would take them.
+    pub(super) fn offer_spare(&self, worker: usize, beat: u64) {
+        if !self.has_stealable_work() || self.idle.sleepers() > 0 {
+            return;
+        }
+        self.spare.root_worker.store(worker, Relaxed);
+        self.spare.root_beat.store(beat, Relaxed);
+        if self.spare.change(RETIRED, OFFERED) {
+            self.idle.add_searcher();
+            self.workers[self.config.workers].shard.unpark();
+        }
+    }
+
+    /// Whether the root that the spare worker stands in for is still where it was.
+    fn is_root_stuck(&self) -> bool {
+        let worker = &self.workers[self.spare.root_worker.load(Relaxed)];
+        worker.polls_root.load(Relaxed)
+            && worker.heartbeat.load(Relaxed) == self.spare.root_beat.load(Relaxed)
+    }
+}
+
+impl WorkerContext {
+    fn is_spare(&self) -> bool {
+        self.index() == self.shared().config.workers
+    }
+
+    /// Falling asleep: `true` if this is the spare worker and is not needed any more, and so must not count
+    /// among the sleepers.
+    pub(super) fn retires(&self) -> bool {
+        if !self.is_spare() {
+            return false;
+        }
+        let shared = self.shared();
+        if shared.spare.is_active() && shared.is_root_stuck() {
+            return false;
+        }
+        shared.spare.change(ACTIVE, RETIRED);
+        true
+    }
+
+    /// Woken: `true` if somebody made this worker search, and counted it.
+    pub(super) fn was_called(&self) -> bool {
+        if self.is_spare() {
+            let spare = &self.shared().spare;
+            if spare.change(OFFERED, ACTIVE) {
+                return true;
+            }
+            if !spare.is_active() {
+                return false;
+            }
+        }
+        !self.shared().idle.wake_up(self.index())
+    }
+
+    /// While `polling` is true, the thread is inside the root future.
+    pub(super) fn set_polls_root(&self, polling: bool) {
+        // Release: a monitor that reads it needs no more than the value.
+        self.remote().polls_root.store(polling, Release);
+    }
+}
