@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use self::job::{Job, new_job};
+use crate::contain::contain;
 use crate::context;
 use crate::scheduler::{Config, Shared};
 use crate::task::JoinHandle;
@@ -121,7 +122,14 @@ impl Pool {
         drop(inner);
         cancelled.into_iter().for_each(Job::cancel);
         let mut inner = self.inner.lock();
-        while inner.threads > 0 {
+        // A job that ends its own runtime does not wait for itself.
+        let this = thread::current().id();
+        let own = inner
+            .started
+            .iter()
+            .filter(|thread| thread.thread().id() == this)
+            .count();
+        while inner.threads > own {
             match deadline {
                 None => self.ended.wait(&mut inner),
                 Some(deadline) => {
@@ -133,7 +141,6 @@ impl Pool {
         }
         let threads = std::mem::take(&mut inner.started);
         drop(inner);
-        let this = thread::current().id();
         for thread in threads
             .into_iter()
             .filter(|thread| thread.thread().id() != this)
@@ -143,7 +150,7 @@ impl Pool {
     }
 
     /// The body of a thread: jobs until there is none for the keep-alive time, or the pool shuts down.
-    fn run_jobs(&self) {
+    fn run_jobs(&self, shared: &Shared) {
         let mut inner = self.inner.lock();
         loop {
             if let Some(job) = inner.queue.pop_front() {
@@ -152,6 +159,10 @@ impl Pool {
                 job.run();
                 inner = self.inner.lock();
                 inner.running -= 1;
+                if shared.clock.is_paused() {
+                    // The clock may have waited for us.
+                    shared.shard(0).unpark();
+                }
                 continue;
             }
             if inner.shut_down || !self.wait_for_job(&mut inner) {
@@ -195,14 +206,14 @@ fn start_thread(shared: Arc<Shared>) -> std::io::Result<ThreadHandle<()>> {
     builder.spawn(move || {
         let pool = Arc::clone(&shared.pool);
         if let Some(hook) = &shared.config.on_thread_start {
-            hook();
+            contain(|| hook());
         }
         {
             let _entered = context::enter(Arc::clone(&shared));
-            pool.run_jobs();
+            pool.run_jobs(&shared);
         }
         if let Some(hook) = &shared.config.on_thread_stop {
-            hook();
+            contain(|| hook());
         }
     })
 }

@@ -15,6 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::worker::{Core, WorkerContext};
+use crate::contain::contain;
 
 impl WorkerContext {
     /// A worker thread's sleep.
@@ -142,7 +143,7 @@ impl WorkerContext {
             &config.on_thread_unpark
         };
         if let Some(hook) = hook {
-            hook();
+            contain(|| hook());
         }
     }
 }

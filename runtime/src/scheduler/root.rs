@@ -216,6 +216,10 @@ impl WorkerContext {
             self.remote().shard.start_thread();
         }
         self.wake_waiting_for_core();
+        if current_thread && self.shared().shutdown.has_begun() {
+            // Who ends the runtime may have found the slot empty, and waits for us to do it.
+            self.shared().shut_down_here();
+        }
     }
 
     /// Nothing is left on this worker that its thread would have to look after.
@@ -245,7 +249,7 @@ impl WorkerContext {
     }
 
     fn wake_waiting_for_core(&self) {
-        // Partner of the fence in `wait_for_free_core`.
+        // Partner of the fences in `wait_for_free_core` and `shut_down_here`.
         fence(SeqCst);
         for thread in std::mem::take(&mut *self.shared().waiting_for_core.lock()) {
             thread.unpark();

@@ -10,7 +10,8 @@
 //! Worker threads end only after all that, for an operation dies with the thread that submitted it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use parking_lot::{Condvar, Mutex};
 use super::monitor::run_monitor;
 use super::shared::Shared;
 use super::worker::{Core, WorkerContext, run_worker};
+use crate::contain::contain;
 use crate::context;
 use crate::runtime::RuntimeFlavor;
 
@@ -137,11 +139,11 @@ impl Shared {
         let thread = builder.spawn(move || {
             let config = shared.config.clone();
             if let (Some(hook), true) = (&config.on_thread_start, worker.is_some()) {
-                hook();
+                contain(|| hook());
             }
             body(shared);
             if let (Some(hook), true) = (&config.on_thread_stop, worker.is_some()) {
-                hook();
+                contain(|| hook());
             }
         })?;
         if let Some(worker) = worker {
@@ -181,10 +183,13 @@ impl Shared {
         }
     }
 
-    /// A current-thread runtime is ended by the thread that drops it, when it gets the core.
-    fn shut_down_here(self: &Arc<Self>) {
+    /// A current-thread runtime is ended by the thread that drops it, or by the one that has the core.
+    pub(super) fn shut_down_here(self: &Arc<Self>) {
+        // Partner of the fence in `wake_waiting_for_core`: either we see the core that a thread gives back, or it
+        // sees that the end has begun.
+        fence(SeqCst);
         let Some(core) = self.workers[0].slot.take() else {
-            // Another thread is in `block_on`; it sees the end and ends the runtime itself.
+            // Another thread is in `block_on`; it ends the runtime when it gives the core back.
             return;
         };
         let worker = WorkerContext::new(Arc::clone(self), 0);

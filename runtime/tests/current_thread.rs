@@ -1,0 +1,122 @@
+//! A current-thread runtime, whose one core goes from thread to thread and may lie there with nobody to run it.
+
+mod support;
+
+use std::future::pending;
+use std::io::Write;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use ringway_runtime::driver::Op;
+use ringway_runtime::{Builder, task};
+use ringway_timer::sleep;
+
+use support::ops::{Read, pipe};
+use support::{WATCHDOG, count, current_thread, within};
+
+/// The thread in `block_on` has the core, so it is the one to end the runtime; the other one waits for that only.
+///
+/// Mutant: the core of a runtime that is ending is laid down without cancelling its tasks.
+#[test]
+fn dropping_it_under_a_thread_that_blocks_on_it_cancels_its_tasks_and_returns() {
+    within(WATCHDOG, || {
+        let runtime = current_thread();
+        let handle = runtime.handle().clone();
+        let (started, is_started) = mpsc::channel();
+        let blocked = std::thread::spawn(move || {
+            handle.block_on(async move {
+                let task = task::spawn(pending::<()>());
+                task::yield_now().await;
+                started.send(()).expect("the test waits");
+                task.await.expect_err("the runtime ends").is_cancelled()
+            })
+        });
+        is_started.recv().expect("the other thread blocks");
+        drop(runtime);
+        assert!(blocked.join().expect("its task was cancelled"));
+    });
+}
+
+/// The thread leaves `block_on` just when the runtime is dropped.
+#[test]
+fn dropping_it_races_with_the_end_of_block_on() {
+    let rounds = count("RINGWAY_TEST_DROPS", 300);
+    within(WATCHDOG, move || {
+        for round in 0..rounds {
+            let runtime = current_thread();
+            let handle = runtime.handle().clone();
+            let task = runtime.spawn(pending::<()>());
+            let (started, is_started) = mpsc::channel();
+            let blocked = std::thread::spawn(move || {
+                handle.block_on(async move {
+                    started.send(()).expect("the test waits");
+                    for _ in 0..round % 50 {
+                        task::yield_now().await;
+                    }
+                });
+            });
+            is_started.recv().expect("the other thread blocks");
+            drop(runtime);
+            blocked.join().expect("it returns");
+            assert!(task.is_finished(), "the drop has cancelled all tasks");
+        }
+    });
+}
+
+/// A root may end its own runtime, and then sees its tasks cancelled.
+#[test]
+fn a_root_that_ends_its_runtime_sees_its_tasks_cancelled() {
+    within(WATCHDOG, || {
+        let runtime = current_thread();
+        let handle = runtime.handle().clone();
+        handle.block_on(async move {
+            let task = task::spawn(pending::<()>());
+            runtime.shutdown_background();
+            assert!(task.await.expect_err("nobody completes it").is_cancelled());
+        });
+    });
+}
+
+/// The kernel cancels what an exited thread had submitted; the driver submits it again.
+///
+/// Mutant: ECANCELED is always the last word.
+#[test]
+fn an_operation_outlives_any_number_of_threads_that_blocked_on_its_runtime() {
+    within(WATCHDOG, || {
+        let runtime = std::sync::Arc::new(current_thread());
+        let (read, mut write) = pipe();
+        let task = runtime.spawn(async move { Op::new(Read::new(read, 8)).await });
+        for _ in 0..20 {
+            let runtime = std::sync::Arc::clone(&runtime);
+            std::thread::spawn(move || {
+                runtime.block_on(async { sleep(Duration::from_millis(1)).await });
+            })
+            .join()
+            .expect("a thread that blocks for a moment");
+        }
+        write.write_all(b"late").expect("somebody reads");
+        let read = runtime.block_on(task).expect("the task");
+        assert_eq!(read.expect("it was not cancelled"), b"late");
+    });
+}
+
+/// With the clock paused, the end of a blocking job is what the clock waited for.
+///
+/// Mutant: the pool counts a job as running until after its joiner was woken, and tells nobody.
+#[test]
+fn a_paused_clock_goes_on_after_a_blocking_job() {
+    let rounds = count("RINGWAY_TEST_PAUSED_JOBS", 2_000);
+    within(WATCHDOG, move || {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            for _ in 0..rounds {
+                task::spawn_blocking(|| ()).await.expect("the job");
+                sleep(Duration::from_secs(60)).await;
+            }
+        });
+    });
+}
