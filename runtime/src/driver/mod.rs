@@ -2,7 +2,7 @@
 //!
 //! # Who owns what
 //!
-//! A [`Shard`] is a ring, the table of the operations that were submitted to it ([slots]), a timer wheel
+//! A *shard* is a ring, the table of the operations that were submitted to it (`slots`), a timer wheel
 //!  and a place to sleep . Shard *i* belongs to worker *i*, who submits, reaps and
 //! sleeps there; but **any thread may service any shard**: the ring's two queues and the table are behind one
 //! lock, which is held for moments only, never while user code runs (poll, wake, drop) and never while
@@ -60,7 +60,7 @@ pub(crate) use shard::{Scratch, Shard, wake_all};
 pub(crate) use timers::Now;
 
 /// For models.
-pub mod internals {
+pub(crate) mod internals {
     pub use super::operations::{Operations, Ring, Submitted};
     pub use super::park::{ParkWord, ThreadInRing, Unparked};
     pub use super::slots::{Abandoned, Answer, Key, Orphan, Polled, Settled};

@@ -71,7 +71,7 @@ impl Answer {
 
 /// The operations of one shard.
 #[derive(Debug, Default)]
-pub struct Slots {
+pub(super) struct Slots {
     chunks: Vec<Box<[Slot]>>,
     free_head: Option<u32>,
     in_flight: usize,
@@ -165,12 +165,12 @@ const INLINE_WORDS: usize = 18;
 
 impl Slots {
     /// Operations whose last CQE has not come.
-    pub fn in_flight(&self) -> usize {
+    pub(super) fn in_flight(&self) -> usize {
         self.in_flight
     }
 
     /// Moves `operation` into a slot, in flight from now on, and returns its SQE.
-    pub fn insert<T: Operation>(
+    pub(super) fn insert<T: Operation>(
         &mut self,
         operation: T,
         waker: Option<Waker>,
@@ -198,7 +198,7 @@ impl Slots {
     }
 
     /// Takes the answer if it has come; otherwise stores the waker.
-    pub fn poll<T: Operation>(&mut self, key: Key, waker: &Waker) -> Polled<T> {
+    pub(super) fn poll<T: Operation>(&mut self, key: Key, waker: &Waker) -> Polled<T> {
         let slot = self.slot_mut(key.index);
         assert_eq!(
             slot.generation, key.generation,
@@ -229,7 +229,7 @@ impl Slots {
     }
 
     /// The future is gone.
-    pub fn abandon(&mut self, key: Key) -> Abandoned {
+    pub(super) fn abandon(&mut self, key: Key) -> Abandoned {
         let slot = self.slot_mut(key.index);
         assert_eq!(
             slot.generation, key.generation,
@@ -258,7 +258,7 @@ impl Slots {
     }
 
     /// Lets the operation finish without its future: as [`Self::abandon`], but nothing is cancelled.
-    pub fn settle(&mut self, user_data: u64, answer: Answer, out: &mut Settled) {
+    pub(super) fn settle(&mut self, user_data: u64, answer: Answer, out: &mut Settled) {
         let key = Key::from_user_data(user_data);
         let Some(slot) = self.find(key) else { return };
         let more = io_uring::cqueue::more(answer.flags);
@@ -297,7 +297,7 @@ impl Slots {
     }
 
     /// Marks every operation as being cancelled, so that ECANCELED is final.
-    pub fn expect_cancel_of_all(&mut self) {
+    pub(super) fn expect_cancel_of_all(&mut self) {
         for slot in self.chunks.iter_mut().flat_map(|chunk| chunk.iter_mut()) {
             if let Stage::InFlight { cancelling, .. } = &mut slot.stage {
                 *cancelling = true;

@@ -39,7 +39,7 @@ pub(crate) use shared::{Config, Shared};
 pub(crate) use worker::WorkerContext;
 
 /// For models.
-pub mod internals {
+pub(crate) mod internals {
     pub use super::idle::Idle;
     pub use super::queue::{Inject, NextSlot};
     pub use super::slot::CoreSlot;

@@ -129,7 +129,7 @@ impl Default for Inject {
 }
 
 /// Asks again as long as a race was lost.
-pub fn retry(mut steal: impl FnMut() -> Steal<Notified>) -> Option<Notified> {
+pub(super) fn retry(mut steal: impl FnMut() -> Steal<Notified>) -> Option<Notified> {
     loop {
         match steal() {
             Steal::Success(task) => return Some(task),

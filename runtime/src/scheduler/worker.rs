@@ -138,17 +138,17 @@ impl WorkerContext {
 
     /// The next task of our own: the injector now and then, the next-task slot, the queue.
     fn next_task(&self, core: &mut Core) -> Option<Notified> {
-        if core.tick % core.inject_interval == 0 {
-            if let Some(task) = self.shared.inject.pop() {
-                return Some(task);
-            }
+        if core.tick.is_multiple_of(core.inject_interval)
+            && let Some(task) = self.shared.inject.pop()
+        {
+            return Some(task);
         }
         let next = &self.remote().next;
-        if core.streak < NEXT_SLOT_STREAK_MAX {
-            if let Some(task) = next.take() {
-                core.streak += 1;
-                return Some(task);
-            }
+        if core.streak < NEXT_SLOT_STREAK_MAX
+            && let Some(task) = next.take()
+        {
+            core.streak += 1;
+            return Some(task);
         }
         core.streak = 0;
         core.queue.pop().or_else(|| next.take())

@@ -54,7 +54,7 @@ pub(crate) use cell::{Header, Placement, Schedule};
 pub(crate) use owned::OwnedSet;
 pub(crate) use raw::{Notified, Task, new_task};
 /// For models.
-pub mod internals {
+pub(crate) mod internals {
     pub use super::cell::{Header, Placement, Schedule};
     pub use super::owned::OwnedSet;
     pub use super::raw::{Notified, Task, new_task};

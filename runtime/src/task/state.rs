@@ -34,7 +34,7 @@ const REFERENCE: usize = 1 << 6;
 const REFERENCES_MAX: usize = (isize::MAX as usize) / REFERENCE;
 
 /// Owned set, join handle, first notification.
-const INITIAL: usize = 3 * REFERENCE | JOIN_INTEREST | NOTIFIED;
+const INITIAL: usize = (3 * REFERENCE) | JOIN_INTEREST | NOTIFIED;
 
 const _: () = assert!(
     JOIN_WAKER < REFERENCE,
