@@ -12,7 +12,7 @@ use ringway_runtime::{Builder, task};
 use ringway_timer::sleep;
 
 use support::ops::{Read, pipe};
-use support::{WATCHDOG, count, current_thread, within};
+use support::{Signal, WATCHDOG, count, current_thread, resident_bytes, within};
 
 /// The thread in `block_on` has the core, so it is the one to end the runtime; the other one waits for that only.
 ///
@@ -118,5 +118,37 @@ fn a_paused_clock_goes_on_after_a_blocking_job() {
                 sleep(Duration::from_secs(60)).await;
             }
         });
+    });
+}
+
+/// A thread blocks on the runtime while another one has the core, and is woken again and again.
+///
+/// Mutant: each time it waits for the core it is put on the list of those who wait once more.
+#[test]
+fn waiting_for_the_core_takes_no_more_memory_with_time() {
+    const WAKES: usize = 100_000;
+    within(WATCHDOG, || {
+        let runtime = current_thread();
+        let holder = runtime.handle().clone();
+        let release = Signal::new();
+        let is_released = release.clone();
+        let (held, is_held) = mpsc::channel();
+        let holder = std::thread::spawn(move || {
+            holder.block_on(async move {
+                held.send(()).expect("the test waits");
+                is_released.wait().await;
+            });
+        });
+        is_held.recv().expect("the core is taken");
+        let before = resident_bytes();
+        runtime.block_on(async {
+            for _ in 0..WAKES {
+                task::spawn(async {}).await.expect("the holder runs it");
+            }
+        });
+        let grown = resident_bytes().saturating_sub(before);
+        assert!(grown < WAKES * 4, "{grown} bytes more");
+        release.set();
+        holder.join().expect("it was released");
     });
 }

@@ -178,6 +178,7 @@ fn poll_from_outside<F: Future>(
     cx: &mut Context<'_>,
 ) -> Option<F::Output> {
     let _entered = context::enter(Arc::clone(shared));
+    let _waiting = Waiting(shared);
     loop {
         if root.take_woken() {
             if let Poll::Ready(output) = future.as_mut().poll(cx) {
@@ -195,9 +196,25 @@ fn poll_from_outside<F: Future>(
     }
 }
 
+/// When dropped, this thread waits for a core no longer.
+struct Waiting<'a>(&'a Shared);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let this = thread::current().id();
+        let mut waiting = self.0.waiting_for_core.lock();
+        waiting.retain(|thread| thread.id() != this);
+    }
+}
+
 /// Has this thread unparked when a core is given back; `true` if one is free.
 fn wait_for_free_core(shared: &Shared) -> bool {
-    shared.waiting_for_core.lock().push(thread::current());
+    let this = thread::current();
+    let mut waiting = shared.waiting_for_core.lock();
+    if !waiting.iter().any(|thread| thread.id() == this.id()) {
+        waiting.push(this);
+    }
+    drop(waiting);
     // Partner of the fence in `give_back`: either we see the core, or the giver sees us.
     fence(SeqCst);
     let workers = &shared.workers[..shared.config.workers];

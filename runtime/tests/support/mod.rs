@@ -4,7 +4,9 @@
 
 pub(crate) mod ops;
 
-use std::sync::mpsc;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use ringway_runtime::{Builder, Runtime};
@@ -91,4 +93,51 @@ pub(crate) fn threads() -> usize {
     std::fs::read_dir("/proc/self/task")
         .expect("procfs")
         .count()
+}
+
+/// Bytes of memory that this process has in use.
+pub(crate) fn resident_bytes() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("procfs");
+    let pages: usize = statm
+        .split_whitespace()
+        .nth(1)
+        .and_then(|pages| pages.parse().ok())
+        .expect("the second figure of statm");
+    pages * PAGE_BYTES
+}
+
+/// The page of every machine that io_uring runs on and we test on.
+const PAGE_BYTES: usize = 4096;
+
+/// Something that happens once, for tasks and threads to wait for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Signal(Arc<Mutex<(bool, Vec<Waker>)>>);
+
+impl Signal {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// It has happened.
+    pub(crate) fn set(&self) {
+        let wakers = {
+            let mut state = self.0.lock().expect("nobody panics with it");
+            state.0 = true;
+            std::mem::take(&mut state.1)
+        };
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Waits until it has happened.
+    pub(crate) async fn wait(&self) {
+        poll_fn(|cx| {
+            let mut state = self.0.lock().expect("nobody panics with it");
+            if state.0 {
+                return Poll::Ready(());
+            }
+            state.1.push(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
 }
