@@ -2,9 +2,11 @@
 
 mod support;
 
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::io::Write;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::Poll;
 use std::time::Duration;
 
 use ringway_runtime::driver::Op;
@@ -83,11 +85,11 @@ fn a_root_that_ends_its_runtime_sees_its_tasks_cancelled() {
 #[test]
 fn an_operation_outlives_any_number_of_threads_that_blocked_on_its_runtime() {
     within(WATCHDOG, || {
-        let runtime = std::sync::Arc::new(current_thread());
+        let runtime = Arc::new(current_thread());
         let (read, mut write) = pipe();
         let task = runtime.spawn(async move { Op::new(Read::new(read, 8)).await });
         for _ in 0..20 {
-            let runtime = std::sync::Arc::clone(&runtime);
+            let runtime = Arc::clone(&runtime);
             std::thread::spawn(move || {
                 runtime.block_on(async { sleep(Duration::from_millis(1)).await });
             })
@@ -150,5 +152,39 @@ fn waiting_for_the_core_takes_no_more_memory_with_time() {
         assert!(grown < WAKES * 4, "{grown} bytes more");
         release.set();
         holder.join().expect("it was released");
+    });
+}
+
+/// A root that is woken takes its turn after one task, not after as many as one that yields.
+///
+/// Mutant: the yield of any task counts as the root's.
+#[test]
+fn tasks_that_yield_do_not_make_the_root_wait_as_if_it_had_yielded() {
+    const ROOT_POLLS: usize = 100;
+    within(WATCHDOG, || {
+        let polls = Arc::new(AtomicUsize::new(0));
+        let runtime = current_thread();
+        for _ in 0..100 {
+            let polls = Arc::clone(&polls);
+            runtime.spawn(async move {
+                loop {
+                    polls.fetch_add(1, Ordering::Relaxed);
+                    task::yield_now().await;
+                }
+            });
+        }
+        let mut left = ROOT_POLLS;
+        runtime.block_on(poll_fn(|cx| {
+            cx.waker().wake_by_ref();
+            left -= 1;
+            if left == 0 {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        }));
+        let polls = polls.load(Ordering::Relaxed);
+        assert!(polls <= 4 * ROOT_POLLS, "{polls} polls of tasks");
+        assert!(polls >= ROOT_POLLS / 2, "{polls} polls of tasks");
     });
 }

@@ -132,6 +132,8 @@ fn poll_on_core<F: Future>(
         }
         if root.take_woken() {
             worker.stop_searching(&mut core);
+            // What tasks have yielded since is not the root's.
+            take_yielded();
             let mut polled = Ok(Poll::Pending);
             worker.set_polls_root(true);
             core = worker.lend(core, || {
