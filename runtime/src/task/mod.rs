@@ -58,6 +58,11 @@ pub(crate) mod internals {
     pub use super::cell::{Header, Placement, Schedule};
     pub use super::owned::OwnedSet;
     pub use super::raw::{Notified, Task, new_task};
+
+    /// The id of a new task.
+    pub fn next_id() -> super::Id {
+        super::Id::next()
+    }
 }
 
 pub(crate) use yield_now::take_yielded;
