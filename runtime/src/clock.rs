@@ -35,9 +35,14 @@ impl Clock {
     }
 
     pub(crate) fn now(&self) -> Now {
+        self.at(Instant::now())
+    }
+
+    /// What this clock shows when the system's shows `system`.
+    pub(crate) fn at(&self, system: Instant) -> Now {
         match self.stands_at_ns.load(Relaxed) {
             RUNS => Now {
-                ns: self.system_ns().saturating_sub(self.lag_ns.load(Relaxed)),
+                ns: self.ns_of(system).saturating_sub(self.lag_ns.load(Relaxed)),
                 exact: false,
             },
             ns => Now { ns, exact: true },

@@ -3,7 +3,7 @@
 //! # Who owns what
 //!
 //! A *shard* is a ring, the table of the operations that were submitted to it (`slots`), a timer wheel
-//!  and a place to sleep . Shard *i* belongs to worker *i*, who submits, reaps and
+//! and a place to sleep. Shard *i* belongs to worker *i*, who submits, reaps and
 //! sleeps there; but **any thread may service any shard**: the ring's two queues and the table are behind one
 //! lock, which is held for moments only, never while user code runs (poll, wake, drop) and never while
 //! blocked in the kernel.

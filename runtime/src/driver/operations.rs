@@ -120,9 +120,11 @@ impl<R: Ring> Operations<R> {
         self.inner.lock().slots.abandon(key)
     }
 
-    /// Moves every answer that the kernel has posted out of the ring.
-    pub fn reap(&self, out: &mut Settled) {
-        self.inner.lock().reap(out);
+    /// Moves every answer that the kernel has posted out of the ring; `true` if more wait for an enter.
+    pub fn reap(&self, out: &mut Settled) -> bool {
+        let mut inner = self.inner.lock();
+        inner.reap(out);
+        inner.ring.wants_enter()
     }
 
     /// As [`Self::reap`], if nobody else holds the lock; says whether it did.

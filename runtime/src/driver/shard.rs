@@ -219,10 +219,13 @@ impl Shard {
 
     /// The owner's service: submits, reaps, fires timers and wakes. Returns how many wakers it called.
     pub(crate) fn service(self: &Arc<Self>, now: Now, scratch: &mut Scratch) -> usize {
-        if self.has_unflushed() || self.operations.wants_enter() {
+        if self.has_unflushed() {
             self.flush();
         }
-        self.operations.reap(&mut scratch.settled);
+        if self.operations.reap(&mut scratch.settled) {
+            self.flush();
+            self.operations.reap(&mut scratch.settled);
+        }
         self.timers.fire(now, &mut scratch.settled.wakers);
         self.act(scratch)
     }

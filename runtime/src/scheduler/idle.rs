@@ -6,8 +6,8 @@
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
-use crate::loom::Mutex;
 use crate::loom::atomic::{AtomicU64, fence};
+use crate::spin::SpinLock;
 
 /// The idle workers of a runtime.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub struct Idle {
     /// Searchers in the low half, sleepers in the high half. Changed under the lock of `sleepers`, except
     /// for the searchers' own coming and going.
     counts: AtomicU64,
-    sleepers: Mutex<Vec<usize>>,
+    sleepers: SpinLock<Vec<usize>>,
     workers: usize,
 }
 
@@ -45,7 +45,7 @@ impl Idle {
         let sleepers: Vec<_> = asleep.collect();
         Self {
             counts: AtomicU64::new(sleepers.len() as u64 * SLEEPER),
-            sleepers: Mutex::new(sleepers),
+            sleepers: SpinLock::new(sleepers),
             workers,
         }
     }
@@ -64,15 +64,16 @@ impl Idle {
 
     #[cold]
     fn pop_sleeper(&self) -> Option<usize> {
-        let mut sleepers = self.sleepers.lock();
-        if !self.counts().wants_waking() {
-            return None;
-        }
-        let worker = sleepers.pop()?;
-        // SeqCst: one total order with the other changes of the counts; the lock orders it too.
-        self.counts
-            .fetch_add(SEARCHER.wrapping_sub(SLEEPER), SeqCst);
-        Some(worker)
+        self.sleepers.with(|sleepers| {
+            if !self.counts().wants_waking() {
+                return None;
+            }
+            let worker = sleepers.pop()?;
+            // SeqCst: one total order with the other changes of the counts; the lock orders it too.
+            self.counts
+                .fetch_add(SEARCHER.wrapping_sub(SLEEPER), SeqCst);
+            Some(worker)
+        })
     }
 
     /// A worker without work wants to search. `false`: enough others do.
@@ -95,23 +96,29 @@ impl Idle {
     #[must_use]
     pub fn end_search(&self) -> bool {
         // SeqCst: see `pop_sleeper`.
-        Counts(self.counts.fetch_sub(SEARCHER, SeqCst)).searchers() == 1
+        let last = Counts(self.counts.fetch_sub(SEARCHER, SeqCst)).searchers() == 1;
+        if last {
+            // Partner of PostFence in `notify`: whoever queued a task and saw us searching is seen by the look
+            // at the injector that the caller owes.
+            fence(SeqCst);
+        }
+        last
     }
 
     /// `worker` falls asleep. `true`: nobody searches now, so it must look at all queues once more, and if it
     /// finds a task there `notify`.
     #[must_use]
     pub fn fall_asleep(&self, worker: usize, searching: bool) -> bool {
-        let mut sleepers = self.sleepers.lock();
         let change = if searching {
             SLEEPER - SEARCHER
         } else {
             SLEEPER
         };
-        // SeqCst: see `pop_sleeper`.
-        let before = Counts(self.counts.fetch_add(change, SeqCst));
-        sleepers.push(worker);
-        drop(sleepers);
+        let before = self.sleepers.with(|sleepers| {
+            sleepers.push(worker);
+            // SeqCst: see `pop_sleeper`.
+            Counts(self.counts.fetch_add(change, SeqCst))
+        });
         // SleepFence of the README: partner of PostFence in `notify`.
         fence(SeqCst);
         before.searchers() == u64::from(searching)
@@ -131,14 +138,14 @@ impl Idle {
 
     /// `worker` has woken. `false`: somebody woke it by `notify`, and it counts as searching already.
     pub fn wake_up(&self, worker: usize) -> bool {
-        let mut sleepers = self.sleepers.lock();
-        let Some(place) = sleepers.iter().rposition(|&sleeper| sleeper == worker) else {
-            return false;
-        };
-        sleepers.remove(place);
-        // SeqCst: see `pop_sleeper`.
-        self.counts.fetch_sub(SLEEPER, SeqCst);
-        true
+        self.sleepers.with(|sleepers| {
+            let place = sleepers.iter().rposition(|&sleeper| sleeper == worker);
+            let Some(place) = place else { return false };
+            sleepers.remove(place);
+            // SeqCst: see `pop_sleeper`.
+            self.counts.fetch_sub(SLEEPER, SeqCst);
+            true
+        })
     }
 
     /// How many workers sleep; a moment's value.

@@ -105,8 +105,11 @@ impl Pace {
 
     /// The worker has woken; `for_work`: because a task was queued elsewhere. After a sleep that was not worth
     /// it, the worker lingers before the next one.
-    pub(super) fn wake(&mut self, for_work: bool) {
-        let slept = self.asleep_since.take().map(|since| since.elapsed());
+    pub(super) fn wake(&mut self, for_work: bool, now: Instant) {
+        let slept = self
+            .asleep_since
+            .take()
+            .map(|since| now.saturating_duration_since(since));
         self.lingers = for_work && slept.is_some_and(|slept| slept < SHORT_SLEEP);
     }
 

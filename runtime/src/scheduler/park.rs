@@ -12,7 +12,7 @@
 //! whether it was notified, in which case it counts as searching.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::worker::{Core, WorkerContext};
 use crate::contain::contain;
@@ -104,9 +104,10 @@ impl WorkerContext {
         self.remote().shard.word().wake();
         let for_work = self.was_called();
         core.searching |= for_work;
-        core.pace.wake(for_work);
+        let now = Instant::now();
+        core.pace.wake(for_work, now);
         self.shared().monitor.note_awake();
-        self.service(core)
+        self.service_at(core, now)
     }
 
     /// Nothing is left to do at the present time of a clock that stands: it jumps to the next timer.

@@ -111,16 +111,20 @@ impl WorkerContext {
     }
 
     /// Looks at the shard: submits, reaps, fires timers, wakes. Also shares tasks with sleepers.
-    pub(super) fn service(&self, mut core: Box<Core>) -> Box<Core> {
+    pub(super) fn service(&self, core: Box<Core>) -> Box<Core> {
+        self.service_at(core, Instant::now())
+    }
+
+    /// As `service`, for who has read the clock.
+    pub(super) fn service_at(&self, mut core: Box<Core>, now: Instant) -> Box<Core> {
         self.shared.beat(self.index);
-        core.service_at = core
-            .tick
-            .wrapping_add(core.pace.look(Instant::now(), core.tick));
+        core.service_at = core.tick.wrapping_add(core.pace.look(now, core.tick));
         core.unflushed_since = None;
         let mut scratch = std::mem::take(&mut core.scratch);
         let core = self.lend(core, || {
             self.delivering.set(true);
-            self.shard().service(self.shared.clock.now(), &mut scratch);
+            self.shard()
+                .service(self.shared.clock.at(now), &mut scratch);
             self.delivering.set(false);
         });
         let mut core = core;
