@@ -48,8 +48,12 @@ fn build_example() -> PathBuf {
         "debug" => {}
         profile => drop(cargo.args(["--profile", profile])),
     }
-    let status = cargo.status().expect("cargo runs");
-    assert!(status.success(), "the example does not build");
+    let build = cargo.output().expect("cargo runs");
+    let errors = String::from_utf8_lossy(&build.stderr);
+    assert!(
+        build.status.success(),
+        "the example does not build:\n{errors}"
+    );
     profile_dir.join("examples/file_server")
 }
 
