@@ -5,7 +5,7 @@
 //! who finds it taken spins, and soon yields, since the holder may have lost its processor.
 
 use std::fmt;
-use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use crate::loom::UnsafeCell;
 use crate::loom::atomic::AtomicBool;
@@ -53,13 +53,19 @@ impl<T> SpinLock<T> {
     #[cold]
     fn wait(&self) {
         let mut spins = 0;
-        // Acquire: as in `take`.
-        while self.taken.swap(true, Acquire) {
-            spins += 1;
-            if spins % SPINS == 0 {
-                yield_thread()
-            } else {
-                spin_hint()
+        loop {
+            // Relaxed: only when to try again. The line stays with the holder meanwhile.
+            while self.taken.load(Relaxed) {
+                spins += 1;
+                if spins % SPINS == 0 {
+                    yield_thread()
+                } else {
+                    spin_hint()
+                }
+            }
+            // Acquire: as in `take`.
+            if !self.taken.swap(true, Acquire) {
+                return;
             }
         }
     }
