@@ -8,7 +8,7 @@ use ringway_runtime::driver::SharedFd;
 
 use crate::file::core::Core;
 use crate::limits::{LARGE_READ_BYTES, ON_WORKER_MAX_BYTES, UNKNOWN_SIZE_BYTES, WRITE_PIECE_BYTES};
-use crate::op::now::{self, Now};
+use crate::op::now::{self, Now, Prompt};
 use crate::op::{Open, c_path, descriptor};
 use crate::open::open;
 use crate::pool::on_pool;
@@ -33,7 +33,7 @@ pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let mut contents = Vec::new();
     if 0 < size && size <= ON_WORKER_MAX_BYTES {
         contents.try_reserve_exact(size)?;
-        match now::read_whole(fd.as_fd(), &mut contents) {
+        match now::read_whole(Prompt::asking(fd.as_fd()), &mut contents) {
             Now::Done(Ok(count)) if count == size => return Ok(contents),
             Now::Done(Err(error)) => return Err(error),
             _ => {}

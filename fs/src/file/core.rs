@@ -7,7 +7,7 @@ use ringway_runtime::driver::{Op, SharedFd};
 
 use crate::gate::Gate;
 use crate::limits::ON_WORKER_MAX_BYTES;
-use crate::op::now::{self, Now};
+use crate::op::now::{self, Now, Prompt};
 use crate::op::{IoBuf, IoBufMut, Read, Write};
 
 #[derive(Debug)]
@@ -15,25 +15,43 @@ pub(crate) struct Core {
     pub(crate) fd: SharedFd,
     pub(crate) read_gate: Gate,
     pub(crate) write_gate: Gate,
+    /// Whether this is a stream that says WouldBlock instead of waiting. (io_uring waits all the same.)
+    pub(super) nonblocking: bool,
 }
 
 /// With these flags a write waits for the disk although it was told not to wait.
 const WRITES_WAIT: libc::c_int = libc::O_DIRECT | libc::O_SYNC | libc::O_DSYNC;
 
 impl Core {
-    /// For a file that was opened with these `O_*` flags.
+    /// For a file that was opened with these `O_*` flags; O_NONBLOCK not for a regular file.
     pub(crate) fn new(fd: SharedFd, flags: libc::c_int) -> Self {
+        let nonblocking = flags & libc::O_NONBLOCK != 0;
         let read_gate = Gate::new(flags & libc::O_DIRECT == 0);
+        let write_gate = Gate::new(flags & WRITES_WAIT == 0);
         Self {
             fd,
             read_gate,
-            write_gate: Gate::new(flags & WRITES_WAIT == 0),
+            write_gate,
+            nonblocking,
+        }
+    }
+
+    /// For attempts to do it at once.
+    pub(crate) fn prompt(&self) -> Prompt<'_> {
+        if self.nonblocking {
+            Prompt::nonblocking(self.as_fd())
+        } else {
+            Prompt::asking(self.as_fd())
         }
     }
 
     /// Tries to do it at once, if `gate` lets it. `None` means that the ring is to do it.
-    pub(crate) fn at_once(gate: &Gate, attempt: impl FnOnce() -> Now) -> Option<io::Result<usize>> {
-        if !gate.admits() {
+    pub(crate) fn at_once(
+        &self,
+        gate: &Gate,
+        attempt: impl FnOnce() -> Now,
+    ) -> Option<io::Result<usize>> {
+        if !gate.admits() && !self.nonblocking {
             return None;
         }
         match attempt() {
@@ -41,6 +59,7 @@ impl Core {
                 gate.charge(result.as_ref().map_or(0, |&count| count));
                 return Some(result);
             }
+            Now::Later if self.nonblocking => return Some(Err(io::ErrorKind::WouldBlock.into())),
             Now::Later => gate.rest(),
             Now::Never => gate.shut(),
         }
@@ -58,8 +77,8 @@ impl Core {
         let large = len > ON_WORKER_MAX_BYTES;
         loop {
             if !large {
-                let attempt = || now::read_into(self.as_fd(), &mut buf, start, len, offset);
-                if let Some(result) = Self::at_once(&self.read_gate, attempt) {
+                let attempt = || now::read_into(self.prompt(), &mut buf, start, len, offset);
+                if let Some(result) = self.at_once(&self.read_gate, attempt) {
                     return (result, buf);
                 }
             }
@@ -81,8 +100,8 @@ impl Core {
     ) -> (io::Result<usize>, B) {
         loop {
             if buf.initialized() - start <= ON_WORKER_MAX_BYTES {
-                let attempt = || now::write_from(self.as_fd(), &buf, start, offset);
-                if let Some(result) = Self::at_once(&self.write_gate, attempt) {
+                let attempt = || now::write_from(self.prompt(), &buf, start, offset);
+                if let Some(result) = self.at_once(&self.write_gate, attempt) {
                     return (result, buf);
                 }
             }

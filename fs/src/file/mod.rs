@@ -146,7 +146,7 @@ impl File {
         flags: libc::c_int,
         position: fn(BorrowedFd<'_>, libc::c_int) -> Position,
     ) -> File {
-        block_if_regular(fd.as_fd(), flags);
+        let flags = without_nonblock(fd.as_fd(), flags);
         let position = position(fd.as_fd(), flags);
         let core = Core::new(SharedFd::from(fd), flags);
         let mut traffic = Traffic::new(position);
@@ -423,14 +423,17 @@ impl File {
     }
 }
 
-/// Takes O_NONBLOCK off a regular file. It has no meaning there, but io_uring answers EAGAIN for its sake where
-/// it should wait for the disk. Who opens a path of a stranger asks for it because of FIFOs.
-fn block_if_regular(fd: BorrowedFd<'_>, flags: libc::c_int) {
+/// Takes O_NONBLOCK off a regular file, and says which flags are left. It has no meaning there, but io_uring
+/// answers EAGAIN for its sake where it should wait for the disk. Who opens a path of a stranger asks for it
+/// because of FIFOs.
+fn without_nonblock(fd: BorrowedFd<'_>, flags: libc::c_int) -> libc::c_int {
     let is_regular = || descriptor::hint(fd).is_ok_and(|hint| hint.kind == libc::S_IFREG);
-    if flags & libc::O_NONBLOCK != 0 && is_regular() {
-        // If it fails, reads of what is not in memory say WouldBlock.
-        let _ = descriptor::set_open_flags(fd, flags & !libc::O_NONBLOCK);
+    if flags & libc::O_NONBLOCK == 0 || !is_regular() {
+        return flags;
     }
+    // If it fails, reads of what is not in memory may say WouldBlock.
+    let _ = descriptor::set_open_flags(fd, flags & !libc::O_NONBLOCK);
+    flags & !libc::O_NONBLOCK
 }
 
 /// Whether this is a FIFO that was opened for reading and should have waited for a writer: io_uring opens it

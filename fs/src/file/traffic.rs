@@ -150,8 +150,8 @@ impl Traffic {
         target: &mut ReadBuf<'_>,
     ) -> Option<io::Result<usize>> {
         let offset = self.position.offset();
-        let attempt = || now::read_some(core.as_fd(), target, max, offset);
-        let result = Core::at_once(&core.read_gate, attempt)?;
+        let attempt = || now::read_some(core.prompt(), target, max, offset);
+        let result = core.at_once(&core.read_gate, attempt)?;
         self.position
             .advance(result.as_ref().map_or(0, |&count| count));
         Some(result)
@@ -239,8 +239,8 @@ impl Traffic {
             &short
         };
         let offset = self.position.offset();
-        let attempt = || now::write_vectored(core.as_fd(), slices, offset);
-        let result = Core::at_once(&core.write_gate, attempt)?;
+        let attempt = || now::write_vectored(core.prompt(), slices, offset);
+        let result = core.at_once(&core.write_gate, attempt)?;
         self.position
             .advance(result.as_ref().map_or(0, |&count| count));
         Some(result)

@@ -129,6 +129,18 @@ mod tests {
     }
 
     #[test]
+    fn bytes_offer_their_capacity_and_take_a_length() {
+        let mut bytes = BytesMut::with_capacity(64);
+        bytes.extend_from_slice(b"abc");
+        assert_eq!(bytes.initialized(), 3);
+        assert!(bytes.room() >= 64);
+        assert_eq!(bytes.stable_mut_ptr().cast_const(), bytes.stable_ptr());
+        // SAFETY: two of three initialised bytes.
+        unsafe { bytes.set_initialized(2) };
+        assert_eq!(&bytes[..], b"ab");
+    }
+
+    #[test]
     fn a_boxed_slice_offers_its_length_and_keeps_it() {
         let mut slice: Box<[u8]> = Box::from(*b"abc");
         assert_eq!((slice.initialized(), slice.room()), (3, 3));

@@ -15,7 +15,7 @@ use ringway_runtime::driver::{
     Completion, Op, Operation, SharedFd, is_shutdown, opcode, squeue, types,
 };
 
-use super::now::{self, Now};
+use super::now::{self, Now, Prompt};
 use super::{AT_POSITION, call_len};
 
 /// Writes all bytes of a buffer, from `done` on.
@@ -64,7 +64,7 @@ impl Deliver {
         if super::descriptor::is_seekable(fd) {
             return now::write_waiting(fd, &self.buf, self.done, self.offset);
         }
-        match now::write_from(fd, &self.buf, self.done, self.offset) {
+        match now::write_from(Prompt::asking(fd), &self.buf, self.done, self.offset) {
             Now::Done(result) => result,
             Now::Later | Now::Never => Err(ringway_runtime::driver::shutdown_error()),
         }

@@ -39,9 +39,31 @@ impl Now {
     }
 }
 
+/// A descriptor, and what keeps calls on it from waiting.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Prompt<'a> {
+    fd: BorrowedFd<'a>,
+    flags: libc::c_int,
+}
+
+impl<'a> Prompt<'a> {
+    /// The calls say that they must not wait.
+    pub(crate) fn asking(fd: BorrowedFd<'a>) -> Self {
+        Self {
+            fd,
+            flags: libc::RWF_NOWAIT,
+        }
+    }
+
+    /// The descriptor says so itself: it is a stream with O_NONBLOCK. (Not all of them know RWF_NOWAIT.)
+    pub(crate) fn nonblocking(fd: BorrowedFd<'a>) -> Self {
+        Self { fd, flags: 0 }
+    }
+}
+
 /// Reads at most `limit` bytes at `offset` into the unfilled part of `target`.
 pub(crate) fn read_some(
-    fd: BorrowedFd<'_>,
+    file: Prompt<'_>,
     target: &mut ReadBuf<'_>,
     limit: usize,
     offset: u64,
@@ -51,7 +73,7 @@ pub(crate) fn read_some(
     let room = unsafe { target.unfilled_mut() };
     let iov = [iovec(room.as_mut_ptr().cast(), len)];
     // SAFETY: the one entry describes `len` writable bytes of `room`.
-    let now = unsafe { preadv(fd, &iov, offset) };
+    let now = unsafe { preadv(file, &iov, offset) };
     if let Now::Done(Ok(count)) = now {
         // SAFETY: the kernel has just written `count` bytes there.
         unsafe { target.assume_init(count) };
@@ -66,7 +88,7 @@ pub(crate) fn read_some(
 ///
 /// If the first `start` bytes of `target` are not initialised.
 pub(crate) fn read_into(
-    fd: BorrowedFd<'_>,
+    file: Prompt<'_>,
     target: &mut impl IoBufMut,
     start: usize,
     limit: usize,
@@ -79,7 +101,7 @@ pub(crate) fn read_into(
     let len = limit.min(target.room() - start);
     let iov = [iovec(target.stable_mut_ptr().wrapping_add(start), len)];
     // SAFETY: the entry describes the room of `target` behind `start`, writable by IoBufMut's contract.
-    let now = unsafe { preadv(fd, &iov, offset) };
+    let now = unsafe { preadv(file, &iov, offset) };
     if let Now::Done(Ok(count)) = now {
         // SAFETY: `start` bytes were initialised before, and the kernel has just written `count` behind.
         unsafe { target.set_initialized(start + count) };
@@ -89,7 +111,7 @@ pub(crate) fn read_into(
 
 /// Reads a file from its start into the spare room of an empty `target` and, in the same call, looks whether
 /// there is more: the count is larger than the room if there is.
-pub(crate) fn read_whole(fd: BorrowedFd<'_>, target: &mut Vec<u8>) -> Now {
+pub(crate) fn read_whole(file: Prompt<'_>, target: &mut Vec<u8>) -> Now {
     debug_assert!(target.is_empty());
     let room = target.capacity();
     let mut more = MaybeUninit::<u8>::uninit();
@@ -98,7 +120,7 @@ pub(crate) fn read_whole(fd: BorrowedFd<'_>, target: &mut Vec<u8>) -> Now {
         iovec(more.as_mut_ptr(), 1),
     ];
     // SAFETY: the entries describe the capacity of `target` and one byte of `more`, both writable.
-    let now = unsafe { preadv(fd, &iov, 0) };
+    let now = unsafe { preadv(file, &iov, 0) };
     if let Now::Done(Ok(count)) = now {
         // SAFETY: the kernel has just written as many bytes, in the order of the entries.
         unsafe { target.set_len(count.min(room)) };
@@ -111,30 +133,16 @@ pub(crate) fn read_whole(fd: BorrowedFd<'_>, target: &mut Vec<u8>) -> Now {
 /// # Panics
 ///
 /// If `start` lies behind the last initialised byte.
-pub(crate) fn write_from(
-    fd: BorrowedFd<'_>,
-    source: &impl IoBuf,
-    start: usize,
-    offset: u64,
-) -> Now {
-    write_vectored(fd, &[IoSlice::new(bytes_from(source, start))], offset)
+pub(crate) fn write_from(file: Prompt<'_>, source: &impl IoBuf, start: usize, offset: u64) -> Now {
+    write_vectored(file, &[IoSlice::new(bytes_from(source, start))], offset)
 }
 
 /// Writes the concatenation of `slices` at `offset`. At most `IOV_MAX` (1,024) slices.
-pub(crate) fn write_vectored(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>], offset: u64) -> Now {
-    let flags = libc::RWF_NOWAIT;
-    let count = slices.len() as libc::c_int;
+pub(crate) fn write_vectored(file: Prompt<'_>, slices: &[IoSlice<'_>], offset: u64) -> Now {
+    let (fd, count) = (file.fd.as_raw_fd(), slices.len() as libc::c_int);
+    let slices = slices.as_ptr().cast();
     // SAFETY: IoSlice has the layout of iovec, and lends its bytes for the time of the call.
-    let written = unsafe {
-        libc::pwritev2(
-            fd.as_raw_fd(),
-            slices.as_ptr().cast(),
-            count,
-            offset as i64,
-            flags,
-        )
-    };
-    Now::from_return(written)
+    Now::from_return(unsafe { libc::pwritev2(fd, slices, count, offset as i64, file.flags) })
 }
 
 /// Writes all bytes of `source` from `start` on, and waits for it as long as it takes.
@@ -188,7 +196,7 @@ fn read_byte(fd: BorrowedFd<'_>, offset: u64) -> Now {
     let mut byte = MaybeUninit::<u8>::uninit();
     let iov = [iovec(byte.as_mut_ptr(), 1)];
     // SAFETY: the entry describes one writable byte.
-    unsafe { preadv(fd, &iov, offset) }
+    unsafe { preadv(Prompt::asking(fd), &iov, offset) }
 }
 
 /// Moves at most `len` bytes from the file at `offset` into the pipe. It waits for a disk, if it must:
@@ -238,10 +246,8 @@ fn iovec(base: *mut u8, len: usize) -> libc::iovec {
 
 /// # Safety
 /// Each entry describes bytes that may be written.
-unsafe fn preadv(fd: BorrowedFd<'_>, iov: &[libc::iovec], offset: u64) -> Now {
-    let (fd, count) = (fd.as_raw_fd(), iov.len() as libc::c_int);
+unsafe fn preadv(file: Prompt<'_>, iov: &[libc::iovec], offset: u64) -> Now {
+    let (fd, count) = (file.fd.as_raw_fd(), iov.len() as libc::c_int);
     // SAFETY: the caller vouches for the entries.
-    Now::from_return(unsafe {
-        libc::preadv2(fd, iov.as_ptr(), count, offset as i64, libc::RWF_NOWAIT)
-    })
+    Now::from_return(unsafe { libc::preadv2(fd, iov.as_ptr(), count, offset as i64, file.flags) })
 }
