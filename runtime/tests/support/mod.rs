@@ -2,7 +2,9 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod kinds;
 pub(crate) mod ops;
+pub(crate) mod probe;
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, mpsc};
