@@ -43,29 +43,29 @@ impl<T> SpinLock<T> {
 
     #[inline]
     fn take(&self) -> Guard<'_> {
-        // Acquire: pairs with the Release in the guard's drop.
-        if self.taken.swap(true, Acquire) {
+        if !self.try_take() {
             self.wait();
         }
         Guard(&self.taken)
     }
 
+    #[inline]
+    fn try_take(&self) -> bool {
+        // Acquire: pairs with the Release in the guard's drop. Not a swap: who fails writes nothing.
+        self.taken
+            .compare_exchange(false, true, Acquire, Relaxed)
+            .is_ok()
+    }
+
     #[cold]
     fn wait(&self) {
         let mut spins = 0;
-        loop {
-            // Relaxed: only when to try again. The line stays with the holder meanwhile.
-            while self.taken.load(Relaxed) {
-                spins += 1;
-                if spins % SPINS == 0 {
-                    yield_thread()
-                } else {
-                    spin_hint()
-                }
-            }
-            // Acquire: as in `take`.
-            if !self.taken.swap(true, Acquire) {
-                return;
+        while !self.try_take() {
+            spins += 1;
+            if spins % SPINS == 0 {
+                yield_thread()
+            } else {
+                spin_hint()
             }
         }
     }
@@ -76,7 +76,7 @@ struct Guard<'a>(&'a AtomicBool);
 impl Drop for Guard<'_> {
     #[inline]
     fn drop(&mut self) {
-        // Release: pairs with the Acquire in `take` and `wait`.
+        // Release: pairs with the Acquire in `try_take`.
         self.0.store(false, Release);
     }
 }
