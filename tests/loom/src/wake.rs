@@ -1,0 +1,47 @@
+//! Wakers for those who wait outside of tasks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Wake, Waker};
+
+use loom::thread::{self, Thread};
+
+/// Unparks the thread that made it.
+#[derive(Debug)]
+pub struct Alarm(Thread);
+
+impl Alarm {
+    /// A waker for the calling thread of a model.
+    pub fn waker() -> Waker {
+        Waker::from(Arc::new(Self(thread::current())))
+    }
+}
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Counts wakes. The count is nothing that loom sees, so it orders nothing.
+#[derive(Debug, Default)]
+pub struct Count(AtomicUsize);
+
+impl Count {
+    /// A count and a waker that counts in it.
+    pub fn new() -> (Arc<Self>, Waker) {
+        let count = Arc::new(Self::default());
+        (Arc::clone(&count), Waker::from(count))
+    }
+
+    /// How often the waker was used.
+    pub fn wakes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
