@@ -78,11 +78,11 @@ pub(crate) fn hint(fd: BorrowedFd<'_>) -> io::Result<Hint> {
     })
 }
 
-/// A new pipe, reader first. Neither end blocks.
+/// A new pipe, reader first.
 pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut ends = [0; 2];
     // SAFETY: the array is good for two numbers.
-    if unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) } < 0 {
+    if unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) } < 0 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: pipe2 has just made this descriptor, and nobody else has it.

@@ -224,17 +224,11 @@ pub(crate) fn splice_out(
 ) -> Now {
     let flags = libc::SPLICE_F_NONBLOCK | if more { libc::SPLICE_F_MORE } else { 0 };
     let (from, to) = (pipe.as_raw_fd(), sink.as_raw_fd());
-    let result = super::without_sigpipe(|| {
+    super::without_sigpipe(|| {
         // SAFETY: neither end has an offset.
         let count = unsafe { libc::splice(from, ptr::null_mut(), to, ptr::null_mut(), len, flags) };
-        usize::try_from(count).map_err(|_| io::Error::last_os_error())
-    });
-    match result {
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR)) => {
-            Now::Later
-        }
-        result => Now::Done(result),
-    }
+        Now::from_return(count)
+    })
 }
 
 fn iovec(base: *mut u8, len: usize) -> libc::iovec {

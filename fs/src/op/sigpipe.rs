@@ -1,27 +1,36 @@
 //! Doing without SIGPIPE.
 
-use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 
-/// Calls `call`, which fails with EPIPE when its socket or pipe is closed at the other end, without the signal
-/// SIGPIPE that comes with it. splice(2), unlike send(2), has no flag for that.
+/// Calls `call` so that it raises no SIGPIPE when the other end of its socket is closed: splice(2), unlike
+/// send(2), has no flag for that.
 ///
-/// The signal is blocked for this thread meanwhile, and taken off the pending ones if `call` raised it; a
-/// SIGPIPE that was pending before stays.
-pub(crate) fn without_sigpipe<T>(call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+/// Programs that std starts ignore the signal anyway. In others it is blocked for this thread meanwhile, and
+/// taken off the pending ones, whatever `call` says: it may have moved some bytes before the signal was
+/// raised. A SIGPIPE that was pending before stays.
+pub(crate) fn without_sigpipe<T>(call: impl FnOnce() -> T) -> T {
+    if is_ignored() {
+        return call();
+    }
     let set = sigpipe_set();
     let pending_before = is_pending();
     let before = exchange_mask(libc::SIG_BLOCK, &set);
     let result = call();
-    let broken = result
-        .as_ref()
-        .is_err_and(|error| error.raw_os_error() == Some(libc::EPIPE));
-    if broken && !pending_before {
+    if !pending_before {
         take_pending(&set);
     }
     exchange_mask(libc::SIG_SETMASK, &before);
     result
+}
+
+fn is_ignored() -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: the pointer is good for writing, and nothing is changed.
+    unsafe { libc::sigaction(libc::SIGPIPE, ptr::null(), action.as_mut_ptr()) };
+    // SAFETY: numbers and a pointer that may be null, zeroed above.
+    let action = unsafe { action.assume_init() };
+    action.sa_sigaction == libc::SIG_IGN
 }
 
 fn sigpipe_set() -> libc::sigset_t {

@@ -1,0 +1,269 @@
+//! From a file to a socket.
+
+mod fs_support;
+
+use std::io::{ErrorKind, Read};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fs_support::*;
+use ringway::fs::{self, File, ShortTransfer};
+use ringway::io::{AsyncReadExt, AsyncWriteExt};
+use ringway::net::{TcpListener, TcpStream};
+
+async fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let client = TcpStream::connect(address).await.unwrap();
+    let (server, _) = listener.accept().await.unwrap();
+    (client, server)
+}
+
+fn short(error: &std::io::Error) -> Option<&ShortTransfer> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// Mutants: an offset that does not move on; bytes left in the pipe after a short splice; a chunk sent twice.
+#[test]
+fn what_arrives_is_what_lies_in_the_file() {
+    on_both_flavours(|| async {
+        for folder in folders() {
+            let path = folder.path().join("file");
+            let contents = pattern(5 * 1024 * 1024 + 123);
+            std::fs::write(&path, &contents).unwrap();
+            let len = contents.len();
+            for (cold, offset, count) in [
+                (false, 0, len),
+                (true, 0, len),
+                (false, 1, 1),
+                (false, 4095, 70_000),
+                (true, 123_457, 1_000_001),
+                (false, len - 1, 1),
+                (false, len, 0),
+            ] {
+                if cold {
+                    evict(&path);
+                }
+                let file = File::open(&path).await.unwrap();
+                let (mut receiver, sender) = pair().await;
+                let sending = ringway::spawn(async move {
+                    fs::transfer(&file, offset as u64, count as u64, &sender)
+                        .await
+                        .unwrap()
+                });
+                let mut received = Vec::new();
+                receiver.read_to_end(&mut received).await.unwrap();
+                assert!(
+                    received == contents[offset..offset + count],
+                    "{count} bytes from {offset}"
+                );
+                assert_eq!(sending.await.unwrap(), count as u64);
+            }
+        }
+    });
+}
+
+/// Mutant: a sink that is full taken for one that is broken, or for one that has taken all.
+#[test]
+fn a_slow_receiver_gets_everything_and_holds_nobody_up() {
+    on_both_flavours(|| async {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let contents = Arc::new(pattern(16 << 20));
+        std::fs::write(&path, &*contents).unwrap();
+        let file = File::open(&path).await.unwrap();
+        let (mut receiver, mut sender) = pair().await;
+        let sending = ringway::spawn(async move {
+            let sent = fs::transfer(&file, 0, 16 << 20, &sender).await.unwrap();
+            sender.write_all(b"end").await.unwrap();
+            sent
+        });
+        let mut received = vec![0; contents.len() + 3];
+        let mut done = 0;
+        while done < received.len() {
+            let end = received.len().min(done + 200_000);
+            let count = receiver.read(&mut received[done..end]).await.unwrap();
+            assert_ne!(count, 0);
+            done += count;
+            if done % 7 == 0 {
+                ringway::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        assert!(received[..contents.len()] == contents[..]);
+        assert_eq!(&received[contents.len()..], b"end");
+        assert_eq!(sending.await.unwrap(), 16 << 20);
+    });
+}
+
+/// Mutant: returning a count, or waiting for ever, when the file ends too soon.
+#[test]
+fn a_file_that_is_too_short_is_reported_with_what_was_sent() {
+    on_both_flavours(|| async {
+        for folder in folders() {
+            let path = folder.path().join("file");
+            let contents = pattern(700_000);
+            std::fs::write(&path, &contents).unwrap();
+            let file = File::open(&path).await.unwrap();
+            let (mut receiver, sender) = pair().await;
+            let receiving = ringway::spawn(async move {
+                let mut received = Vec::new();
+                receiver.read_to_end(&mut received).await.unwrap();
+                received
+            });
+            let error = fs::transfer(&file, 100, 700_000, &sender)
+                .await
+                .unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+            let short = short(&error).expect("it says how much was sent");
+            assert_eq!((short.sent(), short.expected()), (699_900, 700_000));
+            assert!(error.to_string().contains("699900"), "{error}");
+            drop(sender);
+            assert!(receiving.await.unwrap() == contents[100..]);
+        }
+    });
+}
+
+#[test]
+fn a_file_that_is_cut_while_it_is_sent_ends_the_transfer() {
+    on_both_flavours(|| async {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, pattern(32 << 20)).unwrap();
+        let file = File::open(&path).await.unwrap();
+        let (mut receiver, sender) = pair().await;
+        let sending =
+            ringway::spawn(async move { fs::transfer(&file, 0, 32 << 20, &sender).await });
+        // It is under way, and more than the socket holds is left.
+        receiver.read_exact(&mut [0; 1000]).await.unwrap();
+        std::fs::File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(1000)
+            .unwrap();
+        let mut rest = Vec::new();
+        receiver.read_to_end(&mut rest).await.unwrap();
+        let error = sending.await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
+        assert_eq!(short(&error).unwrap().sent(), rest.len() as u64 + 1000);
+    });
+}
+
+/// Mutant: keeping the pipe of a transfer that was given up.
+#[test]
+fn a_transfer_that_was_given_up_leaves_nothing_to_the_next() {
+    on_both_flavours(|| async {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+        std::fs::write(&old, vec![0xdd; 32 << 20]).unwrap();
+        let contents = pattern(600_000);
+        std::fs::write(&new, &contents).unwrap();
+        let (old, new) = (
+            File::open(&old).await.unwrap(),
+            File::open(&new).await.unwrap(),
+        );
+        for round in 0..20 {
+            // Nobody reads, so it stops in the middle.
+            let (_receiver, sender) = pair().await;
+            let mut transfer = std::pin::pin!(fs::transfer(&old, 0, 32 << 20, &sender));
+            for _ in 0..round {
+                let polled = std::future::poll_fn(|cx| {
+                    std::task::Poll::Ready(transfer.as_mut().poll(cx).is_ready())
+                });
+                assert!(!polled.await, "nobody reads");
+                ringway::task::yield_now().await;
+            }
+            drop(poll_once(transfer.as_mut()).await);
+            // (It is dropped at the end of the round, with what is in its pipe.)
+            let (mut receiver, other) = pair().await;
+            let receiving = ringway::spawn(async move {
+                let mut received = Vec::new();
+                receiver.read_to_end(&mut received).await.unwrap();
+                received
+            });
+            fs::transfer(&new, 0, 600_000, &other).await.unwrap();
+            drop(other);
+            assert!(receiving.await.unwrap() == contents);
+        }
+    });
+}
+
+#[test]
+fn a_stretch_beyond_the_largest_offset_is_refused() {
+    on_both_flavours(|| async {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, b"x").unwrap();
+        let file = File::open(&path).await.unwrap();
+        let (_receiver, sender) = pair().await;
+        for (offset, len) in [(u64::MAX, 1), (1, u64::MAX), (i64::MAX as u64, 1)] {
+            let error = fs::transfer(&file, offset, len, &sender).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        }
+    });
+}
+
+#[test]
+fn a_file_can_be_transferred_to_a_pipe_or_a_file() {
+    on_both_flavours(|| async {
+        let folder = tempfile::tempdir().unwrap();
+        let contents = pattern(1_000_000);
+        std::fs::write(folder.path().join("from"), &contents).unwrap();
+        let from = File::open(folder.path().join("from")).await.unwrap();
+
+        let to = File::create(folder.path().join("to")).await.unwrap();
+        assert_eq!(
+            fs::transfer(&from, 0, 1_000_000, &to).await.unwrap(),
+            1_000_000
+        );
+        assert!(std::fs::read(folder.path().join("to")).unwrap() == contents);
+
+        // A pipe that blocks: the ring waits for its reader.
+        let (reader, writer) = pipe();
+        let reading = ringway::task::spawn_blocking(move || {
+            let mut read = Vec::new();
+            std::fs::File::from(reader).read_to_end(&mut read).unwrap();
+            read
+        });
+        let writer = File::from(writer);
+        assert!(writer.as_fd().try_clone_to_owned().is_ok());
+        fs::transfer(&from, 0, 1_000_000, &writer).await.unwrap();
+        drop(writer);
+        assert!(reading.await.unwrap() == contents);
+    });
+}
+
+#[test]
+fn a_transfer_of_what_is_in_memory_lets_others_run() {
+    let runtime = ringway::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(within(async {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, pattern(64 << 20)).unwrap();
+        let file = File::open(&path).await.unwrap();
+        let (receiver, sender) = pair().await;
+        // It is emptied by another thread, so that the socket is hardly ever full.
+        let mut receiver = receiver.into_std().unwrap();
+        receiver.set_nonblocking(false).unwrap();
+        let draining =
+            std::thread::spawn(move || std::io::copy(&mut receiver, &mut std::io::sink()));
+        let turns = Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let counted = Arc::clone(&turns);
+        let other = ringway::spawn(async move {
+            loop {
+                counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                ringway::task::yield_now().await;
+            }
+        });
+        fs::transfer(&file, 0, 64 << 20, &sender).await.unwrap();
+        drop(sender);
+        assert_eq!(draining.join().unwrap().unwrap(), 64 << 20);
+        let turns = turns.load(std::sync::atomic::Ordering::Relaxed);
+        assert!(turns >= 32, "{turns} turns during 64 MiB");
+        other.abort();
+    }));
+}
