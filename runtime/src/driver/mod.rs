@@ -64,4 +64,5 @@ pub(crate) mod internals {
     pub use super::operations::{Operations, Ring, Submitted};
     pub use super::park::{ParkWord, ThreadInRing, Unparked};
     pub use super::slots::{Abandoned, Answer, Key, Orphan, Polled, Settled};
+    pub use super::timers::{Inserted, Now, Timers};
 }

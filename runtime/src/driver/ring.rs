@@ -1,7 +1,6 @@
 //! The kernel's ring: how it is made, and its two queues as a [`Ring`].
 
 use std::io;
-use std::mem::ManuallyDrop;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 

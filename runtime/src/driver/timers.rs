@@ -5,16 +5,17 @@
 //! timer from outside that is due before the deadline with which the worker went to sleep must wake it:
 //! deadline and wheel change under the same lock, so one of the two sees the other.
 
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Waker;
 
-use parking_lot::Mutex;
 use ringway_timer::wheel::{Key, Progress, Update, Wheel};
+
+use crate::loom::Mutex;
+use crate::loom::atomic::AtomicU64;
 
 /// The timers of one shard. Times are nanoseconds since the runtime's epoch.
 #[derive(Debug)]
-pub(crate) struct Timers {
+pub struct Timers {
     inner: Mutex<Inner>,
     /// A copy of the wheel's next deadline, so that whoever has nothing due takes no lock.
     next_ns: AtomicU64,
@@ -29,11 +30,11 @@ struct Inner {
 
 /// A reading of the runtime's clock.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Now {
+pub struct Now {
     /// Nanoseconds since the runtime's epoch.
-    pub(crate) ns: u64,
+    pub ns: u64,
     /// The clock is moved by hand, so that no tick is to be seen.
-    pub(crate) exact: bool,
+    pub exact: bool,
 }
 
 /// No deadline.
@@ -41,14 +42,22 @@ const NEVER_NS: u64 = u64::MAX;
 
 /// A timer that was inserted.
 #[derive(Debug)]
-pub(crate) struct Inserted {
-    pub(crate) key: Key,
+pub struct Inserted {
+    /// Where it is.
+    pub key: Key,
     /// The worker may be sleeping past the new deadline.
-    pub(crate) before_sleeper: bool,
+    pub before_sleeper: bool,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Timers {
-    pub(crate) fn new() -> Self {
+    /// No timers, of a worker that sleeps for ever.
+    pub fn new() -> Self {
         let inner = Inner {
             wheel: Wheel::new(),
             // Nobody looks at the wheel before the worker is woken.
@@ -62,7 +71,7 @@ impl Timers {
     }
 
     /// Inserts a timer; `None` after the shard was closed.
-    pub(crate) fn insert(&self, deadline_ns: u64, waker: Waker) -> Option<Inserted> {
+    pub fn insert(&self, deadline_ns: u64, waker: Waker) -> Option<Inserted> {
         let mut inner = self.inner.lock();
         if inner.closed {
             return None;
@@ -78,14 +87,14 @@ impl Timers {
     }
 
     /// Stores another waker; `false` if the timer has fired.
-    pub(crate) fn update(&self, key: Key, waker: &Waker) -> bool {
+    pub fn update(&self, key: Key, waker: &Waker) -> bool {
         let update = self.inner.lock().wheel.update(key, waker);
         // A replaced waker is dropped here, unlocked.
         !matches!(update, Update::Gone)
     }
 
     /// Moves a timer; `None` if it has fired, otherwise whether the worker may be sleeping past it.
-    pub(crate) fn reset(&self, key: Key, deadline_ns: u64) -> Option<bool> {
+    pub fn reset(&self, key: Key, deadline_ns: u64) -> Option<bool> {
         let mut inner = self.inner.lock();
         if !inner.wheel.reset(key, deadline_ns) {
             return None;
@@ -95,12 +104,12 @@ impl Timers {
     }
 
     /// Removes a timer; its waker is to be dropped unlocked.
-    pub(crate) fn remove(&self, key: Key) -> Option<Waker> {
+    pub fn remove(&self, key: Key) -> Option<Waker> {
         self.inner.lock().wheel.remove(key)
     }
 
     /// Collects the wakers of all timers that are due.
-    pub(crate) fn fire(&self, now: Now, due: &mut Vec<Waker>) {
+    pub fn fire(&self, now: Now, due: &mut Vec<Waker>) {
         // The copy is rounded up to a tick, which a clock that is moved by hand must not see.
         if !now.exact && now.ns < self.next_ns.load(Relaxed) {
             return;
@@ -121,7 +130,7 @@ impl Timers {
     }
 
     /// The deadline until which the worker may sleep, remembered for those who insert meanwhile.
-    pub(crate) fn begin_sleep(&self) -> Option<u64> {
+    pub fn begin_sleep(&self) -> Option<u64> {
         let mut inner = self.inner.lock();
         let next = inner.wheel.next_deadline_ns();
         self.next_ns.store(next.unwrap_or(NEVER_NS), Relaxed);
@@ -130,17 +139,17 @@ impl Timers {
     }
 
     /// The deadline to which a clock that is moved by hand may jump.
-    pub(crate) fn next_deadline_exact_ns(&self) -> Option<u64> {
+    pub fn next_deadline_exact_ns(&self) -> Option<u64> {
         self.inner.lock().wheel.next_deadline_exact_ns()
     }
 
     /// Whether there is no timer.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.inner.lock().wheel.is_empty()
     }
 
     /// Refuses new timers and collects the wakers of all.
-    pub(crate) fn close(&self, all: &mut Vec<Waker>) {
+    pub fn close(&self, all: &mut Vec<Waker>) {
         let mut inner = self.inner.lock();
         inner.closed = true;
         inner.wheel.drain(all);

@@ -261,6 +261,12 @@ pub struct Witness {
     _leak: loom::alloc::Track<()>,
 }
 
+impl Default for Witness {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Witness {
     /// For memory that was just allocated.
     pub fn new() -> Self {

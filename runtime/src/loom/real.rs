@@ -42,6 +42,12 @@ impl<T> UnsafeCell<T> {
 #[derive(Debug)]
 pub struct Witness(());
 
+impl Default for Witness {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Witness {
     /// For memory that was just allocated.
     #[inline(always)]

@@ -10,14 +10,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::atomic::{AtomicBool, fence};
 use std::time::Duration;
-
-use parking_lot::{Condvar, Mutex};
 
 use super::shared::Shared;
 use crate::context;
 use crate::driver::Scratch;
+use crate::loom::atomic::{AtomicBool, fence};
+use crate::loom::{Condvar, Mutex};
 
 /// How often the monitor looks: a stuck worker is found after one to two ticks.
 const TICK: Duration = Duration::from_millis(1);
@@ -26,14 +25,15 @@ const GRACE_TICKS: u32 = 20;
 
 /// What workers and the monitor share.
 #[derive(Debug)]
-pub(super) struct Monitor {
+pub struct Monitor {
     asleep: AtomicBool,
     stop: Mutex<bool>,
     wake: Condvar,
 }
 
 impl Monitor {
-    pub(super) fn new() -> Self {
+    /// A monitor that is awake.
+    pub fn new() -> Self {
         Self {
             asleep: AtomicBool::new(false),
             stop: Mutex::new(false),
@@ -43,7 +43,7 @@ impl Monitor {
 
     /// A worker has woken: it is no longer counted as a sleeper.
     #[inline]
-    pub(super) fn note_awake(&self) {
+    pub fn note_awake(&self) {
         // Partner of the fence in `sleep`: either the monitor sees that a worker is awake, or we see that
         // it sleeps.
         fence(SeqCst);
@@ -75,18 +75,24 @@ impl Monitor {
     }
 
     /// Sleeps until a worker wakes; `false` if the thread is to end.
-    fn sleep(&self, shared: &Shared) -> bool {
+    pub fn sleep(&self, all_asleep: impl FnOnce() -> bool) -> bool {
         let mut stop = self.stop.lock();
         self.asleep.store(true, Relaxed);
         // Partner of the fence in `note_awake`.
         fence(SeqCst);
-        if !shared.all_asleep() {
+        if !all_asleep() {
             self.asleep.store(false, Relaxed);
         }
         while self.asleep.load(Relaxed) && !*stop {
             self.wake.wait(&mut stop);
         }
         !*stop
+    }
+}
+
+impl Default for Monitor {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -115,7 +121,7 @@ pub(super) fn run_monitor(shared: Arc<Shared>) {
             quiet_ticks += 1;
         } else {
             quiet_ticks = 0;
-            if !shared.monitor.sleep(&shared) {
+            if !shared.monitor.sleep(|| shared.all_asleep()) {
                 return;
             }
         }
