@@ -48,6 +48,11 @@ impl Spare {
         self.state.load(Acquire) == ACTIVE
     }
 
+    fn is_retired(&self) -> bool {
+        // Relaxed: only the monitor, which asks, ends this state.
+        self.state.load(Relaxed) == RETIRED
+    }
+
     fn change(&self, from: u8, to: u8) -> bool {
         // AcqRel: Release publishes the root's heartbeat from `offer` to `accept`, which acquires it.
         self.state
@@ -70,8 +75,11 @@ impl Shared {
         }
         self.spare.root_worker.store(worker, Relaxed);
         self.spare.root_beat.store(beat, Relaxed);
-        if self.spare.change(RETIRED, OFFERED) {
+        if self.spare.is_retired() {
+            // Counted before the offer is seen, for who accepts it may be done searching at once.
             self.idle.add_searcher();
+            let offered = self.spare.change(RETIRED, OFFERED);
+            debug_assert!(offered, "nobody but the monitor makes offers");
             self.workers[self.config.workers].shard.unpark();
         }
     }
