@@ -129,11 +129,11 @@ fn a_file_that_is_cut_while_it_is_sent_ends_the_transfer() {
     on_both_flavours(|| async {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
-        std::fs::write(&path, pattern(32 << 20)).unwrap();
+        std::fs::write(&path, pattern(16 << 20)).unwrap();
         let file = File::open(&path).await.unwrap();
         let (mut receiver, sender) = pair().await;
         let sending =
-            ringway::spawn(async move { fs::transfer(&file, 0, 32 << 20, &sender).await });
+            ringway::spawn(async move { fs::transfer(&file, 0, 16 << 20, &sender).await });
         // It is under way, and more than the socket holds is left.
         receiver.read_exact(&mut [0; 1000]).await.unwrap();
         std::fs::File::options()
@@ -156,7 +156,7 @@ fn a_transfer_that_was_given_up_leaves_nothing_to_the_next() {
     on_both_flavours(|| async {
         let folder = tempfile::tempdir().unwrap();
         let (old, new) = (folder.path().join("old"), folder.path().join("new"));
-        std::fs::write(&old, vec![0xdd; 32 << 20]).unwrap();
+        std::fs::write(&old, vec![0xdd; 16 << 20]).unwrap();
         let contents = pattern(600_000);
         std::fs::write(&new, &contents).unwrap();
         let (old, new) = (
@@ -166,7 +166,7 @@ fn a_transfer_that_was_given_up_leaves_nothing_to_the_next() {
         for round in 0..20 {
             // Nobody reads, so it stops in the middle.
             let (_receiver, sender) = pair().await;
-            let mut transfer = std::pin::pin!(fs::transfer(&old, 0, 32 << 20, &sender));
+            let mut transfer = std::pin::pin!(fs::transfer(&old, 0, 16 << 20, &sender));
             for _ in 0..round {
                 let polled = std::future::poll_fn(|cx| {
                     std::task::Poll::Ready(transfer.as_mut().poll(cx).is_ready())
@@ -243,7 +243,7 @@ fn a_transfer_of_what_is_in_memory_lets_others_run() {
     runtime.block_on(within(async {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
-        std::fs::write(&path, pattern(64 << 20)).unwrap();
+        std::fs::write(&path, pattern(32 << 20)).unwrap();
         let file = File::open(&path).await.unwrap();
         let (receiver, sender) = pair().await;
         // It is emptied by another thread, so that the socket is hardly ever full.
@@ -259,11 +259,11 @@ fn a_transfer_of_what_is_in_memory_lets_others_run() {
                 ringway::task::yield_now().await;
             }
         });
-        fs::transfer(&file, 0, 64 << 20, &sender).await.unwrap();
+        fs::transfer(&file, 0, 32 << 20, &sender).await.unwrap();
         drop(sender);
-        assert_eq!(draining.join().unwrap().unwrap(), 64 << 20);
+        assert_eq!(draining.join().unwrap().unwrap(), 32 << 20);
         let turns = turns.load(std::sync::atomic::Ordering::Relaxed);
-        assert!(turns >= 32, "{turns} turns during 64 MiB");
+        assert!(turns >= 16, "{turns} turns during 32 MiB");
         other.abort();
     }));
 }
