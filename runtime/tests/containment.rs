@@ -5,7 +5,7 @@ mod support;
 use std::future::Future;
 use std::io;
 use std::mem::ManuallyDrop;
-use std::panic::panic_any;
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -69,6 +69,14 @@ impl Wake for BadWaker {
     }
 }
 
+/// Drops what may panic when it is dropped.
+fn discard<T>(value: T) {
+    let mut caught = catch_unwind(AssertUnwindSafe(|| drop(value)));
+    while let Err(payload) = caught {
+        caught = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+    }
+}
+
 /// Both workers still run tasks, side by side.
 fn assert_workers_live(runtime: &Runtime) {
     let meet = Arc::new(std::sync::Barrier::new(2));
@@ -129,7 +137,7 @@ fn panics_of_future_output_payload_and_waker_stay_in_their_task() {
                 let waker = Waker::from(Arc::new(BadWaker { _bomb: None }));
                 let polled = Pin::new(&mut handle).poll(&mut Context::from_waker(&waker));
                 if let Poll::Ready(result) = polled {
-                    std::mem::forget(result);
+                    discard(result);
                     continue;
                 }
             }

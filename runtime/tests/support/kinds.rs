@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
@@ -18,7 +18,7 @@ use super::ops::pipe;
 use super::probe::Buffer;
 
 /// Bytes of one direct read: long enough to be with the disk for a while.
-pub(crate) const DIRECT_BYTES: usize = 256 * 1024;
+pub(crate) const DIRECT_BYTES: usize = 128 * 1024;
 /// Bytes of the file that direct reads are from.
 const DIRECT_FILE_BYTES: usize = 16 * 1024 * 1024;
 
@@ -300,13 +300,4 @@ fn direct_file(directory: &Path) -> File {
         .expect("a file system that knows direct I/O");
     std::fs::remove_file(&path).expect("it was just made");
     file
-}
-
-/// A stream that is open, for tests that need a descriptor of a socket.
-pub(crate) fn connected() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a listener");
-    let near =
-        TcpStream::connect(listener.local_addr().expect("an address")).expect("a connection");
-    let (far, _) = listener.accept().expect("a connection");
-    (near, far)
 }

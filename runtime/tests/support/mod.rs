@@ -5,6 +5,7 @@
 pub(crate) mod kinds;
 pub(crate) mod ops;
 pub(crate) mod probe;
+pub(crate) mod stuck;
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, mpsc};
@@ -106,6 +107,13 @@ pub(crate) fn resident_bytes() -> usize {
         .and_then(|pages| pages.parse().ok())
         .expect("the second figure of statm");
     pages * PAGE_BYTES
+}
+
+/// Whether the address sanitizer is at work, which keeps freed memory for a while.
+pub(crate) fn is_sanitized() -> bool {
+    // SAFETY: the name is a string with its end, and only looked up.
+    let init = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"__asan_init".as_ptr()) };
+    !init.is_null()
 }
 
 /// The page of every machine that io_uring runs on and we test on.

@@ -52,7 +52,10 @@ impl Buffer {
     }
 
     fn is_untouched(&self) -> bool {
-        self.as_slice().iter().all(|&byte| byte == DEAD)
+        let dead = [DEAD; ALIGN];
+        self.as_slice()
+            .chunks(ALIGN)
+            .all(|page| *page == dead[..page.len()])
     }
 
     fn free(self) {
