@@ -5,18 +5,22 @@
 
 mod support;
 
+use std::io::Write;
 use std::process::{Command, ExitCode};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use ringway_runtime::Runtime;
+use ringway_runtime::driver::Op;
 use ringway_runtime::task;
 use ringway_timer::sleep;
 
+use support::ops::{PollIn, pipe};
+use support::stuck::{Debt, Found, Jury, Noise, STUCK, Trap, trial};
 use support::workers;
 
 /// No scenario takes this long; one that does hangs.
-const BOUND: Duration = Duration::from_secs(20);
+const BOUND: Duration = Duration::from_secs(60);
 
 const SCENARIOS: &[(&str, fn())] = &[
     (
@@ -30,6 +34,14 @@ const SCENARIOS: &[(&str, fn())] = &[
     (
         "cores_change_hands_ten_thousand_times_without_losing_a_wake",
         cores_change_hands_ten_thousand_times_without_losing_a_wake,
+    ),
+    (
+        "a_root_that_is_stuck_delays_others_by_10_ms_at_most",
+        a_root_that_is_stuck_delays_others_by_10_ms_at_most,
+    ),
+    (
+        "the_main_thread_delays_nobody_when_it_is_busy_after_block_on",
+        the_main_thread_delays_nobody_when_it_is_busy_after_block_on,
     ),
 ];
 
@@ -147,4 +159,68 @@ fn cores_change_hands_ten_thousand_times_without_losing_a_wake() {
             }
         });
     }
+}
+
+/// As `stuck.rs` has it for tasks, for the root on the main thread, with one worker and with two.
+///
+/// Mutants: those of `stuck.rs`; with one worker also: nobody stands in for the root.
+fn a_root_that_is_stuck_delays_others_by_10_ms_at_most() {
+    for workers in [1, 2] {
+        for trap in [Trap::Spin, Trap::Block] {
+            for debt in Debt::ALL {
+                let delays = stuck_roots(workers, debt, trap);
+                println!("{workers} workers, {debt:?}, {trap:?}: {delays:?}");
+            }
+        }
+    }
+}
+
+fn stuck_roots(workers: usize, debt: Debt, trap: Trap) -> Vec<Duration> {
+    let runtime = support::workers(workers);
+    let mut jury = Jury::default();
+    let mut left = support::count("RINGWAY_TEST_STUCK", 1);
+    while left > 0 {
+        let found = trial(runtime.handle(), debt, trap, |starter| {
+            runtime.block_on(starter);
+        });
+        let found = found.expect("the root does not move");
+        left -= usize::from(jury.hear(&found, &format!("{workers} workers, {debt:?}, {trap:?}")));
+    }
+    jury.delays()
+}
+
+/// The operations that the main thread has submitted complete in time, although it has left the runtime and computes.
+fn the_main_thread_delays_nobody_when_it_is_busy_after_block_on() {
+    let runtime = workers(2);
+    let mut jury = Jury::default();
+    let mut left = support::count("RINGWAY_TEST_STUCK", 2);
+    while left > 0 {
+        let (read, mut write) = pipe();
+        let (tell, told) = mpsc::channel();
+        runtime.block_on(async {
+            let task = task::spawn(async move {
+                Op::new(PollIn(read)).await.expect("something to read");
+                tell.send(Instant::now()).expect("the test waits");
+            });
+            sleep(Duration::from_millis(5)).await;
+            assert!(!task.is_finished(), "the operation waits");
+        });
+        let noise = Noise::listen();
+        let writer = std::thread::spawn(move || {
+            std::thread::sleep(STUCK / 8);
+            let now = Instant::now();
+            write.write_all(b".").expect("the task has the other end");
+            now
+        });
+        Trap::Spin.spring();
+        let written = writer.join().expect("the writer");
+        let went_on = told.recv_timeout(BOUND).expect("the task goes on");
+        let found = Found {
+            thread: std::thread::current().id(),
+            delay: went_on.saturating_duration_since(written),
+            noise: noise.stop(),
+        };
+        left -= usize::from(jury.hear(&found, "after block_on"));
+    }
+    println!("after block_on: {:?}", jury.delays());
 }
