@@ -99,7 +99,8 @@ impl Handle {
         assert!(
             context::blocking() == Blocking::Allowed,
             "Cannot start a runtime from within a runtime. This happens because a function (like `block_on`) \
-             attempted to block the current thread while the thread is being used to drive asynchronous tasks."
+             attempted to block the current thread while the thread is being used to drive asynchronous tasks. If \
+             you are in an async function, use `.await` on the future instead of blocking on it."
         );
         let _blocking = context::set_blocking(Blocking::Forbidden);
         block_on(&self.shared, future)
