@@ -341,7 +341,8 @@ proptest! {
         prop_assert!(pair.wheel.is_empty());
     }
 
-    /// Following `next_deadline_ns` reaches every timer, and with few idle wake-ups: at most one for each level of each timer.
+    /// Following `next_deadline_ns` reaches every timer, without a wake-up for nothing as long
+    /// as none is removed.
     /// Mutant it kills: `place` without regard to `elapsed` (`SlotId::of(tick, 0)`).
     #[test]
     fn following_the_next_deadline_fires_everything(spans in prop::collection::vec(any_span(), 1..60)) {

@@ -45,7 +45,8 @@ impl Ticks {
     }
 }
 
-/// Mutants it kills: any swap of two arms of `next`; `Skip` without the remainder; `next_after` without the bound of 5 ms.
+/// Mutants it kills: any swap of two arms of `next`; `Skip` without the remainder; `next_after` without the bound of
+/// 5 ms.
 #[test]
 fn missed_ticks_are_made_up_for_as_the_behavior_says() {
     // At which times somebody asks, and which ticks are there.
