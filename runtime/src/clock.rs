@@ -15,7 +15,8 @@ pub(crate) struct Clock {
     epoch: Instant,
     /// Where a paused clock stands; [`RUNS`] otherwise.
     stands_at_ns: AtomicU64,
-    /// What a clock that was paused and resumed is behind the system's.
+    /// What a clock that was paused and resumed is behind the system's; modulo 2^64, since one that was moved on by
+    /// hand may be ahead.
     lag_ns: AtomicU64,
 }
 
@@ -42,7 +43,7 @@ impl Clock {
     pub(crate) fn at(&self, system: Instant) -> Now {
         match self.stands_at_ns.load(Relaxed) {
             RUNS => Now {
-                ns: self.ns_of(system).saturating_sub(self.lag_ns.load(Relaxed)),
+                ns: self.ns_of(system).wrapping_sub(self.lag_ns.load(Relaxed)),
                 exact: false,
             },
             ns => Now { ns, exact: true },
@@ -75,7 +76,7 @@ impl Clock {
             return false;
         }
         self.lag_ns
-            .store(self.system_ns().saturating_sub(stood_at), Relaxed);
+            .store(self.system_ns().wrapping_sub(stood_at), Relaxed);
         true
     }
 

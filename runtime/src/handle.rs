@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
-use std::panic::Location;
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use crate::context::{self, Blocking, CurrentGuard, Missing};
@@ -29,6 +29,10 @@ pub struct EnterGuard<'a> {
     _guard: CurrentGuard,
     handle: PhantomData<&'a Handle>,
 }
+
+// As for the runtime itself.
+impl UnwindSafe for Handle {}
+impl RefUnwindSafe for Handle {}
 
 impl Handle {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io;
-use std::panic::Location;
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +36,11 @@ pub struct Runtime {
     handle: Handle,
     ended: bool,
 }
+
+// A panic can leave none of our state broken for another thread: user code runs with no lock held, and what it may
+// unwind through is put back by guards.
+impl UnwindSafe for Runtime {}
+impl RefUnwindSafe for Runtime {}
 
 impl Runtime {
     /// Makes a multi-thread runtime with everything enabled, one worker for each processor.
