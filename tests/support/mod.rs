@@ -1,0 +1,141 @@
+//! What the tests of tasks, time and runtimes share.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use ringway::runtime::{Builder, Runtime};
+
+/// No test takes this long; one that does hangs.
+pub const WATCHDOG: Duration = Duration::from_secs(60);
+
+/// A runtime with `workers` worker threads.
+pub fn workers(workers: usize) -> Runtime {
+    Builder::new_multi_thread()
+        .worker_threads(workers)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+/// A runtime that runs on whoever blocks on it.
+pub fn current_thread() -> Runtime {
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+/// A runtime on one thread whose clock stands.
+pub fn paused() -> Runtime {
+    Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .expect("a runtime")
+}
+
+/// Runs `body` as the root of a runtime with two workers, as a task there, and as the root on one thread.
+#[track_caller]
+pub fn everywhere<F>(body: impl Fn() -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let [root, task, single] = [body(), body(), body()];
+    within(WATCHDOG, || {
+        let runtime = workers(2);
+        runtime.block_on(root);
+        let task = runtime.spawn(task);
+        if let Err(error) = runtime.block_on(task) {
+            std::panic::resume_unwind(error.into_panic());
+        }
+        current_thread().block_on(single);
+    });
+}
+
+/// Runs `body` on a thread of its own and returns what it returns.
+///
+/// # Panics
+///
+/// If it takes longer than `bound`, and with the panic of `body`.
+#[track_caller]
+pub fn within<R: Send + 'static>(bound: Duration, body: impl FnOnce() -> R + Send + 'static) -> R {
+    let (done, is_done) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        let result = body();
+        // The receiver is gone only if the test has failed already.
+        let _ = done.send(result);
+    });
+    match is_done.recv_timeout(bound) {
+        Ok(result) => {
+            thread.join().expect("it has returned");
+            result
+        }
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("still not done after {bound:?}"),
+        Err(mpsc::RecvTimeoutError::Disconnected) => match thread.join() {
+            Err(panic) => std::panic::resume_unwind(panic),
+            Ok(()) => unreachable!("it returned without a result"),
+        },
+    }
+}
+
+/// Waits until `condition` holds.
+///
+/// # Panics
+///
+/// If it does not within the time of the watchdog.
+#[track_caller]
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < WATCHDOG, "still not: {what}");
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// The text of the panic that `body` ends with.
+///
+/// # Panics
+///
+/// If it does not panic.
+#[track_caller]
+pub fn panic_text(body: impl FnOnce()) -> String {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(()) => panic!("there was no panic"),
+        Err(payload) => text_of(payload),
+    }
+}
+
+/// The text of a panic's payload.
+pub fn text_of(payload: Box<dyn Any + Send>) -> String {
+    match payload.downcast::<String>() {
+        Ok(text) => *text,
+        Err(payload) => payload
+            .downcast::<&'static str>()
+            .expect("the payload is a text")
+            .to_string(),
+    }
+}
+
+/// A count from the environment, so that a long run needs no other build, or `ordinary`.
+pub fn count(variable: &str, ordinary: usize) -> usize {
+    std::env::var(variable).map_or(ordinary, |text| {
+        text.parse()
+            .unwrap_or_else(|error| panic!("{variable}={text}: {error}"))
+    })
+}
+
+/// Counts how many of its kind were dropped.
+#[derive(Debug)]
+pub struct CountDrop(pub Arc<AtomicUsize>);
+
+impl Drop for CountDrop {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}

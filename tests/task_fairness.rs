@@ -1,0 +1,191 @@
+//! Nobody waits for ever because others are always ready.
+
+mod support;
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use ringway::sync::{mpsc, oneshot};
+use ringway::task::yield_now;
+use ringway::time::sleep;
+
+use support::{WATCHDOG, count, current_thread, everywhere, within, workers};
+
+/// A task that is spawned from outside runs this soon, though every worker always has something to do. Generous: other
+/// programs use the processors too.
+const OUTSIDE_MAX: Duration = Duration::from_millis(500);
+
+/// Mutants: the injector is looked at only when the local queue is empty; a self-waking task goes to the next-task slot.
+#[test]
+fn spawns_from_outside_run_in_a_storm_of_tasks_that_wake_themselves() {
+    let spawns = count("RINGWAY_TEST_STORM_SPAWNS", 500);
+    let worst = within(WATCHDOG, move || {
+        let runtime = workers(2);
+        let stop = storm(&runtime, 32);
+        let worst = (0..spawns)
+            .map(|_| {
+                let start = Instant::now();
+                let task = runtime.spawn(async {});
+                support::wait_until("the task ran", || task.is_finished());
+                start.elapsed()
+            })
+            .max();
+        stop.store(true, Ordering::Relaxed);
+        worst.expect("at least one spawn")
+    });
+    assert!(worst < OUTSIDE_MAX, "{worst:?}");
+}
+
+/// Starts tasks that are always ready.
+fn storm(runtime: &ringway::runtime::Runtime, tasks: usize) -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for task in 0..tasks {
+        let stop = Arc::clone(&stop);
+        runtime.spawn(async move {
+            while !stop.load(Ordering::Relaxed) {
+                if task % 2 == 0 {
+                    yield_now().await;
+                } else {
+                    wake_myself().await;
+                }
+            }
+        });
+    }
+    stop
+}
+
+/// As `yield_now`, without telling the runtime.
+async fn wake_myself() {
+    let mut woken = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut woken, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Two tasks that wake each other live in the next-task slot; a third one in the queue has its turn all the same.
+///
+/// Mutant: no bound on how often in a row the slot goes first.
+#[test]
+fn two_tasks_that_wake_each_other_do_not_keep_a_third_from_running() {
+    for runtime in [workers(1), current_thread()] {
+        within(WATCHDOG, move || {
+            runtime.block_on(async {
+                let ended = Arc::new(AtomicBool::new(false));
+                let (there, mut back) = (mpsc::channel(1), mpsc::channel(1));
+                let (to, from) = (there.0, back.0);
+                let mut rx = there.1;
+                let end = Arc::clone(&ended);
+                let first = ringway::spawn(async move {
+                    while !end.load(Ordering::Relaxed) {
+                        if to.send(()).await.is_err() || back.1.recv().await.is_none() {
+                            return;
+                        }
+                    }
+                });
+                let second = ringway::spawn(async move {
+                    while rx.recv().await.is_some() {
+                        if from.send(()).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+                yield_now().await;
+                let (tell, told) = oneshot::channel();
+                ringway::spawn(async move {
+                    for _ in 0..100 {
+                        yield_now().await;
+                    }
+                    let _ = tell.send(());
+                });
+                told.await.expect("the third task has its turns");
+                ended.store(true, Ordering::Relaxed);
+                first.await.expect("the first");
+                second.await.expect("the second");
+            });
+        });
+    }
+}
+
+/// Timers and the root are served while tasks are always ready.
+///
+/// Mutant: a worker looks at its shard only when it has nothing to run.
+#[test]
+fn timers_and_the_root_are_served_in_a_storm() {
+    for runtime in [workers(2), current_thread()] {
+        within(WATCHDOG, move || {
+            let stop = storm(&runtime, 16);
+            let late = runtime.block_on(async {
+                let mut late = Duration::ZERO;
+                for _ in 0..50 {
+                    let start = Instant::now();
+                    sleep(Duration::from_millis(1)).await;
+                    late = late.max(start.elapsed() - Duration::from_millis(1));
+                }
+                late
+            });
+            stop.store(true, Ordering::Relaxed);
+            assert!(late < OUTSIDE_MAX, "{late:?}");
+        });
+    }
+}
+
+/// A task that is spawned while the spawner keeps its worker is run by another worker.
+#[test]
+fn a_spawn_from_a_task_that_blocks_its_worker_runs_elsewhere() {
+    within(WATCHDOG, || {
+        let runtime = workers(2);
+        let task = runtime.spawn(async {
+            let ran = Arc::new(AtomicUsize::new(0));
+            for _ in 0..2 {
+                let ran = Arc::clone(&ran);
+                ringway::spawn(async move { ran.fetch_add(1, Ordering::SeqCst) });
+            }
+            support::wait_until("both ran elsewhere", || ran.load(Ordering::SeqCst) == 2);
+        });
+        runtime.block_on(task).expect("the task");
+    });
+}
+
+#[test]
+fn yield_now_lets_every_other_ready_task_go_first() {
+    within(WATCHDOG, || {
+        current_thread().block_on(async {
+            let ran = Arc::new(AtomicUsize::new(0));
+            for _ in 0..10 {
+                let ran = Arc::clone(&ran);
+                ringway::spawn(async move { ran.fetch_add(1, Ordering::SeqCst) });
+            }
+            yield_now().await;
+            assert_eq!(ran.load(Ordering::SeqCst), 10);
+        });
+    });
+}
+
+#[test]
+fn ten_thousand_tasks_that_yield_all_finish() {
+    everywhere(|| async {
+        let tasks: Vec<_> = (0..10_000)
+            .map(|number| {
+                ringway::spawn(async move {
+                    for _ in 0..number % 5 {
+                        yield_now().await;
+                    }
+                    number
+                })
+            })
+            .collect();
+        let mut sum = 0;
+        for task in tasks {
+            sum += task.await.expect("the task");
+        }
+        assert_eq!(sum, 10_000 * 9_999 / 2);
+    });
+}
