@@ -107,7 +107,10 @@ pub(crate) struct Reply {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "most replies have a file, and none is kept")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most replies have a file, and none is kept"
+)]
 pub(crate) enum Body {
     /// The status forbids a body (304).
     Nothing,
