@@ -19,6 +19,9 @@ use crate::report::{self, Cost, Row};
 /// The peers, in the order in which they run.
 const PEERS: [&str; 2] = ["ringway", "tokio"];
 
+/// A run takes seconds; one that takes longer than this hangs, and the comparison fails.
+const RUN_SECONDS_MAX: &str = "120";
+
 /// How much is run.
 struct Extent {
     rounds: u32,
