@@ -167,10 +167,10 @@ fn compare(driver: &Path, row: &mut Row, extent: &Extent) -> Result<u32> {
     for _ in 0..extent.rounds {
         for peer in PEERS {
             disturbed += u32::from(!quiet::wait(extent.patience)?);
-            let printed = output(program(driver).args([row.name.as_str(), peer]).args([
-                extent.samples.to_string(),
-                extent.sample_milliseconds.to_string(),
-            ]))?;
+            let mut run = program("timeout");
+            run.arg(RUN_SECONDS_MAX).arg(driver).args([&row.name, peer]);
+            run.args([extent.samples, extent.sample_milliseconds].map(|n| n.to_string()));
+            let printed = output(&mut run)?;
             let cost = if peer == "ringway" {
                 &mut row.ringway
             } else {
