@@ -9,7 +9,7 @@
 //! * [`meter`] measures processor time, which is the figure that counts, beside wall time.
 //! * [`echo_client`] is the other end of the network workloads: this program again, in a process of
 //!   its own, so that its work is not counted.
-//! * [`bench`] hands workloads to criterion (`cargo bench -p ringway-benches`).
+//! * [`mod@bench`] hands workloads to criterion (`cargo bench -p ringway-benches`).
 //! * `src/bin/workload.rs` runs one workload on one peer; `cargo xtask bench` runs it alternately for
 //!   both and prints the ratios.
 
