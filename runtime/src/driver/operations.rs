@@ -150,11 +150,14 @@ impl<R: Ring> Operations<R> {
             .is_some_and(|mut inner| inner.ring.has_answers() || inner.ring.wants_enter())
     }
 
-    /// SQEs in the ring that wait to be submitted, after as much of the backlog as there is room for.
+    /// SQEs that wait to be submitted, those in the backlog included, of which as many as there is room for are moved
+    /// into the ring.
     pub fn unsubmitted(&self) -> usize {
         let mut inner = self.inner.lock();
         inner.refill();
-        inner.ring.unsubmitted()
+        // The backlog counts, so that nobody waits in the kernel over one that did not fit: an enter that submits
+        // less than it was told to does not wait.
+        inner.ring.unsubmitted() + inner.backlog.len()
     }
 
     /// Queues the doorbell's poll if it is not armed; says whether it did.

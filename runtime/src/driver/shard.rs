@@ -300,11 +300,14 @@ impl Shard {
         self.unflushed.store(false, Ordering::Relaxed);
         let queued = self.operations.unsubmitted();
         // Whatever the outcome (a completion, ETIME, EINTR, a refusal), the caller services and looks again.
-        let _ = match timeout {
+        let entered = match timeout {
             // A wait of no time is a sleep all the same, of some 15 µs.
             Some(Duration::ZERO) => ring::enter_now(&self.ring, queued),
             _ => ring::enter_and_wait(&self.ring, queued, timeout.map(types::Timespec::from)),
         };
+        if entered.unwrap_or(0) < queued {
+            self.unflushed.store(true, Ordering::Relaxed);
+        }
     }
 
     /// As [`Self::sleep`], by the worker's own thread with the core in its slot. Another thread may take the core
