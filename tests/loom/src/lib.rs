@@ -2,11 +2,14 @@
 //! memory model allows, is tried on the very code that ships.
 //!
 //! The models are in `tests/`, one file for each protocol; the README has the table of them. This library is what
-//! they share: how a model is run, a runtime that consists of a queue ([`tasks`]), and a kernel ([`kernel`]).
+//! they share: how a model is run, a runtime that consists of a queue (`tasks`), workers that only sleep
+//! (`crew`) and a kernel (`kernel`).
 //! Without `--cfg loom` the package is empty.
 
 #[cfg(loom)]
 mod check;
+#[cfg(loom)]
+pub mod crew;
 #[cfg(loom)]
 pub mod kernel;
 #[cfg(loom)]

@@ -1,0 +1,451 @@
+//! Falling asleep against everything that wakes: tasks, timers, remote wakes, completions, and the monitor's sleep.
+//!
+//! The events in capitals are those of `runtime/src/scheduler/README.md`.
+#![cfg(loom)]
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use loom::sync::atomic::AtomicBool;
+use loom::sync::atomic::Ordering::Relaxed;
+use ringway_loom_models::crew::{Bed, Bell, Crew};
+use ringway_loom_models::kernel::{Kernel, ModelRing, Queues, Read};
+use ringway_loom_models::{Count, check, spawn};
+use ringway_runtime::internals::{
+    CoreSlot, Monitor, Operations, ParkWord, Polled, Settled, Submitted, ThreadInRing, Timers,
+    Unparked,
+};
+
+/// A worker that is busy pushes a task while the last searcher finds nothing and falls asleep. The searcher must get
+/// the task: it sees it when it looks again, or the pusher sees that it sleeps.
+///
+/// Mutants: no fence (PostFence) in `notify`, no fence (SleepFence) in `fall_asleep`, or `fall_asleep` never says to
+/// look again (`scheduler/idle.rs`); `leave_running` in `driver/park.rs` parks though it was notified.
+#[test]
+fn a_push_during_the_last_searchers_sleep_is_not_lost() {
+    check(|| {
+        let crew = Arc::new(Crew::new(2));
+        crew.idle.add_searcher();
+        let sleeper = {
+            let crew = Arc::clone(&crew);
+            spawn(move || crew.work_once(1, true))
+        };
+        crew.push(7);
+        assert_eq!(sleeper.join().expect("no panic"), 7);
+    });
+}
+
+/// A task comes from outside while the only worker, which does not search, falls asleep.
+///
+/// Mutant in `scheduler/idle.rs`: only a searcher is told by `fall_asleep` to look again.
+#[test]
+fn a_task_from_outside_finds_a_worker_that_falls_asleep_unsearching() {
+    check(|| {
+        let crew = Arc::new(Crew::new(1));
+        let worker = {
+            let crew = Arc::clone(&crew);
+            spawn(move || {
+                if let Some(task) = crew.take() {
+                    return task;
+                }
+                if crew.begin_sleep(0, false) {
+                    crew.beds[0].bell.wait();
+                }
+                let searching = crew.end_sleep(0);
+                crew.work_once(0, searching)
+            })
+        };
+        crew.push(7);
+        assert_eq!(worker.join().expect("no panic"), 7);
+    });
+}
+
+/// A searcher finds a task and runs it for ever, while another task is pushed by a thread that sees it searching and
+/// therefore wakes nobody. The searcher must pass the search on to the sleeper.
+///
+/// Mutants in `scheduler/idle.rs`: `end_search` has no fence; it never says that the searcher was the last.
+#[test]
+fn the_last_searcher_that_finds_work_passes_the_search_on() {
+    check(|| {
+        let crew = Arc::new(Crew::new(2));
+        crew.queue.push(1);
+        crew.idle.add_searcher();
+        assert!(!crew.idle.fall_asleep(1, false));
+        assert!(crew.beds[1].word.park());
+        let searcher = {
+            let crew = Arc::clone(&crew);
+            spawn(move || crew.work_once(0, true))
+        };
+        let sleeper = {
+            let crew = Arc::clone(&crew);
+            spawn(move || {
+                crew.beds[1].bell.wait();
+                let searching = crew.end_sleep(1);
+                crew.work_once(1, searching)
+            })
+        };
+        crew.push(2);
+        let ran = searcher.join().expect("no panic") + sleeper.join().expect("no panic");
+        assert_eq!(ran, 3);
+    });
+}
+
+/// Two tasks are pushed while two workers fall asleep. Each worker runs one task for ever, so neither may be left
+/// asleep.
+///
+/// Mutants in `scheduler/idle.rs`: `pop_sleeper` does not count the worker as a searcher; `wake_up` counts the worker
+/// that woke by itself twice, leaving it in the list; `pop_sleeper` leaves the worker in the list.
+#[test]
+fn two_pushes_leave_none_of_two_sleepers_asleep() {
+    check(|| {
+        let crew = Arc::new(Crew::new(2));
+        let workers: Vec<_> = (0..2)
+            .map(|worker| {
+                let crew = Arc::clone(&crew);
+                spawn(move || crew.work_once(worker, false))
+            })
+            .collect();
+        crew.push(1);
+        crew.push(2);
+        let ran: u32 = workers
+            .into_iter()
+            .map(|worker| worker.join().expect("no panic"))
+            .sum();
+        assert_eq!(ran, 3);
+        assert_eq!(crew.idle.sleepers(), 0);
+    });
+}
+
+/// Two threads push a task each while two workers sleep. Only one is woken: it wakes the other if it has to.
+///
+/// Mutant in `scheduler/idle.rs`: `pop_sleeper` does not look at the counts again under the lock.
+#[test]
+fn two_pushes_at_once_wake_one_of_two_sleepers() {
+    check(|| {
+        let crew = Arc::new(Crew::new(2));
+        for worker in 0..2 {
+            let _ = crew.idle.fall_asleep(worker, false);
+            assert!(crew.beds[worker].word.park());
+        }
+        let pusher = {
+            let crew = Arc::clone(&crew);
+            spawn(move || crew.push(1))
+        };
+        crew.push(2);
+        pusher.join().expect("no panic");
+        assert_eq!(crew.idle.sleepers(), 1);
+    });
+}
+
+/// Something is written and its reader unparked while that reader goes to sleep. It does not sleep, or is woken, and
+/// sees what was written.
+///
+/// Mutants in `driver/park.rs`: `leave_running` parks though it was notified; `unpark` does not tell who parked from
+/// who runs; its swap is Acquire only; that of `wake` is Release only.
+#[test]
+fn a_remote_wake_during_the_way_to_sleep_is_not_lost() {
+    check(|| {
+        let bed = Arc::new(Bed::new());
+        let written = Arc::new(AtomicBool::new(false));
+        let sleeper = {
+            let (bed, written) = (Arc::clone(&bed), Arc::clone(&written));
+            spawn(move || {
+                while !written.load(Relaxed) {
+                    if bed.word.park() {
+                        bed.bell.wait();
+                        assert!(bed.word.wake(), "nobody else rings");
+                    }
+                }
+            })
+        };
+        written.store(true, Relaxed);
+        bed.unpark();
+        sleeper.join().expect("no panic");
+    });
+}
+
+/// Two remote wakes at once: one rings, and what both wrote is seen.
+///
+/// Mutant in `driver/park.rs`: `unpark` only writes when it finds nobody notified (an exchange in place of the swap),
+/// so that the second's writes are not published.
+#[test]
+fn two_remote_wakes_are_both_seen() {
+    check(|| {
+        let bed = Arc::new(Bed::new());
+        let written = Arc::new([AtomicBool::new(false), AtomicBool::new(false)]);
+        let wakers: Vec<_> = (0..2)
+            .map(|number| {
+                let (bed, written) = (Arc::clone(&bed), Arc::clone(&written));
+                spawn(move || {
+                    written[number].store(true, Relaxed);
+                    bed.unpark();
+                })
+            })
+            .collect();
+        while !written.iter().all(|written| written.load(Relaxed)) {
+            if bed.word.park() {
+                bed.bell.wait();
+                bed.word.wake();
+            }
+        }
+        for waker in wakers {
+            waker.join().expect("no panic");
+        }
+    });
+}
+
+/// A worker is on its way into the ring when it is notified, and a helper that takes it to be stuck reaps the
+/// doorbell's completion. The helper rings again (`Shard::rescue`), so the worker does not sleep on.
+///
+/// Mutant in `driver/operations.rs`: `reap` does not say that the doorbell had rung.
+#[test]
+fn a_doorbell_that_a_helper_takes_still_wakes_the_sleeper() {
+    check(|| {
+        let queues = Queues::new(4);
+        let operations = Arc::new(Operations::new(ModelRing(Arc::clone(&queues))));
+        let word = Arc::new(ParkWord::new_vacant());
+        word.wake();
+        assert!(word.park());
+        let helper = {
+            let (queues, operations) = (Arc::clone(&queues), Arc::clone(&operations));
+            let word = Arc::clone(&word);
+            spawn(move || {
+                let mut settled = Settled::default();
+                operations.try_reap(&mut settled);
+                if settled.doorbell && word.is_notified() {
+                    queues.ring_doorbell();
+                }
+            })
+        };
+        let waker = {
+            let (queues, word) = (Arc::clone(&queues), Arc::clone(&word));
+            spawn(move || {
+                if word.unpark() == Unparked::RingDoorbell {
+                    queues.ring_doorbell();
+                }
+            })
+        };
+        queues.sleep();
+        assert!(word.wake());
+        helper.join().expect("no panic");
+        waker.join().expect("no panic");
+    });
+}
+
+/// The kernel completes an operation while its worker falls asleep, and a helper may take the completion before the
+/// worker enters the ring. The task that it wakes gets run: by the worker, whom the completion or the helper wakes.
+///
+/// Mutants: `settle` in `driver/slots.rs` hands out no waker; no fence (PostFence) in `notify`, or no fence
+/// (SleepFence) in `fall_asleep` (`scheduler/idle.rs`).
+#[test]
+fn a_completion_during_the_way_to_sleep_is_not_lost() {
+    check(|| {
+        let queues = Queues::new(4);
+        let operations = Arc::new(Operations::new(ModelRing(Arc::clone(&queues))));
+        let crew = Arc::new(Crew::new(1));
+        let (_, waker) = Count::new();
+        let (read, _buffer) = Read::new();
+        let Submitted::Queued { key, .. } = operations.submit(read, Some(waker.clone())) else {
+            unreachable!("the shard is open")
+        };
+        let mut kernel = Kernel::new(&queues);
+        kernel.take();
+        let completer = spawn(move || kernel.complete(1));
+        let helper = {
+            let (queues, operations) = (Arc::clone(&queues), Arc::clone(&operations));
+            let crew = Arc::clone(&crew);
+            spawn(move || {
+                let mut settled = Settled::default();
+                operations.try_reap(&mut settled);
+                if !settled.wakers.is_empty() {
+                    // The task that is woken goes to the injector.
+                    crew.queue.push(7);
+                    let called = crew.idle.notify();
+                    let unparked = called.map(|worker| crew.beds[worker].word.unpark());
+                    if unparked == Some(Unparked::RingDoorbell) {
+                        queues.ring_doorbell();
+                    }
+                }
+                settled
+            })
+        };
+        let mut settled = Settled::default();
+        let mut searching = false;
+        loop {
+            operations.reap(&mut settled);
+            if !settled.wakers.is_empty() || crew.take().is_some() {
+                break;
+            }
+            searching |= crew.idle.begin_search();
+            if crew.begin_sleep(0, std::mem::take(&mut searching)) {
+                queues.sleep();
+            }
+            searching = crew.end_sleep(0);
+        }
+        let others = helper.join().expect("no panic");
+        assert_eq!(settled.wakers.len() + others.wakers.len(), 1);
+        completer.join().expect("no panic");
+        let Polled::Ready(read, answer) = operations.poll::<Read>(key, &waker) else {
+            panic!("a task was woken in vain")
+        };
+        assert_eq!(answer.result, 1);
+        drop(read);
+    });
+}
+
+/// The worker's own timer is far off. Another thread inserts an earlier one while the worker goes to sleep. Either the
+/// worker sleeps no longer than until that one, or it is woken.
+///
+/// Mutants in `driver/timers.rs`: `begin_sleep` does not remember the deadline; `insert` compares with the wheel's
+/// next deadline and not with the one the sleeper was told.
+#[test]
+fn an_earlier_timer_wakes_a_worker_that_sleeps_past_it() {
+    const FAR_NS: u64 = 1_000_000_000;
+    const NEAR_NS: u64 = 10_000_000;
+    /// The wheel rounds to its ticks.
+    let is_near = |until: Option<u64>| until.is_some_and(|until| until < FAR_NS / 2);
+    check(move || {
+        let timers = Arc::new(Timers::new());
+        let bed = Arc::new(Bed::new());
+        // An earlier sleep was a short one.
+        let short = timers
+            .insert(NEAR_NS / 2, Waker::noop().clone())
+            .expect("open");
+        assert!(is_near(timers.begin_sleep()));
+        timers.remove(short.key);
+        timers.insert(FAR_NS, Waker::noop().clone()).expect("open");
+        let sleeper = {
+            let (timers, bed) = (Arc::clone(&timers), Arc::clone(&bed));
+            spawn(move || {
+                while bed.word.park() {
+                    if is_near(timers.begin_sleep()) {
+                        break;
+                    }
+                    bed.bell.wait();
+                    bed.word.wake();
+                }
+                assert!(is_near(timers.begin_sleep()));
+            })
+        };
+        let near = timers.insert(NEAR_NS, Waker::noop().clone()).expect("open");
+        if near.before_sleeper {
+            match bed.word.unpark() {
+                Unparked::RingDoorbell => bed.bell.ring(),
+                Unparked::Noted => {}
+                Unparked::StartThread => unreachable!("the core is not given up in this model"),
+            }
+        }
+        sleeper.join().expect("no panic");
+    });
+}
+
+/// The monitor finds all workers asleep and goes to sleep, while one wakes. It does not sleep on.
+///
+/// Mutants in `scheduler/monitor.rs`: no fence in `sleep`; no fence in `note_awake`; `rouse` does not clear the flag.
+#[test]
+fn the_monitor_does_not_sleep_while_a_worker_is_awake() {
+    check(|| {
+        let monitor = Arc::new(Monitor::new());
+        let word = Arc::new(ParkWord::new_vacant());
+        let sleeper = {
+            let (monitor, word) = (Arc::clone(&monitor), Arc::clone(&word));
+            spawn(move || assert!(monitor.sleep(|| !word.is_awake())))
+        };
+        word.wake();
+        monitor.note_awake();
+        sleeper.join().expect("no panic");
+    });
+}
+
+/// The main thread lays a core down, under a worker's thread that is on its way into the ring or waits outside, while
+/// a third thread needs the core to be run. The thread gets the core, and sees what the third wrote.
+///
+/// Mutants: no fence in `lay_down`, or in `take_if_called` (`scheduler/slot.rs`); no fence in `enter`, or in
+/// `must_be_rung`, or `enter` always agrees (`driver/park.rs`).
+#[test]
+fn a_core_that_is_laid_down_is_taken_by_the_thread_that_is_called() {
+    for starts_in_ring in [false, true] {
+        check(move || {
+            let place = Arc::new(Place {
+                word: ParkWord::new_vacant(),
+                slot: CoreSlot::new(Box::new(0)),
+                in_ring: ThreadInRing::new(),
+                bell: Bell::new(),
+                unparked: Bell::new(),
+            });
+            // The main thread has the core.
+            let core = place.slot.take().expect("just put there");
+            place.word.wake();
+            let written = Arc::new(AtomicBool::new(false));
+            let thread = {
+                let (place, written) = (Arc::clone(&place), Arc::clone(&written));
+                spawn(move || {
+                    drop(place.get_core(starts_in_ring));
+                    place.word.wake();
+                    assert!(written.load(Relaxed));
+                })
+            };
+            let caller = {
+                let (place, written) = (Arc::clone(&place), Arc::clone(&written));
+                spawn(move || {
+                    written.store(true, Relaxed);
+                    if place.word.unpark() == Unparked::StartThread {
+                        place.start_thread();
+                    }
+                })
+            };
+            place.lay_down(core);
+            thread.join().expect("no panic");
+            caller.join().expect("no panic");
+        });
+    }
+}
+
+/// A worker's place, with the functions of `driver/shard.rs`, `scheduler/park.rs` and `scheduler/root.rs`.
+struct Place {
+    word: ParkWord,
+    slot: CoreSlot<u32>,
+    in_ring: ThreadInRing,
+    bell: Bell,
+    /// The token of the thread's unparking.
+    unparked: Bell,
+}
+
+impl Place {
+    /// As `WorkerContext::lay_down`.
+    fn lay_down(&self, core: Box<u32>) {
+        if !self.word.vacate() {
+            let _ = self.word.unpark();
+        }
+        if self.slot.lay_down(core, &self.word) {
+            self.start_thread();
+        }
+    }
+
+    /// As `Shard::start_thread`.
+    fn start_thread(&self) {
+        self.unparked.ring();
+        if self.in_ring.must_be_rung() {
+            self.bell.ring();
+        }
+    }
+
+    /// As `WorkerContext::sleep_as_worker`, from the ring, or `wait_for_core`.
+    fn get_core(&self, from_ring: bool) -> Box<u32> {
+        if from_ring {
+            if self.in_ring.enter(&self.word) {
+                self.bell.wait();
+            }
+            self.in_ring.leave();
+            if let Some(core) = self.slot.take() {
+                return core;
+            }
+        }
+        loop {
+            if let Some(core) = self.slot.take_if_called(&self.word) {
+                return core;
+            }
+            self.unparked.wait();
+        }
+    }
+}
