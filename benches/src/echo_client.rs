@@ -1,12 +1,12 @@
 //! The clients of the echo workloads, in a process of their own.
 //!
 //! A client in the measured process would add its own processor time to the server's. So the program
-//! runs itself again, with [`ADDRESS`] and [`CONNECTIONS`] in its environment; every `main` that
+//! runs itself again, with `ADDRESS` and `CONNECTIONS` in its environment; every `main` that
 //! measures therefore begins with [`run_if_asked`]. The parent writes a number of echoes to the
 //! child's standard input, the child exchanges them over all its connections together, each of them
 //! with one message under way, and answers with a line.
 //!
-//! The client is the same for every server: [`THREADS`] threads with a tokio runtime each.
+//! The client is the same for every server: `THREADS` threads with a tokio runtime each.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::{env, process, thread};
+use std::{env, panic, process, thread};
 
 use ::tokio::io::{AsyncReadExt, AsyncWriteExt};
 use ::tokio::net::TcpStream;
@@ -93,6 +93,7 @@ pub fn run_if_asked() {
 }
 
 fn run(address: SocketAddr, connections: usize) {
+    exit_on_panic();
     let threads = THREADS.min(connections);
     let left = Arc::new(AtomicI64::new(0));
     let (done, finished) = channel();
@@ -114,6 +115,15 @@ fn run(address: SocketAddr, connections: usize) {
         }
         reply_when_all(&finished, threads);
     }
+}
+
+/// A thread that fails ends the process, so that nobody waits for its answer.
+fn exit_on_panic() {
+    let report = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        process::exit(1);
+    }));
 }
 
 /// Waits for every thread, then tells the parent.
