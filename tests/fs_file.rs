@@ -65,7 +65,7 @@ fn a_file_that_is_not_in_memory_is_read_whole() {
 #[test]
 fn any_sequence_of_operations_does_what_std_does() {
     for folder in folders() {
-        for seed in 0..60 {
+        for seed in 0..90 {
             let path = folder.path().to_owned();
             on_two_workers(async move { compare_with_std(&path, seed).await });
         }
@@ -94,7 +94,7 @@ async fn compare_with_std(folder: &std::path::Path, seed: u64) {
     let mut random = Random(seed);
     for step in 0..120 {
         let context = format!("seed {seed}, step {step}");
-        if random.below(7) == 0 {
+        if random.below(4) == 0 {
             evict(&our_path);
         }
         do_one_step(&mut random, &mut file, &mut expected, &context).await;
@@ -107,30 +107,26 @@ async fn compare_with_std(folder: &std::path::Path, seed: u64) {
 }
 
 async fn do_one_step(random: &mut Random, file: &mut File, std: &mut std::fs::File, context: &str) {
-    match random.below(7) {
+    match random.below(9) {
+        // Given up, perhaps in flight, perhaps with more bytes than the next read takes.
+        7 | 8 => {
+            let len = random.below(3000);
+            if let Some(count) = poll_once(file.read(&mut vec![0; len])).await {
+                std.seek_relative(count.unwrap() as i64).unwrap();
+            }
+        }
         0 | 1 => {
             let len = random.below(3000);
             let (mut ours, mut theirs) = (vec![0; len], vec![0; len]);
-            // Given up, perhaps in flight, perhaps with more bytes than the next read takes.
-            let given_up = random.below(2) == 0;
-            if given_up {
-                let larger = &mut vec![0; len + 100];
-                if let Some(count) = poll_once(file.read(larger)).await {
-                    std.seek_relative(count.unwrap() as i64).unwrap();
-                }
-            }
-            // What was read ahead comes first, so a read may be short; together they agree.
             let expected = read_full(std, &mut theirs);
+            // What was read ahead comes first, so a read may be short; together they agree.
             let mut read = 0;
             while read < expected {
                 let count = file.read(&mut ours[read..expected]).await.unwrap();
                 assert_ne!(count, 0, "{context}: an early end");
                 read += count;
             }
-            assert_eq!(
-                ours, theirs,
-                "{context}: read {len}, given up before: {given_up}"
-            );
+            assert_eq!(ours, theirs, "{context}: read {len}");
         }
         2 => {
             let bytes = pattern(random.below(2000));
@@ -218,6 +214,60 @@ fn a_dropped_read_of_a_pipe_loses_no_byte() {
     });
 }
 
+/// Mutant: giving up the read in flight because of the write, as with a position.
+#[test]
+fn a_write_to_a_stream_loses_nothing_that_was_read() {
+    on_both_flavours(|| async {
+        let (ours, mut peer) = std::os::unix::net::UnixStream::pair().unwrap();
+        let mut ours = File::from(std::os::fd::OwnedFd::from(ours));
+        let mut buf = [0; 8];
+        assert!(
+            poll_once(ours.read(&mut buf)).await.is_none(),
+            "nothing was sent"
+        );
+        peer.write_all(b"first").unwrap();
+        // The read in flight has the bytes by now, or will have them.
+        ringway::time::sleep(Duration::from_millis(20)).await;
+        ours.write_all(b"answer").await.unwrap();
+        ours.flush().await.unwrap();
+        let count = ours.read(&mut buf).await.unwrap();
+        assert_eq!(&buf[..count], b"first");
+        let mut answer = [0; 6];
+        peer.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"answer");
+    });
+}
+
+/// Mutant: leaving the position behind bytes that were not written.
+#[test]
+fn a_write_that_fails_in_flight_does_not_move_the_position() {
+    on_both_flavours(|| async {
+        // SAFETY: the name is a string with a NUL byte at its end.
+        let fd = unsafe { libc::memfd_create(c"sealed".as_ptr(), libc::MFD_ALLOW_SEALING) };
+        assert!(fd >= 0);
+        // SAFETY: the descriptor was just made, and nobody else has it.
+        let memory = unsafe { std::fs::File::from_raw_fd(fd) };
+        memory.set_len(100).unwrap();
+        let path = format!("/proc/self/fd/{fd}");
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(path)
+            .await
+            .unwrap();
+        file.seek(SeekFrom::Start(7)).await.unwrap();
+        // SAFETY: no pointer is passed.
+        let sealed = unsafe { libc::fcntl(fd, libc::F_ADD_SEALS, libc::F_SEAL_WRITE) };
+        assert_eq!(sealed, 0);
+        let error = match file.write_all(b"too late").await {
+            Ok(()) => file.flush().await.unwrap_err(),
+            Err(error) => error,
+        };
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        assert_eq!(position(&mut file).await, 7);
+    });
+}
+
 /// Mutant: cancelling the write in flight when the file is dropped, instead of detaching it.
 #[test]
 fn what_a_dropped_file_has_taken_still_arrives() {
@@ -295,10 +345,11 @@ fn a_task_that_reads_what_is_in_memory_lets_others_run() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         std::fs::write(&path, pattern(4096)).unwrap();
+        let mut file = File::open(&path).await.unwrap();
+        // From here on nothing but reading can give it its turn.
         let ran = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&ran);
         let other = ringway::spawn(async move { flag.store(true, Ordering::Relaxed) });
-        let mut file = File::open(&path).await.unwrap();
         let mut rounds = 0u64;
         while !ran.load(Ordering::Relaxed) {
             file.rewind().await.unwrap();
@@ -340,6 +391,11 @@ fn a_file_of_std_goes_on_where_ours_was() {
             let mut std = file.try_into_std().expect("nothing is in flight");
             std.read_exact(&mut two).unwrap();
             assert_eq!(&two, b"78");
+
+            let mut file = File::open(&path).await.unwrap();
+            file.read_exact(&mut [0; 4]).await.unwrap();
+            let mut std = file.try_into_std().expect("nothing is in flight");
+            assert_eq!(std.stream_position().unwrap(), 4);
         }
     });
 }
@@ -401,36 +457,32 @@ fn a_descriptor_of_another_owner_keeps_its_position_shared() {
     });
 }
 
-/// Mutant: keeping O_NONBLOCK on a regular file, for whose sake io_uring answers EAGAIN.
+/// Mutant: keeping O_NONBLOCK on a regular file; then it would be taken for a stream, and be read on the spot.
 #[test]
-fn a_regular_file_opened_with_nonblock_is_read_although_it_is_not_in_memory() {
+fn a_regular_file_opened_with_nonblock_is_read_as_any_other() {
     on_both_flavours(|| async {
         for folder in folders() {
             let path = folder.path().join("file");
             let contents = pattern(100_000);
             std::fs::write(&path, &contents).unwrap();
-            evict(&path);
             let mut options = OpenOptions::new();
             options.read(true).custom_flags(libc::O_NONBLOCK);
-            let mut read = Vec::new();
-            options
-                .open(&path)
-                .await
-                .unwrap()
-                .read_to_end(&mut read)
-                .await
-                .unwrap();
-            assert!(read == contents);
-
-            evict(&path);
-            let std = std::fs::File::options()
+            let opened = options.open(&path).await.unwrap();
+            let mut options = std::fs::File::options();
+            let std = options
                 .read(true)
                 .custom_flags(libc::O_NONBLOCK)
-                .open(&path);
-            let mut file = File::from_std(std.unwrap());
-            read.clear();
-            file.read_to_end(&mut read).await.unwrap();
-            assert!(read == contents);
+                .open(&path)
+                .unwrap();
+            for mut file in [opened, File::from_std(std)] {
+                // SAFETY: no pointer is passed.
+                let flags = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) };
+                assert_eq!(flags & libc::O_NONBLOCK, 0);
+                evict(&path);
+                let mut read = Vec::new();
+                file.read_to_end(&mut read).await.unwrap();
+                assert!(read == contents);
+            }
         }
     });
 }
@@ -493,9 +545,7 @@ fn vectored_writes_are_gathered() {
 #[test]
 fn a_seek_during_a_write_asks_for_patience() {
     on_both_flavours(|| async {
-        let folder = tempfile::tempdir_in("/dev/shm")
-            .or_else(|_| tempfile::tempdir())
-            .unwrap();
+        let folder = tempfile::tempdir().unwrap();
         let mut file = File::create(folder.path().join("file")).await.unwrap();
         // On a file system that writes nothing at once, the write is now in flight.
         file.write_all(&pattern(1_000_000)).await.unwrap();

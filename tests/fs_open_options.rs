@@ -6,6 +6,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use fs_support::*;
 use ringway::fs::{self, File, OpenOptions};
@@ -204,6 +205,13 @@ fn a_symbolic_link_can_be_refused() {
     });
 }
 
+/// Whether `future` is not ready for some time.
+async fn nothing_comes(future: impl Future) -> bool {
+    ringway::time::timeout(Duration::from_millis(30), future)
+        .await
+        .is_err()
+}
+
 /// io_uring opens a FIFO as if O_NONBLOCK were set, so a read would find the end before the beginning.
 ///
 /// Mutant: not awaiting the writer before the first read.
@@ -215,7 +223,7 @@ fn the_first_read_of_a_fifo_waits_for_its_writer() {
         make_fifo(&path);
         let mut reader = File::open(&path).await.unwrap();
         assert!(
-            poll_once(reader.read(&mut [0; 8])).await.is_none(),
+            nothing_comes(reader.read(&mut [0; 8])).await,
             "there is no writer"
         );
         let mut writer = std::fs::File::options().write(true).open(&path).unwrap();
@@ -235,7 +243,7 @@ fn opening_a_fifo_for_writing_waits_for_a_reader() {
         let path = folder.path().join("fifo");
         make_fifo(&path);
         let for_writing = path.clone();
-        let writer = ringway::spawn(async move {
+        let mut writer = ringway::spawn(async move {
             let mut writer = OpenOptions::new()
                 .write(true)
                 .open(for_writing)
@@ -244,6 +252,7 @@ fn opening_a_fifo_for_writing_waits_for_a_reader() {
             writer.write_all(b"hello").await.unwrap();
             writer.flush().await.unwrap();
         });
+        assert!(nothing_comes(&mut writer).await, "there is no reader");
         let mut reader = File::open(&path).await.unwrap();
         let mut text = String::new();
         reader.read_to_string(&mut text).await.unwrap();

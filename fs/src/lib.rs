@@ -28,7 +28,7 @@ mod gate;
 mod limits;
 mod metadata;
 mod names;
-#[allow(unsafe_code, reason = "the crate's only home of unsafe code")]
+#[expect(unsafe_code, reason = "the crate's only home of unsafe code")]
 mod op;
 mod open;
 mod open_options;

@@ -41,8 +41,8 @@ pub(crate) const PIPE_BYTES: usize = 256 * 1024;
 /// [`PIPE_BYTES`] against the 64 MiB of `/proc/sys/fs/pipe-user-pages-soft`.
 pub(crate) const PIPES_KEPT_MAX: usize = 32;
 
-/// After so many bytes without a wait a transfer lets other tasks run.
-pub(crate) const TRANSFER_STREAK_BYTES: usize = 1024 * 1024;
+/// After so many bytes without a wait a transfer lets other tasks run: some 50 µs of splicing.
+pub(crate) const TRANSFER_STREAK_BYTES: usize = 512 * 1024;
 
 const _: () = assert!(
     PIPES_KEPT_MAX * PIPE_BYTES <= 16 * 1024 * 1024,

@@ -1,14 +1,14 @@
 //! Whole files: [`read`], [`read_to_string`], [`write`].
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use ringway_runtime::driver::SharedFd;
 
 use crate::file::core::Core;
 use crate::limits::{LARGE_READ_BYTES, ON_WORKER_MAX_BYTES, UNKNOWN_SIZE_BYTES, WRITE_PIECE_BYTES};
-use crate::op::now::{self, Now, Prompt};
+use crate::op::now::{self, Prompt};
 use crate::op::{Open, c_path, descriptor};
 use crate::open::open;
 use crate::pool::on_pool;
@@ -29,22 +29,24 @@ use crate::pool::on_pool;
 pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let path = path.as_ref();
     let fd = open(|| Ok(Open::new(c_path(path)?, libc::O_RDONLY, 0))).await?;
-    let size = regular_size(&fd);
+    let core = Core::new(SharedFd::from(fd), libc::O_RDONLY);
+    let size = regular_size(&core);
     let mut contents = Vec::new();
     if 0 < size && size <= ON_WORKER_MAX_BYTES {
         contents.try_reserve_exact(size)?;
-        match now::read_whole(Prompt::asking(fd.as_fd()), &mut contents) {
-            Now::Done(Ok(count)) if count == size => return Ok(contents),
-            Now::Done(Err(error)) => return Err(error),
+        let attempt = |file: Prompt<'_>| now::read_whole(file, &mut contents);
+        match core.at_once(&core.read_gate, attempt) {
+            Some(Ok(count)) if count == size => return Ok(contents),
+            Some(Err(error)) => return Err(error),
             _ => {}
         }
     }
-    read_rest(fd, contents, size).await
+    read_rest(&core, contents, size).await
 }
 
 /// The size of a regular file; 0 if it is another kind of file or does not say.
-fn regular_size(fd: &OwnedFd) -> usize {
-    match descriptor::hint(fd.as_fd()) {
+fn regular_size(core: &Core) -> usize {
+    match descriptor::hint(core.as_fd()) {
         Ok(hint) if hint.kind == libc::S_IFREG => usize::try_from(hint.size).unwrap_or(usize::MAX),
         _ => 0,
     }
@@ -54,9 +56,10 @@ fn regular_size(fd: &OwnedFd) -> usize {
 ///
 /// Each read asks for more than there should be: if it then brings no more than up to `size`, then two
 /// witnesses agree on where the end is. Otherwise the end is where a read brings nothing.
-async fn read_rest(fd: OwnedFd, mut contents: Vec<u8>, size: usize) -> io::Result<Vec<u8>> {
-    let core = Core::new(SharedFd::from(fd), 0);
-    contents.try_reserve_exact(size.saturating_add(1).saturating_sub(contents.len()))?;
+async fn read_rest(core: &Core, mut contents: Vec<u8>, size: usize) -> io::Result<Vec<u8>> {
+    if size > 0 {
+        contents.try_reserve_exact(size.saturating_add(1).saturating_sub(contents.len()))?;
+    }
     loop {
         let len = contents.len();
         if len == contents.capacity() || size == 0 {
@@ -124,7 +127,7 @@ pub async fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Re
 async fn write_in_pieces(path: &Path, contents: &[u8]) -> io::Result<()> {
     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC;
     let fd = open(|| Ok(Open::new(c_path(path)?, flags, 0o666))).await?;
-    let core = Core::new(SharedFd::from(fd), 0);
+    let core = Core::new(SharedFd::from(fd), flags);
     let mut offset = 0;
     let mut piece = Vec::new();
     for bytes in contents.chunks(WRITE_PIECE_BYTES) {

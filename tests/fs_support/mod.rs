@@ -65,8 +65,8 @@ pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-/// Folders on different kinds of file systems: the one for temporary files (where what is in memory is mostly
-/// read at once), and one in memory (which does not know that, so that the ring has to read).
+/// Folders on different kinds of file systems: the one for temporary files (where what is in memory is read at
+/// once, and the ring reads and writes the rest), and one in memory (where everything is done at once).
 pub fn folders() -> Vec<TempDir> {
     let mut folders = vec![tempfile::tempdir().expect("a folder")];
     if let Ok(folder) = tempfile::tempdir_in("/dev/shm") {

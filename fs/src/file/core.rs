@@ -1,14 +1,15 @@
 //! What all users of an open file share: its descriptor, and what may be tried at once.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ringway_runtime::driver::{Op, SharedFd};
 
 use crate::gate::Gate;
 use crate::limits::ON_WORKER_MAX_BYTES;
 use crate::op::now::{self, Now, Prompt};
-use crate::op::{IoBuf, IoBufMut, Read, Write};
+use crate::op::{IoBuf, IoBufMut, Read, Write, descriptor};
 
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -16,7 +17,10 @@ pub(crate) struct Core {
     pub(crate) read_gate: Gate,
     pub(crate) write_gate: Gate,
     /// Whether this is a stream that says WouldBlock instead of waiting. (io_uring waits all the same.)
-    pub(super) nonblocking: bool,
+    nonblocking: bool,
+    /// Whether the file was found to lie in memory, so that nothing waits although the kernel does not promise
+    /// it. Once true it stays so; relaxed, because it says nothing about anything else.
+    in_memory: AtomicBool,
 }
 
 /// With these flags a write waits for the disk although it was told not to wait.
@@ -33,28 +37,38 @@ impl Core {
             read_gate,
             write_gate,
             nonblocking,
+            in_memory: AtomicBool::new(false),
         }
     }
 
-    /// For attempts to do it at once.
-    pub(crate) fn prompt(&self) -> Prompt<'_> {
-        if self.nonblocking {
-            Prompt::nonblocking(self.as_fd())
-        } else {
-            Prompt::asking(self.as_fd())
-        }
+    /// Gives the descriptor back if nobody else holds it.
+    pub(super) fn try_into_owned(self) -> Result<OwnedFd, Self> {
+        let Self {
+            fd,
+            read_gate,
+            write_gate,
+            nonblocking,
+            in_memory,
+        } = self;
+        fd.try_into_owned().map_err(|fd| Self {
+            fd,
+            read_gate,
+            write_gate,
+            nonblocking,
+            in_memory,
+        })
     }
 
     /// Tries to do it at once, if `gate` lets it. `None` means that the ring is to do it.
     pub(crate) fn at_once(
         &self,
         gate: &Gate,
-        attempt: impl FnOnce() -> Now,
+        attempt: impl FnMut(Prompt<'_>) -> Now,
     ) -> Option<io::Result<usize>> {
         if !gate.admits() && !self.nonblocking {
             return None;
         }
-        match attempt() {
+        match self.attempt(attempt) {
             Now::Done(result) => {
                 gate.charge(result.as_ref().map_or(0, |&count| count));
                 return Some(result);
@@ -64,6 +78,28 @@ impl Core {
             Now::Never => gate.shut(),
         }
         None
+    }
+
+    /// Whether this stretch of the file seems to be in memory.
+    pub(crate) fn is_cached(&self, offset: u64, len: usize) -> bool {
+        matches!(
+            self.attempt(|file| now::look(file, offset, len)),
+            Now::Done(_)
+        )
+    }
+
+    fn attempt(&self, mut attempt: impl FnMut(Prompt<'_>) -> Now) -> Now {
+        let fd = self.as_fd();
+        if self.nonblocking || self.in_memory.load(Ordering::Relaxed) {
+            return attempt(Prompt::plain(fd));
+        }
+        match attempt(Prompt::asking(fd)) {
+            Now::Never if descriptor::is_in_memory(fd) => {
+                self.in_memory.store(true, Ordering::Relaxed);
+                attempt(Prompt::plain(fd))
+            }
+            now => now,
+        }
     }
 
     /// Reads at most `len` bytes at `offset` into `buf`, from its byte `start` on.
@@ -77,7 +113,7 @@ impl Core {
         let large = len > ON_WORKER_MAX_BYTES;
         loop {
             if !large {
-                let attempt = || now::read_into(self.prompt(), &mut buf, start, len, offset);
+                let attempt = |file: Prompt<'_>| now::read_into(file, &mut buf, start, len, offset);
                 if let Some(result) = self.at_once(&self.read_gate, attempt) {
                     return (result, buf);
                 }
@@ -100,7 +136,7 @@ impl Core {
     ) -> (io::Result<usize>, B) {
         loop {
             if buf.initialized() - start <= ON_WORKER_MAX_BYTES {
-                let attempt = || now::write_from(self.prompt(), &buf, start, offset);
+                let attempt = |file: Prompt<'_>| now::write_from(file, &buf, start, offset);
                 if let Some(result) = self.at_once(&self.write_gate, attempt) {
                     return (result, buf);
                 }

@@ -317,7 +317,7 @@ impl File {
     /// # Errors
     ///
     /// The file itself, if an operation is in flight.
-    #[allow(clippy::result_large_err, reason = "the file comes back, as in tokio")]
+    #[expect(clippy::result_large_err, reason = "the file comes back, as in tokio")]
     pub fn try_into_std(mut self) -> Result<StdFile, Self> {
         let traffic = self.traffic.get_mut();
         if traffic.is_busy() {
@@ -331,10 +331,10 @@ impl File {
             traffic,
             max_buf_size,
         } = self;
-        match core.fd.try_into_owned() {
+        match core.try_into_owned() {
             Ok(fd) => Ok(StdFile::from(fd)),
-            Err(fd) => Err(Self {
-                core: Core { fd, ..core },
+            Err(core) => Err(Self {
+                core,
                 traffic,
                 max_buf_size,
             }),
@@ -356,7 +356,7 @@ impl File {
         let traffic = self.traffic.get_mut();
         let flushed = poll_fn(|cx| traffic.poll_flush(cx)).await;
         traffic.end_reading();
-        let closed = match self.core.fd.try_into_owned() {
+        let closed = match self.core.try_into_owned() {
             Ok(fd) => Op::new(Close::new(fd)).await,
             Err(_) => Ok(()),
         };

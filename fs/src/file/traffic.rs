@@ -22,7 +22,7 @@ use tokio::io::ReadBuf;
 
 use super::core::{Core, is_interrupted};
 use super::position::Position;
-use crate::op::now;
+use crate::op::now::{self, Prompt};
 use crate::op::{Deliver, Delivery, Read, Ready};
 
 #[derive(Debug)]
@@ -150,7 +150,7 @@ impl Traffic {
         target: &mut ReadBuf<'_>,
     ) -> Option<io::Result<usize>> {
         let offset = self.position.offset();
-        let attempt = || now::read_some(core.prompt(), target, max, offset);
+        let attempt = |file: Prompt<'_>| now::read_some(file, target, max, offset);
         let result = core.at_once(&core.read_gate, attempt)?;
         self.position
             .advance(result.as_ref().map_or(0, |&count| count));
@@ -239,7 +239,7 @@ impl Traffic {
             &short
         };
         let offset = self.position.offset();
-        let attempt = || now::write_vectored(core.prompt(), slices, offset);
+        let attempt = |file: Prompt<'_>| now::write_vectored(file, slices, offset);
         let result = core.at_once(&core.write_gate, attempt)?;
         self.position
             .advance(result.as_ref().map_or(0, |&count| count));

@@ -78,6 +78,83 @@ pub(crate) fn hint(fd: BorrowedFd<'_>) -> io::Result<Hint> {
     })
 }
 
+/// Whether the file lies in memory (in a tmpfs), where nothing waits for a disk or a server. `false` if the
+/// kernel does not say (before Linux 6.8).
+///
+/// statfs(2) would say so, too, but it asks the server of a network file system.
+pub(crate) fn is_in_memory(fd: BorrowedFd<'_>) -> bool {
+    let magic = mount_of(fd).and_then(magic_of);
+    matches!(magic, Some(TMPFS_MAGIC | RAMFS_MAGIC))
+}
+
+const TMPFS_MAGIC: u64 = 0x0102_1994;
+const RAMFS_MAGIC: u64 = 0x8584_58f6;
+
+/// The number of the mount that the file was opened in, which is never used again.
+fn mount_of(fd: BorrowedFd<'_>) -> Option<u64> {
+    let mut answer = MaybeUninit::<libc::statx>::zeroed();
+    let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
+    let (fd, mask) = (fd.as_raw_fd(), STATX_MNT_ID_UNIQUE);
+    // SAFETY: the path is a static empty string, and the answer is good for writing.
+    let result = unsafe { libc::statx(fd, c"".as_ptr(), flags, mask, answer.as_mut_ptr()) };
+    // SAFETY: plain numbers, zeroed above.
+    let answer = unsafe { answer.assume_init() };
+    (result == 0 && answer.stx_mask & STATX_MNT_ID_UNIQUE != 0).then_some(answer.stx_mnt_id)
+}
+
+const STATX_MNT_ID_UNIQUE: libc::c_uint = 0x4000;
+
+/// The kind of file system that is mounted there.
+fn magic_of(mount: u64) -> Option<u64> {
+    let request = MountRequest {
+        size: size_of::<MountRequest>() as u32,
+        spare: 0,
+        mount,
+        wanted: SB_BASIC,
+    };
+    let mut answer = MaybeUninit::<MountAnswer>::zeroed();
+    // SAFETY: both structures have the kernel's layout and live for the call, which is told their sizes.
+    let result = unsafe {
+        libc::syscall(
+            SYS_STATMOUNT,
+            &raw const request,
+            answer.as_mut_ptr(),
+            size_of::<MountAnswer>(),
+            0,
+        )
+    };
+    // SAFETY: plain numbers, zeroed above.
+    let answer = unsafe { answer.assume_init() };
+    (result == 0 && answer.mask & SB_BASIC != 0).then_some(answer.magic)
+}
+
+/// The same number on every architecture: it is younger than the common table.
+const SYS_STATMOUNT: libc::c_long = 457;
+/// STATMOUNT_SB_BASIC.
+const SB_BASIC: u64 = 1;
+
+/// `struct mnt_id_req` as it was first.
+#[repr(C)]
+struct MountRequest {
+    size: u32,
+    spare: u32,
+    mount: u64,
+    wanted: u64,
+}
+
+/// `struct statmount`; only the beginning is of interest, but the kernel wants room for the whole.
+#[repr(C)]
+struct MountAnswer {
+    size: u32,
+    options: u32,
+    mask: u64,
+    device: [u32; 2],
+    magic: u64,
+    rest: [u64; 60],
+}
+
+const _: () = assert!(size_of::<MountAnswer>() == 512);
+
 /// A new pipe, reader first.
 pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut ends = [0; 2];

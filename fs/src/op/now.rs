@@ -55,8 +55,8 @@ impl<'a> Prompt<'a> {
         }
     }
 
-    /// The descriptor says so itself: it is a stream with O_NONBLOCK. (Not all of them know RWF_NOWAIT.)
-    pub(crate) fn nonblocking(fd: BorrowedFd<'a>) -> Self {
+    /// They need not: it is a stream with O_NONBLOCK (not all of them know RWF_NOWAIT), or a file in memory.
+    pub(crate) fn plain(fd: BorrowedFd<'a>) -> Self {
         Self { fd, flags: 0 }
     }
 }
@@ -174,33 +174,35 @@ fn bytes_from(source: &impl IoBuf, start: usize) -> &[u8] {
     &bytes[start..]
 }
 
-/// Whether this stretch of the file seems to be in memory, so that reading it waits for no disk.
+/// Looks whether a stretch of the file is in memory, so that reading it waits for no disk: [`Now::Done`] if so,
+/// as far as can be seen.
 ///
 /// Some bytes of the stretch are read: readahead brings, and reclaim takes, many pages at a time. (cachestat(2)
 /// would count the pages, but those too that are still on their way from the disk, and only for a process
 /// that may write the file.)
-pub(crate) fn is_cached(fd: BorrowedFd<'_>, offset: u64, len: usize) -> bool {
+pub(crate) fn look(file: Prompt<'_>, offset: u64, len: usize) -> Now {
     let last = offset + len.saturating_sub(1) as u64;
-    let sampled = (offset..last).step_by(SAMPLE_STEP_BYTES).chain([last]);
-    sampled.into_iter().all(|at| is_byte_cached(fd, at))
+    for at in (offset..last).step_by(SAMPLE_STEP_BYTES) {
+        match read_byte(file, at) {
+            Now::Done(Ok(_)) => {}
+            other => return other,
+        }
+    }
+    read_byte(file, last)
 }
 
 /// Half of what the kernel reads ahead by default (128 KiB).
 const SAMPLE_STEP_BYTES: usize = 64 * 1024;
 
-fn is_byte_cached(fd: BorrowedFd<'_>, offset: u64) -> bool {
-    matches!(read_byte(fd, offset), Now::Done(Ok(_)))
-}
-
-fn read_byte(fd: BorrowedFd<'_>, offset: u64) -> Now {
+fn read_byte(file: Prompt<'_>, offset: u64) -> Now {
     let mut byte = MaybeUninit::<u8>::uninit();
     let iov = [iovec(byte.as_mut_ptr(), 1)];
     // SAFETY: the entry describes one writable byte.
-    unsafe { preadv(Prompt::asking(fd), &iov, offset) }
+    unsafe { preadv(file, &iov, offset) }
 }
 
 /// Moves at most `len` bytes from the file at `offset` into the pipe. It waits for a disk, if it must:
-/// ask [`is_cached`] before. A full pipe means [`Now::Later`].
+/// [`look`] before. A full pipe means [`Now::Later`].
 pub(crate) fn splice_in(
     file: BorrowedFd<'_>,
     offset: u64,

@@ -102,16 +102,16 @@ impl<'a> Transfer<'a> {
         let len = usize::try_from(left)
             .unwrap_or(usize::MAX)
             .min(self.pipe.capacity());
-        let file = &self.file.core().fd;
-        if now::is_cached(file.as_fd(), offset, len)
+        let core = self.file.core();
+        if core.is_cached(offset, len)
             && let Now::Done(result) =
-                now::splice_in(file.as_fd(), offset, self.pipe.writer.as_fd(), len)
+                now::splice_in(core.as_fd(), offset, self.pipe.writer.as_fd(), len)
         {
             return result;
         }
         self.streak = 0;
         let to = End::Stream(self.pipe.writer.clone());
-        splice(End::FileAt(file.clone(), offset), to, len, 0).await
+        splice(End::FileAt(core.fd.clone(), offset), to, len, 0).await
     }
 
     /// Brings all `len` bytes of the pipe into the sink. `more` says that others follow.
