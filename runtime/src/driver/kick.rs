@@ -5,11 +5,13 @@
 
 use std::sync::OnceLock;
 
-/// Interrupts; `false` if this kernel, or its seccomp profile, does not let us.
-pub(super) fn interrupt_all() -> bool {
+/// Interrupts. Where the kernel, or a seccomp profile, does not let us, the stuck thread's own tick has to do.
+pub(super) fn interrupt_all() {
     static REGISTERED: OnceLock<bool> = OnceLock::new();
-    *REGISTERED.get_or_init(|| membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED))
-        && membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED)
+    let register = || membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+    if *REGISTERED.get_or_init(register) {
+        membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+    }
 }
 
 fn membarrier(command: libc::c_int) -> bool {

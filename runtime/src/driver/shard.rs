@@ -54,10 +54,6 @@ pub(crate) struct Scratch {
 /// Operations that were still with the kernel when their runtime's time to shut down had run out.
 static LEAKED_OPERATIONS: AtomicU64 = AtomicU64::new(0);
 
-/// Looks at the ring after an interrupt, some 20 µs: the owner posts within that unless it waits for its turn
-/// on the processor, and then the next round finds the completions.
-const KICK_LOOKS: u32 = 2_000;
-
 /// How often a drain asks again for what it could not cancel.
 const DRAIN_RETRY: Duration = Duration::from_millis(10);
 
@@ -231,12 +227,15 @@ impl Shard {
     }
 
     /// A helper's service of a shard whose owner is stuck. Does nothing if somebody else is at it.
-    pub(crate) fn rescue(self: &Arc<Self>, now: Now, scratch: &mut Scratch) -> usize {
+    pub(crate) fn rescue(self: &Arc<Self>, now: Now, kick: bool, scratch: &mut Scratch) -> usize {
         if self.has_unflushed() {
             self.flush();
         }
-        if self.operations.wants_enter() {
-            self.make_owner_post();
+        if kick && self.operations.wants_enter() {
+            // Completions wait for the owner to pass through the kernel, which it does at the latest with the
+            // scheduler's tick, some milliseconds from now. An interrupt on its processor is enough; what it
+            // posts within some microseconds is reaped here, or else at the next rescue.
+            kick::interrupt_all();
         }
         self.operations.try_reap(&mut scratch.settled);
         if std::mem::take(&mut scratch.settled.doorbell) && self.word.is_notified() {
@@ -260,20 +259,6 @@ impl Shard {
         match self.doorbell.entry() {
             Some(entry) => self.operations.arm_doorbell(entry),
             None => false,
-        }
-    }
-
-    /// Completions wait for the owner to pass through the kernel, which it does at the latest with the
-    /// scheduler's tick, some milliseconds from now. An interrupt on its processor is enough.
-    fn make_owner_post(&self) {
-        if !kick::interrupt_all() {
-            return;
-        }
-        for _ in 0..KICK_LOOKS {
-            if !self.operations.wants_enter() {
-                return;
-            }
-            std::hint::spin_loop();
         }
     }
 
