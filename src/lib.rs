@@ -125,7 +125,7 @@ pub mod time;
 
 #[cfg(feature = "rt")]
 #[doc(inline)]
-pub use ringway_runtime::task::spawn;
+pub use ringway_runtime::spawn;
 
 #[cfg(feature = "sync")]
 pub use tokio::sync;

@@ -20,6 +20,6 @@
 //! ```
 
 #[doc(inline)]
-pub use ringway_runtime::task::{
-    AbortHandle, Id, JoinError, JoinHandle, id, spawn, spawn_blocking, try_id, yield_now,
-};
+pub use ringway_runtime::task::{AbortHandle, Id, JoinError, JoinHandle, id, try_id, yield_now};
+#[doc(inline)]
+pub use ringway_runtime::{spawn, spawn_blocking};

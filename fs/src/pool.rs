@@ -2,7 +2,7 @@
 
 use std::io;
 
-use ringway_runtime::task::spawn_blocking;
+use ringway_runtime::spawn_blocking;
 
 /// Runs `call` on the blocking pool.
 ///

@@ -11,7 +11,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use ringway_runtime::task::{JoinHandle, spawn_blocking};
+use ringway_runtime::spawn_blocking;
+use ringway_runtime::task::JoinHandle;
 
 use crate::limits::READ_DIR_CHUNK;
 use crate::pool::on_pool;

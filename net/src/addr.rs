@@ -7,7 +7,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::{option, vec};
 
-use ringway_runtime::task::{self, JoinHandle};
+use ringway_runtime::spawn_blocking;
+use ringway_runtime::task::JoinHandle;
 
 /// What names the address of a socket: an address, several of them, or a host and a port.
 ///
@@ -197,7 +198,7 @@ impl Lookup {
     fn start(
         ask: impl FnOnce() -> io::Result<vec::IntoIter<SocketAddr>> + Send + 'static,
     ) -> Lookup {
-        Lookup(Answer::Asked(task::spawn_blocking(ask)))
+        Lookup(Answer::Asked(spawn_blocking(ask)))
     }
 }
 

@@ -37,3 +37,4 @@ mod time_source;
 pub use builder::Builder;
 pub use handle::{EnterGuard, Handle, TryCurrentError};
 pub use runtime::{Runtime, RuntimeFlavor, is_rt_shutdown_err};
+pub use scheduler::spawn::{spawn, spawn_blocking};

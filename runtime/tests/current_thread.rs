@@ -27,7 +27,7 @@ fn dropping_it_under_a_thread_that_blocks_on_it_cancels_its_tasks_and_returns() 
         let (started, is_started) = mpsc::channel();
         let blocked = std::thread::spawn(move || {
             handle.block_on(async move {
-                let task = task::spawn(pending::<()>());
+                let task = ringway_runtime::spawn(pending::<()>());
                 task::yield_now().await;
                 started.send(()).expect("the test waits");
                 task.await.expect_err("the runtime ends").is_cancelled()
@@ -72,7 +72,7 @@ fn a_root_that_ends_its_runtime_sees_its_tasks_cancelled() {
         let runtime = current_thread();
         let handle = runtime.handle().clone();
         handle.block_on(async move {
-            let task = task::spawn(pending::<()>());
+            let task = ringway_runtime::spawn(pending::<()>());
             runtime.shutdown_background();
             assert!(task.await.expect_err("nobody completes it").is_cancelled());
         });
@@ -116,7 +116,9 @@ fn a_paused_clock_goes_on_after_a_blocking_job() {
             .expect("a runtime");
         runtime.block_on(async {
             for _ in 0..rounds {
-                task::spawn_blocking(|| ()).await.expect("the job");
+                ringway_runtime::spawn_blocking(|| ())
+                    .await
+                    .expect("the job");
                 sleep(Duration::from_secs(60)).await;
             }
         });
@@ -145,7 +147,9 @@ fn waiting_for_the_core_takes_no_more_memory_with_time() {
         let before = resident_bytes();
         runtime.block_on(async {
             for _ in 0..WAKES {
-                task::spawn(async {}).await.expect("the holder runs it");
+                ringway_runtime::spawn(async {})
+                    .await
+                    .expect("the holder runs it");
             }
         });
         let grown = resident_bytes().saturating_sub(before);

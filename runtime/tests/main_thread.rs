@@ -153,7 +153,9 @@ fn cores_change_hands_ten_thousand_times_without_losing_a_wake() {
     for round in 0..rounds {
         run_outside(&runtime);
         runtime.block_on(async {
-            task::spawn(task::yield_now()).await.expect("the task");
+            ringway_runtime::spawn(task::yield_now())
+                .await
+                .expect("the task");
             if round % 16 == 0 {
                 sleep(Duration::from_micros(50)).await;
             }
@@ -198,7 +200,7 @@ fn the_main_thread_delays_nobody_when_it_is_busy_after_block_on() {
         let (read, mut write) = pipe();
         let (tell, told) = mpsc::channel();
         runtime.block_on(async {
-            let task = task::spawn(async move {
+            let task = ringway_runtime::spawn(async move {
                 Op::new(PollIn(read)).await.expect("something to read");
                 tell.send(Instant::now()).expect("the test waits");
             });

@@ -34,7 +34,7 @@ unsafe impl Operation for Nop {
 #[test]
 fn a_task_returns_its_output() {
     assert_eq!(
-        runtime().block_on(async { task::spawn(async { 7 }).await.unwrap() }),
+        runtime().block_on(async { ringway_runtime::spawn(async { 7 }).await.unwrap() }),
         7
     );
 }
@@ -47,7 +47,7 @@ fn ten_thousand_tasks_that_yield_all_finish() {
         let tasks: Vec<_> = (0..10_000)
             .map(|_| {
                 let count = Arc::clone(&count);
-                task::spawn(async move {
+                ringway_runtime::spawn(async move {
                     yield_now().await;
                     count.fetch_add(1, Ordering::Relaxed);
                 })
@@ -66,7 +66,7 @@ fn operations_complete_in_tasks_and_in_the_root() {
     runtime.block_on(async {
         assert_eq!(Op::new(Nop).await.unwrap(), 0);
         let tasks: Vec<_> = (0..1000)
-            .map(|_| task::spawn(async { Op::new(Nop).await }))
+            .map(|_| ringway_runtime::spawn(async { Op::new(Nop).await }))
             .collect();
         for task in tasks {
             assert_eq!(task.await.unwrap().unwrap(), 0);
@@ -83,7 +83,9 @@ fn sleeps_end_neither_early_nor_never() {
         runtime.block_on(async {
             let start = Instant::now();
             ringway_timer::sleep(Duration::from_millis(20)).await;
-            let task = task::spawn(async { ringway_timer::sleep(Duration::from_millis(20)).await });
+            let task = ringway_runtime::spawn(async {
+                ringway_timer::sleep(Duration::from_millis(20)).await
+            });
             task.await.unwrap();
             let took = start.elapsed();
             assert!(took >= Duration::from_millis(40), "{took:?}");
@@ -112,12 +114,12 @@ fn a_paused_clock_jumps_to_the_next_timer() {
 fn blocking_jobs_return_and_panics_stay_in_their_task() {
     let runtime = runtime();
     runtime.block_on(async {
-        assert_eq!(task::spawn_blocking(|| 5).await.unwrap(), 5);
-        let error = task::spawn(async { panic!("on purpose") })
+        assert_eq!(ringway_runtime::spawn_blocking(|| 5).await.unwrap(), 5);
+        let error = ringway_runtime::spawn(async { panic!("on purpose") })
             .await
             .unwrap_err();
         assert!(error.is_panic());
-        let handle = task::spawn(std::future::pending::<()>());
+        let handle = ringway_runtime::spawn(std::future::pending::<()>());
         handle.abort();
         assert!(handle.await.unwrap_err().is_cancelled());
     });

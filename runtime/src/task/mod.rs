@@ -48,8 +48,6 @@ pub use id::{Id, id, try_id};
 pub use join::JoinHandle;
 pub use yield_now::{YieldNow, yield_now};
 
-pub use crate::scheduler::spawn::{spawn, spawn_blocking};
-
 pub(crate) use cell::{Header, Placement, Schedule};
 pub(crate) use owned::OwnedSet;
 pub(crate) use raw::{Notified, Task, new_task};
