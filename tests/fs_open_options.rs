@@ -212,9 +212,9 @@ async fn nothing_comes(future: impl Future) -> bool {
         .is_err()
 }
 
-/// io_uring opens a FIFO as if O_NONBLOCK were set, so a read would find the end before the beginning.
+/// io_uring opens a FIFO as if O_NONBLOCK were set, but the read must not find the end before the beginning.
 ///
-/// Mutant: not awaiting the writer before the first read.
+/// Mutant: reading plainly what has no position.
 #[test]
 fn the_first_read_of_a_fifo_waits_for_its_writer() {
     on_both_flavours(|| async {

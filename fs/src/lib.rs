@@ -6,7 +6,7 @@
 //! permissions, times, copying) goes to the blocking pool.
 //!
 //! Beyond tokio there are owned buffers at given offsets ([`File::read_at`], [`File::write_at`]), paths that
-//! cannot escape ([`OpenOptions::open_beneath`]), [`transfer`] from a file to a socket, [`status`] and
+//! cannot escape ([`OpenOptions::open_beneath`]), [`transfer()`] from a file to a socket, [`status()`] and
 //! [`File::close`].
 //!
 //! # Cancel safety

@@ -1,4 +1,4 @@
-//! Whole files: [`read`], [`read_to_string`], [`write`].
+//! Whole files: [`read`], [`read_to_string`], [`write()`].
 
 use std::io;
 use std::os::fd::AsFd;

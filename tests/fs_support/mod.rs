@@ -18,10 +18,10 @@ use ringway::runtime::Builder;
 use tempfile::TempDir;
 
 /// No test takes this long; one that does hangs.
-pub const WATCHDOG: Duration = Duration::from_secs(60);
+pub(crate) const WATCHDOG: Duration = Duration::from_secs(60);
 
 /// Runs `body` as a task on two workers, and then as the root on one thread, with a bound in time.
-pub fn on_both_flavours<F>(body: impl Fn() -> F)
+pub(crate) fn on_both_flavours<F>(body: impl Fn() -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -34,7 +34,7 @@ where
 }
 
 /// Runs `body` as a task on two workers, with a bound in time.
-pub fn on_two_workers<F>(body: F) -> F::Output
+pub(crate) fn on_two_workers<F>(body: F) -> F::Output
 where
     F: Future<Output: Send> + Send + 'static,
 {
@@ -50,14 +50,14 @@ where
 }
 
 /// `future`, which must not take for ever.
-pub async fn within<F: Future>(future: F) -> F::Output {
+pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     ringway::time::timeout(WATCHDOG, future)
         .await
         .expect("the test hangs")
 }
 
 /// Waits, on this thread, until `condition` holds.
-pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let begun = Instant::now();
     while !condition() {
         assert!(begun.elapsed() < WATCHDOG, "waited in vain until {what}");
@@ -67,7 +67,7 @@ pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
 
 /// Folders on different kinds of file systems: the one for temporary files (where what is in memory is read at
 /// once, and the ring reads and writes the rest), and one in memory (where everything is done at once).
-pub fn folders() -> Vec<TempDir> {
+pub(crate) fn folders() -> Vec<TempDir> {
     let mut folders = vec![tempfile::tempdir().expect("a folder")];
     if let Ok(folder) = tempfile::tempdir_in("/dev/shm") {
         folders.push(folder);
@@ -76,7 +76,7 @@ pub fn folders() -> Vec<TempDir> {
 }
 
 /// `len` bytes of which no stretch of eight is like another.
-pub fn pattern(len: usize) -> Vec<u8> {
+pub(crate) fn pattern(len: usize) -> Vec<u8> {
     let words =
         (0..len.div_ceil(8) as u64).map(|word| (word + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let mut bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
@@ -85,7 +85,7 @@ pub fn pattern(len: usize) -> Vec<u8> {
 }
 
 /// Polls `future` once and drops it.
-pub async fn poll_once<F: Future>(future: F) -> Option<F::Output> {
+pub(crate) async fn poll_once<F: Future>(future: F) -> Option<F::Output> {
     let mut future = std::pin::pin!(future);
     poll_fn(|cx| match future.as_mut().poll(cx) {
         Poll::Ready(output) => Poll::Ready(Some(output)),
@@ -95,7 +95,7 @@ pub async fn poll_once<F: Future>(future: F) -> Option<F::Output> {
 }
 
 /// Makes the kernel forget what it has in memory of the file at `path`, after writing it to the disk.
-pub fn evict(path: &Path) {
+pub(crate) fn evict(path: &Path) {
     let file = std::fs::File::open(path).expect("the file");
     file.sync_all().expect("the disk");
     // SAFETY: no pointer is passed.
@@ -104,7 +104,7 @@ pub fn evict(path: &Path) {
 }
 
 /// Makes a FIFO.
-pub fn make_fifo(path: &Path) {
+pub(crate) fn make_fifo(path: &Path) {
     let path = CString::new(path.as_os_str().as_bytes()).expect("a path");
     // SAFETY: the path ends with a NUL byte and lives for the call.
     let result = unsafe { libc::mkfifo(path.as_ptr(), 0o600) };
@@ -112,7 +112,7 @@ pub fn make_fifo(path: &Path) {
 }
 
 /// A pipe whose ends block: reader, writer.
-pub fn pipe() -> (OwnedFd, OwnedFd) {
+pub(crate) fn pipe() -> (OwnedFd, OwnedFd) {
     let mut ends = [0; 2];
     // SAFETY: the array is good for two numbers.
     let result = unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) };
@@ -125,11 +125,11 @@ pub fn pipe() -> (OwnedFd, OwnedFd) {
 }
 
 /// Where the file says that it is.
-pub async fn position(file: &mut File) -> u64 {
+pub(crate) async fn position(file: &mut File) -> u64 {
     file.stream_position().await.expect("a position")
 }
 
 /// Moves the file, without waiting for what is in flight.
-pub fn start_seek(file: &mut File, to: SeekFrom) -> io::Result<()> {
+pub(crate) fn start_seek(file: &mut File, to: SeekFrom) -> io::Result<()> {
     Pin::new(file).start_seek(to)
 }

@@ -24,7 +24,7 @@ use tokio::sync::Mutex;
 
 use crate::file_times::FileTimes;
 use crate::limits::MAX_BUF_BYTES;
-use crate::op::{Close, FdOp, Ready, Statx, descriptor, with_std};
+use crate::op::{Close, FdOp, Statx, descriptor, with_std};
 use crate::open_options::OpenOptions;
 use crate::pool::on_pool;
 use crate::status::Status;
@@ -46,7 +46,7 @@ use self::traffic::Traffic;
 /// # Dropping
 ///
 /// A file is closed when it is dropped, by close(2) and on the spot, unless operations are in flight; then
-/// their end closes it. Bytes that [`poll_write`](AsyncWrite::poll_write) has taken are still written after
+/// their end closes it. Bytes that [`poll_write`](tokio::io::AsyncWrite::poll_write) has taken are still written after
 /// the file was dropped, but nobody hears of their errors: call
 /// [`flush`](https://docs.rs/tokio/1/tokio/io/trait.AsyncWriteExt.html#method.flush) first.
 ///
@@ -149,13 +149,10 @@ impl File {
         let flags = without_nonblock(fd.as_fd(), flags);
         let position = position(fd.as_fd(), flags);
         let core = Core::new(SharedFd::from(fd), flags);
-        let mut traffic = Traffic::new(position);
-        if position.is_absent() && may_lack_a_writer(core.as_fd(), flags) {
-            traffic.await_writer(Op::new(Ready::new(core.fd.clone(), libc::POLLIN)));
-        }
+        let traffic = Mutex::new(Traffic::new(position));
         Self {
             core,
-            traffic: Mutex::new(traffic),
+            traffic,
             max_buf_size: MAX_BUF_BYTES,
         }
     }
@@ -434,12 +431,4 @@ fn without_nonblock(fd: BorrowedFd<'_>, flags: libc::c_int) -> libc::c_int {
     // If it fails, reads of what is not in memory may say WouldBlock.
     let _ = descriptor::set_open_flags(fd, flags & !libc::O_NONBLOCK);
     flags & !libc::O_NONBLOCK
-}
-
-/// Whether this is a FIFO that was opened for reading and should have waited for a writer: io_uring opens it
-/// at once.
-fn may_lack_a_writer(fd: BorrowedFd<'_>, flags: libc::c_int) -> bool {
-    let waits =
-        flags & (libc::O_NONBLOCK | libc::O_PATH) == 0 && flags & libc::O_ACCMODE == libc::O_RDONLY;
-    waits && descriptor::hint(fd).is_ok_and(|hint| hint.kind == libc::S_IFIFO)
 }

@@ -23,26 +23,17 @@ use tokio::io::ReadBuf;
 use super::core::{Core, is_interrupted};
 use super::position::Position;
 use crate::op::now::{self, Prompt};
-use crate::op::{Deliver, Delivery, Read, Ready};
+use crate::op::{Deliver, Delivery, Read};
 
 #[derive(Debug)]
 pub(super) struct Traffic {
     position: Position,
-    reading: Reading,
+    reading: Option<Op<Read<Vec<u8>>>>,
     ahead: Ahead,
     writing: Writing,
     write_buf: Vec<u8>,
     write_error: Option<io::Error>,
     last_seek: u64,
-}
-
-/// The read side.
-#[derive(Debug)]
-enum Reading {
-    Nothing,
-    /// Until somebody has opened the FIFO for writing, a read would say that it is at its end.
-    AwaitWriter(Op<Ready>),
-    InFlight(Op<Read<Vec<u8>>>),
 }
 
 /// Bytes that were read and not taken: those of `buf` from `taken` on.
@@ -79,18 +70,13 @@ impl Traffic {
     pub(super) fn new(position: Position) -> Self {
         Self {
             position,
-            reading: Reading::Nothing,
+            reading: None,
             ahead: Ahead::default(),
             writing: Writing::default(),
             write_buf: Vec::new(),
             write_error: None,
             last_seek: 0,
         }
-    }
-
-    /// The first read waits until `op` says that the FIFO has, or had, a writer.
-    pub(super) fn await_writer(&mut self, op: Op<Ready>) {
-        self.reading = Reading::AwaitWriter(op);
     }
 
     /// Reads at most `max` bytes.
@@ -111,24 +97,15 @@ impl Traffic {
             if self.take_ahead(target) {
                 return Poll::Ready(Ok(()));
             }
-            match &mut self.reading {
-                Reading::Nothing => {
-                    if let Some(result) = self.read_at_once(core, max, target) {
-                        return Poll::Ready(result.map(drop));
-                    }
-                    self.start_read(core, target.remaining().min(max));
+            if self.reading.is_none() {
+                if let Some(result) = self.read_at_once(core, max, target) {
+                    return Poll::Ready(result.map(drop));
                 }
-                Reading::AwaitWriter(op) => {
-                    let result = ready!(Pin::new(op).poll(cx));
-                    self.reading = Reading::Nothing;
-                    result?;
-                }
-                Reading::InFlight(_) => {
-                    let result = ready!(self.poll_settle_read(cx));
-                    if !is_interrupted(&result) && self.ahead.unread().is_empty() {
-                        return Poll::Ready(result);
-                    }
-                }
+                self.start_read(core, target.remaining().min(max));
+            }
+            let result = ready!(self.poll_settle_read(cx));
+            if !is_interrupted(&result) && self.ahead.unread().is_empty() {
+                return Poll::Ready(result);
             }
         }
     }
@@ -162,16 +139,16 @@ impl Traffic {
         let mut buf = mem::take(&mut self.ahead.buf);
         buf.reserve_exact(len);
         let operation = Read::new(core.fd.clone(), buf, 0, len, self.position.offset());
-        self.reading = Reading::InFlight(Op::new(operation));
+        self.reading = Some(Op::new(operation));
     }
 
     /// Waits for the read in flight, and keeps what it brings.
     fn poll_settle_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Reading::InFlight(op) = &mut self.reading else {
+        let Some(op) = &mut self.reading else {
             return Poll::Ready(Ok(()));
         };
         let (result, buf) = ready!(Pin::new(op).poll(cx));
-        self.reading = Reading::Nothing;
+        self.reading = None;
         self.ahead = Ahead { buf, taken: 0 };
         Poll::Ready(result.map(drop))
     }
@@ -181,7 +158,7 @@ impl Traffic {
     fn poll_stop_reading(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self.position {
             // Nothing was taken from the file yet, so the read can simply be given up.
-            Position::Ours(_) => self.reading = Reading::Nothing,
+            Position::Ours(_) => self.reading = None,
             // The kernel moves the position when the read ends; its error would come again.
             Position::Shared => drop(ready!(self.poll_settle_read(cx))),
             Position::Absent => {}
@@ -299,14 +276,14 @@ impl Traffic {
         }
         let unread = self.ahead.unread().len();
         self.last_seek = self.position.seek(core.as_fd(), to, unread)?;
-        self.reading = Reading::Nothing;
+        self.reading = None;
         self.ahead.clear();
         Ok(())
     }
 
     /// Whether something is in flight that moves the position, or whose bytes must not be lost.
     pub(super) fn is_busy(&self) -> bool {
-        let reading = matches!(self.reading, Reading::InFlight(_));
+        let reading = self.reading.is_some();
         self.writing.0.is_some() || reading && matches!(self.position, Position::Shared)
     }
 
@@ -336,7 +313,7 @@ impl Traffic {
 
     /// Gives up reading altogether, so that no operation holds the descriptor.
     pub(super) fn end_reading(&mut self) {
-        self.reading = Reading::Nothing;
+        self.reading = None;
     }
 }
 
