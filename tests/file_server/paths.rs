@@ -133,6 +133,15 @@ fn dots_that_stay_inside_are_followed() {
     ] {
         assert_eq!(server.get(target).text(), content, "{target}");
     }
+    // What a slash or a backslash means is not for an escape to say.
+    for target in [
+        "/dir%2ffile.txt",
+        "/dir%2Ffile.txt",
+        "/dir%5cfile.txt",
+        "/dir\\file.txt",
+    ] {
+        assert_eq!(server.get(target).status, 400, "{target}");
+    }
 }
 
 #[test]
@@ -227,6 +236,8 @@ fn exchanging_a_directory_and_a_symlink_does_not_help() {
     let (dir, link) = (folder.path("dir"), folder.path("link"));
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        // However this ends, the attacker has to end before the scope does.
+        let stop = SetOnDrop(&done);
         let flipper = scope.spawn(|| {
             let mut flips = 0u64;
             while !done.load(Ordering::Relaxed) {
@@ -247,11 +258,19 @@ fn exchanging_a_directory_and_a_symlink_does_not_help() {
                 status => panic!("{status}"),
             }
         }
-        done.store(true, Ordering::Relaxed);
+        drop(stop);
         let flips = flipper.join().expect("no panic");
         assert!(
             served > 0 && refused > 0 && flips > 1_000,
             "{served} {refused} {flips}"
         );
     });
+}
+
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
