@@ -182,6 +182,24 @@ fn ranges_of_small_and_of_large_files_are_their_bytes() {
 }
 
 #[test]
+fn a_range_counts_for_get_alone() {
+    let folder = Folder::new();
+    folder.write("file.bin", pattern(1_000));
+    let server = Server::start(&folder.root());
+    let mut client = server.connect();
+    client.send("HEAD /file.bin HTTP/1.1\r\nHost: a\r\nRange: bytes=1-2\r\n\r\n");
+    let response = client.read_head();
+    assert_eq!(
+        (response.status, response.field("Content-Length")),
+        (200, Some("1000"))
+    );
+    assert_eq!(
+        client.get_with("/file.bin", "Range: bytes=1-2\r\n").status,
+        206
+    );
+}
+
+#[test]
 fn ranges_far_inside_a_sparse_file_are_found() {
     let folder = Folder::new();
     const GIB: u64 = 1 << 30;
