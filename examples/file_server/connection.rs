@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use ringway::fs;
+use ringway::fs::{self, ShortTransfer};
 use ringway::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, SeekFrom};
 use ringway::net::TcpStream;
 use ringway::select;
@@ -31,8 +31,9 @@ use crate::limits::{
     REQUESTS_PER_TURN, SMALL_BODY_BYTES_MAX, STALL_CHUNK_BYTES,
 };
 use crate::reply::{Body, FilePart, Persistence, Reply, Status};
-use crate::request::{self, Method, Refusal, Request, Version};
+use crate::request::{self, Refusal};
 use crate::server::Server;
+use crate::terms::Terms;
 
 /// Serves a connection until it ends, for whatever reason.
 pub(crate) async fn serve(server: &Server, stream: TcpStream, peer: SocketAddr) {
@@ -100,45 +101,6 @@ enum Received {
     End,
     TimedOut,
     Stopping,
-}
-
-/// What the request means for sending the response, and for what follows.
-struct Terms {
-    with_body: bool,
-    persistence: Persistence,
-    /// Bytes of the request's body that have to be skipped.
-    skip_bytes: u64,
-    must_linger: bool,
-    started: Instant,
-}
-
-impl Terms {
-    fn of(request: &Request<'_>, stops: bool, started: Instant) -> Terms {
-        // Who waits for a "100 Continue" has not sent the body and may or may not do so now.
-        let goes_on = request.keep_alive && !request.expects_continue && !stops;
-        Terms {
-            with_body: request.method == Method::Get,
-            persistence: match (goes_on, request.version) {
-                (false, _) => Persistence::Close,
-                (true, Version::Http10) => Persistence::KeepAlive,
-                (true, Version::Http11) => Persistence::Implied,
-            },
-            skip_bytes: request.body_bytes,
-            must_linger: request.body_bytes > 0 || request.expects_continue,
-            started,
-        }
-    }
-
-    /// For a head that was refused: nobody knows where the next would begin.
-    fn refused(head: &[u8], started: Instant) -> Terms {
-        Terms {
-            with_body: !head.starts_with(b"HEAD "),
-            persistence: Persistence::Close,
-            skip_bytes: 0,
-            must_linger: true,
-            started,
-        }
-    }
 }
 
 impl<'s> Connection<'s> {
@@ -384,13 +346,11 @@ impl<'s> Connection<'s> {
             let offset = part.offset + *sent_bytes;
             let length = (part.length - *sent_bytes).min(STALL_CHUNK_BYTES);
             let moving = fs::transfer(&part.file, offset, length, &self.stream);
-            match timeout(stall, moving)
+            let moved = timeout(stall, moving)
                 .await
-                .map_err(|_| io::ErrorKind::TimedOut)??
-            {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                count => *sent_bytes += count,
-            }
+                .map_err(|_| io::ErrorKind::TimedOut)?;
+            *sent_bytes += moved.as_ref().copied().unwrap_or_else(bytes_before_error);
+            moved?;
         }
         Ok(())
     }
@@ -484,6 +444,14 @@ impl<'s> Connection<'s> {
         // Without effect on a socket that is gone already.
         let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
     }
+}
+
+/// What of a transfer that failed had been sent, if that is known.
+fn bytes_before_error(error: &io::Error) -> u64 {
+    let short = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<ShortTransfer>());
+    short.map_or(0, ShortTransfer::sent)
 }
 
 /// Writes `bytes`, of which each [`STALL_CHUNK_BYTES`] must leave within `stall`.

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `args`, `limits` | the command line; every bound, with its reason |
 //! | `server` | accepting, the cap, the graceful stop |
-//! | `connection` | the loop of one connection: receive, answer, send |
+//! | `connection`, `terms` | the loop of one connection: receive, answer, send; when it ends |
 //! | `input`, `request`, `fields` | what was received; where a head ends and what it says |
 //! | `path`, `site` | from a path to an open file beneath the root, and to an answer |
 //! | `conditional`, `range` | validators, conditions, ranges |
@@ -37,6 +37,7 @@ mod reply;
 mod request;
 mod server;
 mod site;
+mod terms;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;

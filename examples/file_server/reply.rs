@@ -194,7 +194,7 @@ impl Reply {
         output.extend_from_slice(b"\r\n");
     }
 
-    /// The fields that need numbers written into them, and those that belong to one kind of body.
+    /// The fields about what is sent, and those that belong to one kind of body.
     fn write_content_fields(&self, output: &mut Vec<u8>) {
         if let Some(modified) = self.validators.and_then(|validators| validators.modified) {
             let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(modified);
@@ -220,10 +220,16 @@ impl Reply {
             }
             None => {}
         }
-        match &self.body {
+        self.body.write_fields(output);
+    }
+}
+
+impl Body {
+    fn write_fields(&self, output: &mut Vec<u8>) {
+        match self {
             Body::Nothing => return,
             Body::Notice(_) => {
-                output.extend_from_slice(b"Content-Type: text/plain; charset=utf-8\r\n")
+                output.extend_from_slice(b"Content-Type: text/plain; charset=utf-8\r\n");
             }
             Body::Page(_) => output.extend_from_slice(PAGE_FIELDS.as_bytes()),
             Body::File(part) => {
@@ -242,12 +248,10 @@ impl Reply {
         }
         put(
             output,
-            format_args!("Content-Length: {}\r\n", self.body.length()),
+            format_args!("Content-Length: {}\r\n", self.length()),
         );
     }
-}
 
-impl Body {
     /// Bytes that a GET sends after the head.
     pub(crate) fn length(&self) -> u64 {
         match self {

@@ -191,53 +191,51 @@ fn file_reply(opened: Opened, media_type: &'static str, request: &Request<'_>, n
         etag: ETag::new(status.dev(), status.ino(), size, status.modified()),
         modified: last_modified(status.modified(), now),
     };
-    let selection = match (
-        request.conditions.evaluate(&validators, now),
-        request.method,
-    ) {
-        (Verdict::NotModified, _) => {
+    let selection = match request.conditions.evaluate(&validators, now) {
+        Verdict::NotModified => {
             return Reply {
                 validators: Some(validators),
                 ..Reply::notice(Status::NotModified)
             };
         }
-        (Verdict::PreconditionFailed, _) => return Reply::notice(Status::PreconditionFailed),
+        Verdict::PreconditionFailed => return Reply::notice(Status::PreconditionFailed),
         // Ranges are defined for GET alone.
-        (Verdict::Proceed, Method::Get) => request
+        Verdict::Proceed if request.method == Method::Get => request
             .range
             .map_or(Selection::Whole, |range| select(range, size)),
-        (Verdict::Proceed | Verdict::ProceedWhole, _) => Selection::Whole,
+        Verdict::Proceed | Verdict::ProceedWhole => Selection::Whole,
     };
-    let (status, offset, length, content_range) = match selection {
-        Selection::Whole => (Status::Ok, 0, size, None),
-        Selection::Part { offset, length } => {
-            let content_range = ContentRange::Part {
+    let part = |offset, length| {
+        Body::File(FilePart {
+            file,
+            media_type,
+            offset,
+            length,
+        })
+    };
+    let whole = Reply {
+        validators: Some(validators),
+        ..Reply::notice(Status::Ok)
+    };
+    match selection {
+        Selection::Whole => Reply {
+            body: part(0, size),
+            ..whole
+        },
+        Selection::Part { offset, length } => Reply {
+            status: Status::PartialContent,
+            content_range: Some(ContentRange::Part {
                 offset,
                 length,
                 size,
-            };
-            (Status::PartialContent, offset, length, Some(content_range))
-        }
-        Selection::Unsatisfiable => {
-            let content_range = Some(ContentRange::Unsatisfied { size });
-            return Reply {
-                content_range,
-                ..Reply::notice(Status::RangeNotSatisfiable)
-            };
-        }
-    };
-    let body = Body::File(FilePart {
-        file,
-        media_type,
-        offset,
-        length,
-    });
-    Reply {
-        status,
-        validators: Some(validators),
-        content_range,
-        location: None,
-        body,
+            }),
+            body: part(offset, length),
+            ..whole
+        },
+        Selection::Unsatisfiable => Reply {
+            content_range: Some(ContentRange::Unsatisfied { size }),
+            ..Reply::notice(Status::RangeNotSatisfiable)
+        },
     }
 }
 

@@ -28,15 +28,13 @@ fn request(line: &str, fields: &str) -> String {
     format!("{line} HTTP/1.1\r\nHost: a\r\n{fields}\r\n")
 }
 
-#[test]
-fn every_status_comes_where_it_should_and_says_what_becomes_of_the_connection() {
+/// Requests with the status of their answer, and what becomes of the connection.
+fn requests() -> Vec<(String, u16, Then)> {
     use Then::{Closes, GoesOn};
-    let folder = site();
-    let server = Server::start(&folder.root());
     let long_target = format!("GET /{}", "a".repeat(8 * 1024));
     let many_fields = "A: b\r\n".repeat(100);
     let long_field = format!("A: {}\r\n", "a".repeat(16 * 1024));
-    let table = [
+    vec![
         (request("GET /file.txt", ""), 200, GoesOn),
         (request("HEAD /file.txt", ""), 200, GoesOn),
         (request("GET /dir/", ""), 200, GoesOn),
@@ -103,8 +101,14 @@ fn every_status_comes_where_it_should_and_says_what_becomes_of_the_connection() 
             505,
             Closes,
         ),
-    ];
-    for (sent, status, then) in table {
+    ]
+}
+
+#[test]
+fn every_status_comes_where_it_should_and_says_what_becomes_of_the_connection() {
+    let folder = site();
+    let server = Server::start(&folder.root());
+    for (sent, status, then) in requests() {
         let shown = &sent[..sent.len().min(100)];
         let mut client = server.connect();
         client.send(&sent);
@@ -127,7 +131,7 @@ fn every_status_comes_where_it_should_and_says_what_becomes_of_the_connection() 
             "{shown:?}"
         );
         let closes = response.field("Connection") == Some("close");
-        assert_eq!(closes, then == Closes, "{shown:?}: {}", response.head);
+        assert_eq!(closes, then == Then::Closes, "{shown:?}: {}", response.head);
         if closes {
             client.expect_close();
         } else {
