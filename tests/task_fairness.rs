@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
@@ -18,7 +18,7 @@ use support::{WATCHDOG, count, current_thread, everywhere, within, workers};
 /// programs use the processors too.
 const OUTSIDE_MAX: Duration = Duration::from_millis(500);
 
-/// Mutants: the injector is looked at only when the local queue is empty; a self-waking task goes to the next-task slot.
+/// Mutant: the injector is looked at only when the local queue is empty.
 #[test]
 fn spawns_from_outside_run_in_a_storm_of_tasks_that_wake_themselves() {
     let spawns = count("RINGWAY_TEST_STORM_SPAWNS", 500);
@@ -154,19 +154,39 @@ fn a_spawn_from_a_task_that_blocks_its_worker_runs_elsewhere() {
     });
 }
 
+/// A task that yields, and one that wakes itself without saying so.
+///
+/// Mutant: a task that was woken while it ran goes to the next-task slot.
 #[test]
-fn yield_now_lets_every_other_ready_task_go_first() {
+fn who_yields_goes_behind_every_task_that_is_ready() {
     within(WATCHDOG, || {
-        current_thread().block_on(async {
-            let ran = Arc::new(AtomicUsize::new(0));
-            for _ in 0..10 {
-                let ran = Arc::clone(&ran);
-                ringway::spawn(async move { ran.fetch_add(1, Ordering::SeqCst) });
+        assert_eq!(
+            current_thread().block_on(others_run_during(yield_now())),
+            10
+        );
+        for runtime in [current_thread(), workers(1)] {
+            for wait in [0, 1] {
+                let task = runtime.spawn(async move {
+                    match wait {
+                        0 => others_run_during(yield_now()).await,
+                        _ => others_run_during(wake_myself()).await,
+                    }
+                });
+                assert_eq!(runtime.block_on(task).expect("the task"), 10);
             }
-            yield_now().await;
-            assert_eq!(ran.load(Ordering::SeqCst), 10);
-        });
+        }
     });
+}
+
+/// Spawns ten tasks, waits, and says how many have run.
+async fn others_run_during(wait: impl Future<Output = ()>) -> usize {
+    let ran = Arc::new(AtomicUsize::new(0));
+    for _ in 0..10 {
+        let ran = Arc::clone(&ran);
+        ringway::spawn(async move { ran.fetch_add(1, Ordering::SeqCst) });
+    }
+    wait.await;
+    ran.load(Ordering::SeqCst)
 }
 
 #[test]
