@@ -51,15 +51,14 @@ const CANCEL_ANY: u32 = 1 << 2;
 impl Sqe {
     fn decode(entry: &squeue::Entry) -> Self {
         const _: () = assert!(size_of::<squeue::Entry>() == 64, "an SQE has 64 bytes");
-        let words: *const u64 = (&raw const *entry).cast();
-        // SAFETY: an SQE is 64 bytes of plain data, aligned for words; the opcode is its first byte, flags, address
-        // and user data lie where io_uring.h has them.
-        let word = |index: usize| unsafe { words.add(index).read() };
+        // SAFETY: an SQE is 64 bytes of plain data, aligned for words.
+        let words: &[u64; 8] = unsafe { &*(&raw const *entry).cast() };
         Self {
-            opcode: word(0) as u8,
-            cancel_flags: (word(3) >> 32) as u32,
-            address: word(2),
-            user_data: word(4),
+            // Where io_uring.h has them: the first byte, and 4 bytes at 28, 8 at 16 and 8 at 32.
+            opcode: words[0] as u8,
+            cancel_flags: (words[3] >> 32) as u32,
+            address: words[2],
+            user_data: words[4],
         }
     }
 }
@@ -217,15 +216,10 @@ impl Kernel {
         true
     }
 
-    /// As [`Self::complete`], in two CQEs, of which the first has the result, and the second lets go of the memory.
-    pub fn complete_in_two(&mut self, result: i32) -> bool {
-        let Some(sqe) = self.in_flight.pop_front() else {
-            return false;
-        };
+    /// Posts a first CQE of the oldest operation; another will follow, and the memory is the kernel's until then.
+    pub fn post_first(&self, result: i32) {
+        let sqe = self.in_flight.front().expect("an operation is in flight");
         self.queues.post(sqe.user_data, result, MORE);
-        Buffer::fill(sqe.address);
-        self.queues.post(sqe.user_data, 0, 0);
-        true
     }
 }
 

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
@@ -113,6 +114,7 @@ pub struct Flag {
     set: AtomicBool,
     wakers: Mutex<Vec<Waker>>,
     dropped_by: Mutex<Option<ThreadId>>,
+    outputs: AtomicUsize,
 }
 
 impl Flag {
@@ -122,10 +124,11 @@ impl Flag {
             set: AtomicBool::new(false),
             wakers: Mutex::new(Vec::new()),
             dropped_by: Mutex::new(None),
+            outputs: AtomicUsize::new(1),
         });
         let future = WaitForFlag {
             flag: Arc::clone(&this),
-            output: Some(Output::new()),
+            output: Some(Output::new(&this)),
             registered: false,
         };
         (this, future)
@@ -139,6 +142,11 @@ impl Flag {
     /// A waker of the task, of its last poll. The lock is nothing that loom sees: it orders nothing.
     pub fn take_waker(&self) -> Option<Waker> {
         self.wakers.lock().expect("no panic inside").pop()
+    }
+
+    /// Whether the output is gone.
+    pub fn is_output_dropped(&self) -> bool {
+        self.outputs.load(std::sync::atomic::Ordering::Relaxed) == 0
     }
 
     /// The thread that dropped the future.
@@ -187,13 +195,15 @@ impl Drop for WaitForFlag {
 #[derive(Debug)]
 pub struct Output {
     value: loom::cell::UnsafeCell<u32>,
+    flag: Arc<Flag>,
     _leak: loom::alloc::Track<()>,
 }
 
 impl Output {
-    fn new() -> Self {
+    fn new(flag: &Arc<Flag>) -> Self {
         Self {
             value: loom::cell::UnsafeCell::new(0),
+            flag: Arc::clone(flag),
             _leak: loom::alloc::Track::new(()),
         }
     }
@@ -203,5 +213,8 @@ impl Drop for Output {
     fn drop(&mut self) {
         // SAFETY: the owner drops it; loom checks that nobody else has access.
         self.value.with_mut(|value| unsafe { *value += 1 });
+        let outputs = &self.flag.outputs;
+        let left = outputs.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(left, 1, "an output was dropped twice");
     }
 }

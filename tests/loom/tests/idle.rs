@@ -93,8 +93,8 @@ fn the_last_searcher_that_finds_work_passes_the_search_on() {
 /// Two tasks are pushed while two workers fall asleep. Each worker runs one task for ever, so neither may be left
 /// asleep.
 ///
-/// Mutants in `scheduler/idle.rs`: `pop_sleeper` does not count the worker as a searcher; `wake_up` counts the worker
-/// that woke by itself twice, leaving it in the list; `pop_sleeper` leaves the worker in the list.
+/// Mutants in `scheduler/idle.rs`: `pop_sleeper` does not count the worker as a searcher; it leaves the worker in the
+/// list.
 #[test]
 fn two_pushes_leave_none_of_two_sleepers_asleep() {
     check(|| {
@@ -113,6 +113,40 @@ fn two_pushes_leave_none_of_two_sleepers_asleep() {
             .sum();
         assert_eq!(ran, 3);
         assert_eq!(crew.idle.sleepers(), 0);
+    });
+}
+
+/// A worker wakes by itself, for a completion that it then runs for ever, while a task is pushed. Either the other
+/// worker is woken for the task, or this one was, and passes the search on.
+///
+/// Mutant in `scheduler/idle.rs`: `wake_up` leaves the worker in the list of sleepers.
+#[test]
+fn a_push_is_not_lost_on_a_worker_that_wakes_by_itself() {
+    check(|| {
+        let crew = Arc::new(Crew::new(2));
+        for worker in [1, 0] {
+            let _ = crew.idle.fall_asleep(worker, false);
+            assert!(crew.beds[worker].word.park());
+        }
+        let busy = {
+            let crew = Arc::clone(&crew);
+            spawn(move || {
+                if crew.end_sleep(0) {
+                    crew.stop_searching();
+                }
+            })
+        };
+        let sleeper = {
+            let crew = Arc::clone(&crew);
+            spawn(move || {
+                crew.beds[1].bell.wait();
+                let searching = crew.end_sleep(1);
+                crew.work_once(1, searching)
+            })
+        };
+        crew.push(7);
+        busy.join().expect("no panic");
+        assert_eq!(sleeper.join().expect("no panic"), 7);
     });
 }
 
@@ -141,7 +175,7 @@ fn two_pushes_at_once_wake_one_of_two_sleepers() {
 /// sees what was written.
 ///
 /// Mutants in `driver/park.rs`: `leave_running` parks though it was notified; `unpark` does not tell who parked from
-/// who runs; its swap is Acquire only; that of `wake` is Release only.
+/// who runs; its swap is Acquire only.
 #[test]
 fn a_remote_wake_during_the_way_to_sleep_is_not_lost() {
     check(|| {
@@ -164,10 +198,35 @@ fn a_remote_wake_during_the_way_to_sleep_is_not_lost() {
     });
 }
 
+/// A worker wakes by itself, or does not get to sleep, and by the park word alone finds out that it was notified. It
+/// sees what the notifier wrote before.
+///
+/// Mutants in `driver/park.rs`: the swap of `wake` is Release only; the exchange in `leave_running` is Relaxed when it
+/// fails, and so is the swap behind it.
+#[test]
+fn who_finds_itself_notified_sees_what_was_written() {
+    check(|| {
+        let bed = Arc::new(Bed::new());
+        let written = Arc::new(AtomicBool::new(false));
+        let waker = {
+            let (bed, written) = (Arc::clone(&bed), Arc::clone(&written));
+            spawn(move || {
+                written.store(true, Relaxed);
+                let _ = bed.word.unpark();
+            })
+        };
+        let notified = !bed.word.park() || bed.word.wake();
+        if notified {
+            assert!(written.load(Relaxed));
+        }
+        waker.join().expect("no panic");
+    });
+}
+
 /// Two remote wakes at once: one rings, and what both wrote is seen.
 ///
-/// Mutant in `driver/park.rs`: `unpark` only writes when it finds nobody notified (an exchange in place of the swap),
-/// so that the second's writes are not published.
+/// Mutant in `driver/park.rs`: `unpark` writes nothing when the word says *Notified* already, so that what the second
+/// wrote is not published.
 #[test]
 fn two_remote_wakes_are_both_seen() {
     check(|| {
@@ -296,13 +355,13 @@ fn a_completion_during_the_way_to_sleep_is_not_lost() {
 /// The worker's own timer is far off. Another thread inserts an earlier one while the worker goes to sleep. Either the
 /// worker sleeps no longer than until that one, or it is woken.
 ///
-/// Mutants in `driver/timers.rs`: `begin_sleep` does not remember the deadline; `insert` compares with the wheel's
-/// next deadline and not with the one the sleeper was told.
+/// Mutants in `driver/timers.rs`: `begin_sleep` keeps the earlier of the old deadline and the new one; `insert` reads
+/// the sleeper's deadline before it has the lock for the wheel.
 #[test]
 fn an_earlier_timer_wakes_a_worker_that_sleeps_past_it() {
     const FAR_NS: u64 = 1_000_000_000;
     const NEAR_NS: u64 = 10_000_000;
-    /// The wheel rounds to its ticks.
+    // The wheel rounds to its ticks.
     let is_near = |until: Option<u64>| until.is_some_and(|until| until < FAR_NS / 2);
     check(move || {
         let timers = Arc::new(Timers::new());

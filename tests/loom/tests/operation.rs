@@ -86,7 +86,7 @@ fn act(settled: Settled) {
 /// once, after the last CQE, and no output is lost.
 ///
 /// Mutants in `driver/slots.rs`: `abandon` frees an operation that is in flight; `settle` makes no orphan of an
-/// abandoned operation. In `driver/operations.rs`: `abandon` queues no cancel.
+/// abandoned operation; it does not take the answer to a cancelled one for the last.
 #[test]
 fn a_dropped_operation_keeps_its_memory_until_the_last_completion() {
     check(|| {
@@ -113,8 +113,8 @@ fn a_dropped_operation_keeps_its_memory_until_the_last_completion() {
 
 /// The answer is there when the future is dropped and a helper reaps: one of the two finishes the operation.
 ///
-/// Mutants in `driver/slots.rs`: `abandon` of an operation that is done leaves its output; `settle` wakes for an
-/// operation that was abandoned; `settle` does not free the slot.
+/// Mutants in `driver/slots.rs`: `abandon` of an operation that is done leaves its output, or does not free the slot;
+/// `settle` of an abandoned one does not free the slot.
 #[test]
 fn a_drop_against_a_helpers_reaping_finishes_the_operation_once() {
     check(|| {
@@ -147,8 +147,8 @@ fn slot_of(key: Key) -> u32 {
     key.to_user_data() as u32
 }
 
-/// The owner and a helper reap at once, while the kernel posts, in two CQEs, of which the first has the result. It is
-/// handed on once, and is that of the first.
+/// The owner and a helper reap at once an operation that the kernel answers in two CQEs: the first has the result, and
+/// the last lets go of the memory. The task is woken once, after the last, and gets the result of the first.
 ///
 /// Mutants: `reap` in `driver/operations.rs` lets go of the lock between taking the CQEs and settling them; `settle` in
 /// `driver/slots.rs` forgets the first answer when the last comes; it takes the first for the last; it hands out no
@@ -157,22 +157,31 @@ fn slot_of(key: Key) -> u32 {
 fn an_owner_and_a_helper_that_reap_at_once_settle_once() {
     check(|| {
         let shard = Shard::new(4);
-        let (wakes, waker) = Count::new();
-        let (key, _buffer) = shard.submit(&waker);
+        let (wakes, counter) = Count::new();
+        let (key, _buffer) = shard.submit(&counter);
         let mut kernel = Kernel::new(&shard.queues);
         kernel.take();
-        let kernel = spawn(move || assert!(kernel.complete_in_two(5)));
+        kernel.post_first(5);
+        let kernel = spawn(move || assert!(kernel.complete(0)));
         let helper = {
             let shard = Arc::clone(&shard);
             spawn(move || shard.try_reap())
         };
-        shard.reap();
+        let task = {
+            let shard = Arc::clone(&shard);
+            let (wakes, counter) = (Arc::clone(&wakes), counter.clone());
+            spawn(move || {
+                // As a task that is polled when it was woken.
+                (wakes.wakes() > 0).then(|| shard.poll(key, &counter).expect("it was woken"))
+            })
+        };
         shard.reap();
         helper.join().expect("no panic");
+        let outcome = task.join().expect("no panic");
         kernel.join().expect("no panic");
         shard.reap();
         assert_eq!(wakes.wakes(), 1);
-        let outcome = shard.poll(key, &waker).expect("it was woken");
+        let outcome = outcome.unwrap_or_else(|| shard.poll(key, &counter).expect("it was woken"));
         assert_eq!(outcome.result.expect("no error"), 5);
         assert_eq!(shard.operations.in_flight(), 0);
     });
@@ -215,8 +224,8 @@ fn a_late_cancel_never_hits_the_next_operation_in_the_slot() {
 /// The ring has room for one SQE. A dropped operation that waits in the backlog is submitted before its cancel, which
 /// else would find nothing, and the operation would stay for ever.
 ///
-/// Mutants in `driver/operations.rs`: `queue` pushes although others wait in the backlog; `refill` takes the newest
-/// first.
+/// Mutants in `driver/operations.rs`: `queue` pushes although others wait in the backlog; `unsubmitted` does not count
+/// the backlog, so that its owner sleeps over it; `abandon` queues no cancel.
 #[test]
 fn a_cancel_never_overtakes_its_operation() {
     check(|| {
@@ -251,9 +260,8 @@ fn a_cancel_never_overtakes_its_operation() {
 /// An operation is submitted while its shard is drained: it is refused, or the drain cancels it. None stays with the
 /// kernel behind the drain's back.
 ///
-/// Mutants: `submit` in `driver/operations.rs` does not mind that the shard is closed; `close` does not close it; the
-/// cancel is queued before it is closed; `expect_cancel_of_all` in `driver/slots.rs` marks nothing, so that a
-/// cancelled operation is submitted again.
+/// Mutants: `submit` in `driver/operations.rs` does not mind that the shard is closed; `close` does not close it;
+/// `expect_cancel_of_all` in `driver/slots.rs` marks nothing, so that a cancelled operation is submitted again.
 #[test]
 fn a_submission_during_the_drain_is_refused_or_cancelled() {
     check(|| {
