@@ -37,16 +37,8 @@ pub(crate) const BENEATH_TRIES_MAX: u32 = 16;
 /// the trips of a file that is not in memory cost more; above, the pages leave the second-level cache.
 pub(crate) const PIPE_BYTES: usize = 256 * 1024;
 
-/// How many unused pipes are kept for later transfers. Each has two descriptors, and counts with
-/// [`PIPE_BYTES`] against the 64 MiB of `/proc/sys/fs/pipe-user-pages-soft`.
-pub(crate) const PIPES_KEPT_MAX: usize = 32;
-
 /// After so many bytes without a wait a transfer lets other tasks run: some 50 µs of splicing.
 pub(crate) const TRANSFER_STREAK_BYTES: usize = 512 * 1024;
 
-const _: () = assert!(
-    PIPES_KEPT_MAX * PIPE_BYTES <= 16 * 1024 * 1024,
-    "a quarter of the soft limit"
-);
 const _: () = assert!(ON_WORKER_MAX_BYTES <= LARGE_READ_BYTES);
 const _: () = assert!(PIPE_BYTES <= TRANSFER_STREAK_BYTES);

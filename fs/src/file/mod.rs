@@ -28,6 +28,7 @@ use crate::op::{Close, FdOp, Statx, descriptor, with_std};
 use crate::open_options::OpenOptions;
 use crate::pool::on_pool;
 use crate::status::Status;
+use crate::transfer::pipe::KeptPipe;
 
 use self::core::Core;
 use self::position::Position;
@@ -70,6 +71,8 @@ pub struct File {
     core: Core,
     traffic: Mutex<Traffic>,
     max_buf_size: usize,
+    /// Of [`crate::transfer`].
+    pipe: KeptPipe,
 }
 
 impl File {
@@ -154,11 +157,16 @@ impl File {
             core,
             traffic,
             max_buf_size: MAX_BUF_BYTES,
+            pipe: KeptPipe::default(),
         }
     }
 
     pub(crate) fn core(&self) -> &Core {
         &self.core
+    }
+
+    pub(crate) fn kept_pipe(&self) -> &KeptPipe {
+        &self.pipe
     }
 
     /// Brings all data and metadata of the file to the disk: fsync(2).
@@ -327,6 +335,7 @@ impl File {
             core,
             traffic,
             max_buf_size,
+            pipe,
         } = self;
         match core.try_into_owned() {
             Ok(fd) => Ok(StdFile::from(fd)),
@@ -334,6 +343,7 @@ impl File {
                 core,
                 traffic,
                 max_buf_size,
+                pipe,
             }),
         }
     }

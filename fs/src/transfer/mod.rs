@@ -7,7 +7,7 @@
 //! memory, the second if the sink does not block, until it is full. Otherwise the ring does the waiting. Only
 //! there is a thread of the kernel involved; it costs some 15 µs, as much as 128 KiB of splicing.
 
-mod pipe;
+pub(crate) mod pipe;
 
 use std::error::Error;
 use std::fmt;
@@ -59,7 +59,7 @@ pub async fn transfer(
     while sent < len {
         let filled = transfer.fill(offset + sent, len - sent).await?;
         if filled == 0 {
-            transfer.pipe.keep();
+            file.kept_pipe().keep(transfer.pipe);
             return Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
                 ShortTransfer {
@@ -71,14 +71,14 @@ pub async fn transfer(
         sent += filled as u64;
         transfer.drain(filled, sent < len).await?;
     }
-    transfer.pipe.keep();
+    file.kept_pipe().keep(transfer.pipe);
     Ok(sent)
 }
 
 struct Transfer<'a> {
     file: &'a File,
     sink: &'a SharedFd,
-    pipe: Pipe,
+    pipe: Box<Pipe>,
     /// Whether the sink says EAGAIN when it is full.
     sink_answers: bool,
     /// Bytes since the task last waited for anything.
@@ -91,7 +91,7 @@ impl<'a> Transfer<'a> {
         Ok(Self {
             file,
             sink,
-            pipe: Pipe::take()?,
+            pipe: file.kept_pipe().take()?,
             sink_answers,
             streak: 0,
         })
