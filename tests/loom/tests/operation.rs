@@ -74,6 +74,12 @@ impl Shard {
             Polled::Ready(read, answer) => Some(read.complete(completion(answer))),
         }
     }
+
+    /// The result of an operation whose task was woken.
+    fn result_of(&self, key: Key) -> u32 {
+        let outcome = self.poll(key, Waker::noop()).expect("it was woken");
+        outcome.result.expect("it did not fail")
+    }
 }
 
 /// As `Shard::act`.
@@ -157,8 +163,8 @@ fn slot_of(key: Key) -> u32 {
 fn an_owner_and_a_helper_that_reap_at_once_settle_once() {
     check(|| {
         let shard = Shard::new(4);
-        let (wakes, counter) = Count::new();
-        let (key, _buffer) = shard.submit(&counter);
+        let (wakes, waker) = Count::new();
+        let (key, _buffer) = shard.submit(&waker);
         let mut kernel = Kernel::new(&shard.queues);
         kernel.take();
         kernel.post_first(5);
@@ -168,21 +174,17 @@ fn an_owner_and_a_helper_that_reap_at_once_settle_once() {
             spawn(move || shard.try_reap())
         };
         let task = {
-            let shard = Arc::clone(&shard);
-            let (wakes, counter) = (Arc::clone(&wakes), counter.clone());
-            spawn(move || {
-                // As a task that is polled when it was woken.
-                (wakes.wakes() > 0).then(|| shard.poll(key, &counter).expect("it was woken"))
-            })
+            let (shard, wakes) = (Arc::clone(&shard), Arc::clone(&wakes));
+            // As a task that is polled when it was woken, and drops what it gets.
+            spawn(move || (wakes.wakes() > 0).then(|| shard.result_of(key)))
         };
         shard.reap();
         helper.join().expect("no panic");
-        let outcome = task.join().expect("no panic");
+        let result = task.join().expect("no panic");
         kernel.join().expect("no panic");
         shard.reap();
         assert_eq!(wakes.wakes(), 1);
-        let outcome = outcome.unwrap_or_else(|| shard.poll(key, &counter).expect("it was woken"));
-        assert_eq!(outcome.result.expect("no error"), 5);
+        assert_eq!(result.unwrap_or_else(|| shard.result_of(key)), 5);
         assert_eq!(shard.operations.in_flight(), 0);
     });
 }
@@ -214,8 +216,7 @@ fn a_late_cancel_never_hits_the_next_operation_in_the_slot() {
         let (next, second) = shard.submit(Waker::noop());
         assert_eq!(slot_of(next), slot_of(key), "the model is of one slot");
         shard.reap_all();
-        let outcome = shard.poll(next, Waker::noop()).expect("it was reaped");
-        assert_eq!(outcome.result.expect("it was not cancelled"), 2);
+        assert_eq!(shard.result_of(next), 2);
         let cancelled = kernel.join().expect("no panic");
         assert!(!cancelled.contains(&second.address()));
     });
