@@ -289,7 +289,7 @@ fn wakes_that_come_from_drops_during_the_end_are_harmless() {
 
 /// Other threads spawn, wake, abort and join all the while.
 ///
-/// Mutants: a task is bound to the set after it was closed; the injector takes tasks after it was closed.
+/// Mutant: a task is bound to the set after it was closed.
 #[test]
 fn the_end_races_with_spawns_wakes_and_aborts_and_every_handle_resolves() {
     let rounds = count("RINGWAY_TEST_SHUTDOWN_RACES", 150);

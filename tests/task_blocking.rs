@@ -80,15 +80,15 @@ fn no_more_jobs_run_at_once_than_allowed_and_all_run() {
 /// Mutant: a job is given to a thread that is promised to another one.
 #[test]
 fn jobs_that_wait_for_one_another_run_side_by_side() {
-    const JOBS: usize = 32;
     within(WATCHDOG, || {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .build()
             .expect("a runtime");
-        for _ in 0..20 {
-            let meet = Arc::new(Barrier::new(JOBS));
-            let jobs: Vec<_> = (0..JOBS)
+        // Each time more of them than there are idle threads.
+        for jobs in 1..64 {
+            let meet = Arc::new(Barrier::new(jobs));
+            let jobs: Vec<_> = (0..jobs)
                 .map(|_| {
                     let meet = Arc::clone(&meet);
                     runtime.spawn_blocking(move || drop(meet.wait()))
