@@ -393,7 +393,7 @@ fn borrowed_halves_read_and_write_at_once() {
     });
 }
 
-/// A read asks the kernel for no more than it has room for. Mutant: always ask for a whole provided buffer.
+/// Mutant: receive more than the read has room for, and keep the rest.
 #[test]
 fn what_a_read_has_no_room_for_stays_in_the_kernel() {
     on_both_flavours(|| async {
@@ -457,7 +457,7 @@ fn options_are_set_and_told() {
     });
 }
 
-/// More readers than the shard has buffers wait, and then all get bytes at once: some must go without a buffer.
+/// The memory of a waiting connection is bounded here; that it holds no buffer follows: a page each would show.
 #[test]
 fn a_thousand_waiting_readers_leave_room_for_an_active_one_and_all_get_their_bytes() {
     const READERS: usize = 1000;

@@ -2,11 +2,9 @@
 //!
 //! # What happens below `read` and `write`
 //!
-//! - A **read** that finds nothing arms one receive operation in the ring. The kernel takes a buffer for it
-//!   from the shard's ring of provided buffers only when bytes are there, so an idle connection holds none.
-//!   The operation belongs to the socket, not to the future: whoever reads next gets the bytes, and a read
-//!   that is dropped loses nothing. When the kernel said that more is waiting, the next read is a plain
-//!   `recv(2)` straight into the caller's memory.
+//! - A **read** is `recv(2)` into the caller's memory. When there is nothing, a poll operation in the ring waits;
+//!   it belongs to the socket, not to the future, and takes nothing. So a read that is dropped loses nothing,
+//!   and an idle connection holds no buffer.
 //! - A **write** is `send(2)` at once. What is reported as written is in the kernel. Only a full send buffer
 //!   costs an operation in the ring, which waits for room.
 //! - An **accept** is `accept4(2)` at once, and an operation that waits for the next connection when there
@@ -19,7 +17,7 @@
 //! - [`TcpListener`], [`TcpStream`], [`TcpSocket`] and the halves in [`tcp`]: the public face.
 //! - [`ToSocketAddrs`] and [`lookup_host`]: names to addresses, on the blocking pool where they need it.
 //! - [`Interest`] and [`Ready`]: what one can wait for, and what one gets.
-//! - `socket`: the read side, the write side and the waiting shared by every kind of socket.
+//! - `socket`: trying and waiting, shared by every kind of socket.
 //! - `op`: what is handed to the kernel, and the only unsafe code of this crate.
 
 #![deny(unsafe_code)]

@@ -1,8 +1,8 @@
 //! What this crate hands to the kernel: operations for the ring, and plain system calls.
 //!
-//! The only unsafe code of the crate is here. An operation owns everything its entry points to, in the
-//! operation itself or not at all (a receive names a buffer group, no buffer), and it holds the [`SharedFd`], so
-//! that the descriptor's number cannot be given to another file before the kernel is done with it.
+//! The only unsafe code of the crate is here. An operation owns everything its entry points to, in itself, and it
+//! holds the [`SharedFd`], so that the descriptor's number cannot be given to another file before the kernel is
+//! done with it.
 //!
 //! Every file this crate opens is close-on-exec and non-blocking; every send says `MSG_NOSIGNAL`.
 //!
@@ -11,12 +11,10 @@
 mod adopt;
 mod connect;
 mod poll;
-mod recv;
 mod sys;
 
 pub(crate) use connect::Connect;
 pub(crate) use poll::PollOnce;
-pub(crate) use recv::{Received, RecvProvided};
 pub(crate) use sys::{
     Take, accept, inet_address, poll_now, recv_buf_mut, recv_into, recv_vectored, send,
     send_vectored, stream_socket, watch,

@@ -35,10 +35,6 @@ impl Readiness {
         self.believed
     }
 
-    pub(crate) fn believe(&mut self, ready: Ready) {
-        self.believed |= ready;
-    }
-
     /// Takes a belief back, because the kernel has just shown that it is wrong.
     pub(crate) fn doubt(&mut self, ready: Ready) {
         self.believed = self.believed - ready;
@@ -104,6 +100,6 @@ impl SideState for Readiness {
 
 /// Whether an operation ended because the kernel gave it up, and not because of the socket or of a shutdown.
 /// It is then simply armed again.
-pub(super) fn was_cancelled(error: &io::Error) -> bool {
+fn was_cancelled(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ECANCELED) && !driver::is_shutdown(error)
 }

@@ -11,11 +11,8 @@ use ringway_runtime::driver::{Op, SharedFd};
 use socket2::SockRef;
 use tokio::io::ReadBuf;
 
-use super::read_side::ReadSide;
-use super::sink::{Peek, Sink};
-use super::write_side::WriteSide;
-use super::{Place, Readiness, Who};
-use crate::op::{self, PollOnce};
+use super::{Direction, Place, Readiness, Who};
+use crate::op::{self, PollOnce, Take};
 use crate::ready::poll_events;
 use crate::{Interest, Ready};
 
@@ -29,24 +26,17 @@ use crate::{Interest, Ready};
 /// would cut off others that share the connection, such as a child process or a duplicate of the descriptor.
 #[derive(Debug)]
 pub(crate) struct StreamSocket {
+    read: Direction,
+    write: Direction,
     fd: SharedFd,
-    read: ReadSide,
-    write: WriteSide,
 }
 
 impl StreamSocket {
-    /// Takes a connected socket. With `readable`, the first read tries the socket before it waits.
-    pub(crate) fn new(fd: SharedFd, readable: bool) -> StreamSocket {
-        let believed = if readable {
-            Ready::READABLE
-        } else {
-            Ready::EMPTY
-        };
-        StreamSocket {
-            fd,
-            read: ReadSide::new(believed),
-            write: WriteSide::default(),
-        }
+    /// Takes a connected socket. `first_belief` says whether the first read is tried before anybody waits.
+    pub(crate) fn new(fd: SharedFd, first_belief: Ready) -> StreamSocket {
+        let read = Direction::new(Interest::READABLE, first_belief);
+        let write = Direction::new(Interest::WRITABLE, Ready::WRITABLE);
+        StreamSocket { read, write, fd }
     }
 
     pub(crate) fn fd(&self) -> &SharedFd {
@@ -61,12 +51,10 @@ impl StreamSocket {
     ///
     /// # Errors
     ///
-    /// If a dropped read has bytes of the stream, or may still get some; and those of `dup(2)`.
+    /// Those of `dup(2)`, which is needed while a poll that has just been cancelled still holds the file.
     pub(crate) fn into_fd(self) -> io::Result<OwnedFd> {
-        self.read.release()?;
-        let StreamSocket { fd, read, write } = self;
+        let StreamSocket { read, write, fd } = self;
         drop((read, write));
-        // A poll that is just being cancelled may still hold the file: then its owner gets a duplicate.
         fd.try_into_owned()
             .or_else(|fd| fd.as_fd().try_clone_to_owned())
     }
@@ -74,39 +62,43 @@ impl StreamSocket {
     pub(crate) fn poll_read(
         &self,
         cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
+        buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let room = buffer.remaining();
+        let receive = || op::recv_into(&self.fd, buffer, Take::Bytes);
         self.read
-            .poll_fill(&self.fd, cx, Who::Last, buf)
+            .poll_io(&self.fd, cx, Who::Last, room, receive)
             .map_ok(drop)
     }
 
     pub(crate) fn poll_peek(
         &self,
         cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
+        who: Who<'_>,
+        buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<usize>> {
-        self.read.poll_fill(&self.fd, cx, Who::Last, &mut Peek(buf))
+        let look = || op::recv_into(&self.fd, buffer, Take::Nothing);
+        self.read.poll_io(&self.fd, cx, who, 0, look)
     }
 
-    pub(crate) async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+    pub(crate) async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut place = self.read.side().place();
-        let mut buf = ReadBuf::new(buf);
-        poll_fn(|cx| {
-            self.read
-                .poll_fill(&self.fd, cx, place.who(), &mut Peek(&mut buf))
-        })
-        .await
+        let mut buffer = ReadBuf::new(buffer);
+        poll_fn(|cx| self.poll_peek(cx, place.who(), &mut buffer)).await
     }
 
-    pub(crate) fn try_read(&self, sink: &mut impl Sink) -> io::Result<usize> {
-        self.read.try_fill(&self.fd, sink)
+    /// Makes a system call that reads, once.
+    pub(crate) fn try_read<R>(
+        &self,
+        call: impl FnOnce(&SharedFd) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.read.try_io(|| call(&self.fd))
     }
 
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let send = || op::send(&self.fd, bytes);
         self.write
-            .poll_send(&self.fd, cx, Who::Last, bytes.len(), send)
+            .poll_io(&self.fd, cx, Who::Last, bytes.len(), send)
     }
 
     pub(crate) fn poll_write_vectored(
@@ -115,15 +107,15 @@ impl StreamSocket {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let send = || op::send_vectored(&self.fd, slices);
-        self.write.poll_send(&self.fd, cx, Who::Last, 0, send)
+        self.write.poll_io(&self.fd, cx, Who::Last, 0, send)
     }
 
-    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.write.try_io(|| op::send(&self.fd, bytes))
-    }
-
-    pub(crate) fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.write.try_io(|| op::send_vectored(&self.fd, slices))
+    /// Makes a system call that writes, once.
+    pub(crate) fn try_write<R>(
+        &self,
+        call: impl FnOnce(&SharedFd) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.write.try_io(|| call(&self.fd))
     }
 
     pub(crate) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -218,7 +210,7 @@ impl StreamSocket {
         cx: &mut Context<'_>,
         place: &mut Option<Place<'a, Readiness>>,
     ) -> Poll<io::Result<Ready>> {
-        if self.write.is_plain() {
+        if self.write.is_untouched() {
             return Poll::Ready(Ok(Ready::WRITABLE));
         }
         let place = place.get_or_insert_with(|| self.write.side().place());

@@ -14,8 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf, check_nonblocking, no_address};
 use crate::addr::{ToSocketAddrs, resolve};
-use crate::op::{self, Connect};
-use crate::socket::{Growing, Slices, StreamSocket};
+use crate::op::{self, Connect, Take};
+use crate::socket::{StreamSocket, Who};
 use crate::{Interest, Ready};
 
 /// A TCP connection.
@@ -29,17 +29,8 @@ use crate::{Interest, Ready};
 ///
 /// # Cancel safety
 ///
-/// A read that is dropped before it returns loses no byte: what arrives later, or has arrived already, is there
-/// for the next read. A write that is dropped has written nothing unless it had returned.
-///
-/// # Where the bytes are
-///
-/// A read that waits hands the kernel a receive, which the connection keeps if the read is dropped. Bytes that
-/// such a receive brings are served first by every function of this type; only those who go past it, to the
-/// descriptor, cannot see them. [`try_io`](Self::try_io), [`async_io`](Self::async_io) and
-/// [`into_std`](Self::into_std) therefore fail, with an error that says what to do, while there are such bytes.
-/// A program that never drops a read that waits, or that waits by [`readable`](Self::readable) instead, will
-/// not see these errors.
+/// A read that is dropped before it returns has taken nothing: the bytes are there for the next read. A write
+/// that is dropped has written nothing unless it had returned.
 ///
 /// ```
 /// use ringway_net::{TcpListener, TcpStream};
@@ -101,14 +92,14 @@ impl TcpStream {
         let fd = SharedFd::from(fd);
         Op::new(Connect::new(fd.clone(), address)).await?;
         Ok(TcpStream {
-            socket: StreamSocket::new(fd, false),
+            socket: StreamSocket::new(fd, Ready::EMPTY),
         })
     }
 
     /// Takes a connection from a listener. Its client has often sent something already.
     pub(super) fn accepted(fd: OwnedFd) -> TcpStream {
         TcpStream {
-            socket: StreamSocket::new(SharedFd::from(fd), true),
+            socket: StreamSocket::new(SharedFd::from(fd), Ready::READABLE),
         }
     }
 
@@ -127,7 +118,7 @@ impl TcpStream {
         driver::assert_context();
         let fd = SharedFd::from(OwnedFd::from(stream));
         Ok(TcpStream {
-            socket: StreamSocket::new(fd, true),
+            socket: StreamSocket::new(fd, Ready::READABLE),
         })
     }
 
@@ -135,8 +126,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// `ResourceBusy` if a read was dropped while it waited and nobody has read since: its bytes would be lost.
-    /// The connection is closed then. See [where the bytes are](Self#where-the-bytes-are).
+    /// Those of dup(2), in the rare case that the kernel still holds a poll of this connection.
     ///
     /// ```
     /// # use ringway_net::{TcpListener, TcpStream};
@@ -270,7 +260,8 @@ impl TcpStream {
     ///
     /// `WouldBlock` if nothing is there, and those of recv(2).
     pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.socket.try_read(&mut ReadBuf::new(buffer))
+        self.socket
+            .try_read(|fd| op::recv_into(fd, &mut ReadBuf::new(buffer), Take::Bytes))
     }
 
     /// As [`try_read`](Self::try_read), into several slices, the first one first.
@@ -279,7 +270,7 @@ impl TcpStream {
     ///
     /// As [`try_read`](Self::try_read).
     pub fn try_read_vectored(&self, slices: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        self.socket.try_read(&mut Slices(slices))
+        self.socket.try_read(|fd| op::recv_vectored(fd, slices))
     }
 
     /// As [`try_read`](Self::try_read), to the end of a buffer that grows.
@@ -288,7 +279,7 @@ impl TcpStream {
     ///
     /// As [`try_read`](Self::try_read).
     pub fn try_read_buf<B: BufMut>(&self, buffer: &mut B) -> io::Result<usize> {
-        self.socket.try_read(&mut Growing(buffer))
+        self.socket.try_read(|fd| op::recv_buf_mut(fd, buffer))
     }
 
     /// Writes what there is room for now, which may be less than all of `bytes`.
@@ -297,7 +288,7 @@ impl TcpStream {
     ///
     /// `WouldBlock` if there is no room, and those of send(2).
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.socket.try_write(bytes)
+        self.socket.try_write(|fd| op::send(fd, bytes))
     }
 
     /// As [`try_write`](Self::try_write), from several slices, the first one first.
@@ -306,7 +297,7 @@ impl TcpStream {
     ///
     /// As [`try_write`](Self::try_write).
     pub fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.socket.try_write_vectored(slices)
+        self.socket.try_write(|fd| op::send_vectored(fd, slices))
     }
 
     /// Calls `call`, which makes a system call of its own on the connection, and learns from its result.
@@ -315,8 +306,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// `WouldBlock`, those of `call`, and `ResourceBusy` if a dropped read has bytes that `call` would overtake:
-    /// see [where the bytes are](Self#where-the-bytes-are).
+    /// Those of `call`.
     pub fn try_io<R>(
         &self,
         interest: Interest,
@@ -366,7 +356,7 @@ impl TcpStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<usize>> {
-        self.socket.poll_peek(cx, buffer)
+        self.socket.poll_peek(cx, Who::Last, buffer)
     }
 
     pub(super) fn shutdown_write(&self) -> io::Result<()> {
