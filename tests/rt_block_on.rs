@@ -234,8 +234,12 @@ fn threads_have_the_name_the_stack_and_the_hooks_that_were_asked_for() {
             .worker_threads(2)
             .thread_name("named")
             .thread_stack_size(256 * 1024)
-            .on_thread_start(move || drop(start.fetch_add(1, Ordering::SeqCst)))
-            .on_thread_stop(move || drop(stop.fetch_add(1, Ordering::SeqCst)))
+            .on_thread_start(move || {
+                start.fetch_add(1, Ordering::SeqCst);
+            })
+            .on_thread_stop(move || {
+                stop.fetch_add(1, Ordering::SeqCst);
+            })
             .build()
             .expect("a runtime");
         let name = async || thread::current().name().map(str::to_owned);
@@ -258,7 +262,8 @@ fn threads_have_the_name_the_stack_and_the_hooks_that_were_asked_for() {
 
 #[test]
 fn options_that_make_no_sense_are_refused_with_tokios_words() {
-    let refusals: [(&str, fn(&mut Builder)); 4] = [
+    type Misuse = fn(&mut Builder);
+    let refusals: [(&str, Misuse); 4] = [
         ("Worker threads cannot be set to 0", |builder| {
             builder.worker_threads(0);
         }),

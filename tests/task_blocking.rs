@@ -91,7 +91,9 @@ fn jobs_that_wait_for_one_another_run_side_by_side() {
             let jobs: Vec<_> = (0..jobs)
                 .map(|_| {
                     let meet = Arc::clone(&meet);
-                    runtime.spawn_blocking(move || drop(meet.wait()))
+                    runtime.spawn_blocking(move || {
+                        meet.wait();
+                    })
                 })
                 .collect();
             for job in jobs {
@@ -108,7 +110,9 @@ fn idle_threads_are_used_again_and_end_after_their_time() {
         let end = Arc::clone(&ended);
         let runtime = Builder::new_current_thread()
             .thread_keep_alive(Duration::from_millis(200))
-            .on_thread_stop(move || drop(end.fetch_add(1, Ordering::SeqCst)))
+            .on_thread_stop(move || {
+                end.fetch_add(1, Ordering::SeqCst);
+            })
             .build()
             .expect("a runtime");
         let threads: HashSet<_> = (0..20)

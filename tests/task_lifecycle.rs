@@ -229,7 +229,7 @@ fn a_task_knows_its_id_and_ids_differ() {
     });
     assert_eq!(task::try_id(), None);
     assert_eq!(
-        panic_text(|| drop(task::id())),
+        panic_text(|| _ = task::id()),
         "Can't get a task id when not inside a task"
     );
 }

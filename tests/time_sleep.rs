@@ -98,12 +98,11 @@ async fn pass_a_timer_around(number: u64) {
     let mut timer = Box::pin(sleep(Duration::from_secs(3600)));
     for _ in 0..5 {
         poll_once(&mut timer).await;
-        timer = ringway::spawn(async move {
+        let task = ringway::spawn(async move {
             poll_once(&mut timer).await;
-            timer
-        })
-        .await
-        .expect("the task that has the timer");
+            [timer]
+        });
+        [timer] = task.await.expect("the task that has the timer");
         let another = Box::pin(sleep(Duration::from_micros(numbers.below(2_000))));
         drop(std::mem::replace(&mut timer, another));
         poll_once(&mut timer).await;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use ringway_runtime::driver::{Completion, Op, Operation, opcode, squeue};
-use ringway_runtime::task::{self, yield_now};
+use ringway_runtime::task::yield_now;
 use ringway_runtime::{Builder, Runtime};
 
 fn runtime() -> Runtime {

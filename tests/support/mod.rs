@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use ringway::runtime::{Builder, Runtime};
 
 /// No test takes this long; one that does hangs.
-pub const WATCHDOG: Duration = Duration::from_secs(60);
+pub(crate) const WATCHDOG: Duration = Duration::from_secs(60);
 
 /// A runtime with `workers` worker threads.
-pub fn workers(workers: usize) -> Runtime {
+pub(crate) fn workers(workers: usize) -> Runtime {
     Builder::new_multi_thread()
         .worker_threads(workers)
         .enable_all()
@@ -24,7 +24,7 @@ pub fn workers(workers: usize) -> Runtime {
 }
 
 /// A runtime that runs on whoever blocks on it.
-pub fn current_thread() -> Runtime {
+pub(crate) fn current_thread() -> Runtime {
     Builder::new_current_thread()
         .enable_all()
         .build()
@@ -32,7 +32,7 @@ pub fn current_thread() -> Runtime {
 }
 
 /// A runtime on one thread whose clock stands.
-pub fn paused() -> Runtime {
+pub(crate) fn paused() -> Runtime {
     Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -42,7 +42,7 @@ pub fn paused() -> Runtime {
 
 /// Runs `body` as the root of a runtime with two workers, as a task there, and as the root on one thread.
 #[track_caller]
-pub fn everywhere<F>(body: impl Fn() -> F)
+pub(crate) fn everywhere<F>(body: impl Fn() -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -64,7 +64,10 @@ where
 ///
 /// If it takes longer than `bound`, and with the panic of `body`.
 #[track_caller]
-pub fn within<R: Send + 'static>(bound: Duration, body: impl FnOnce() -> R + Send + 'static) -> R {
+pub(crate) fn within<R: Send + 'static>(
+    bound: Duration,
+    body: impl FnOnce() -> R + Send + 'static,
+) -> R {
     let (done, is_done) = mpsc::channel();
     let thread = std::thread::spawn(move || {
         let result = body();
@@ -90,7 +93,7 @@ pub fn within<R: Send + 'static>(bound: Duration, body: impl FnOnce() -> R + Sen
 ///
 /// If it does not within the time of the watchdog.
 #[track_caller]
-pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < WATCHDOG, "still not: {what}");
@@ -104,7 +107,7 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 ///
 /// If it does not panic.
 #[track_caller]
-pub fn panic_text(body: impl FnOnce()) -> String {
+pub(crate) fn panic_text(body: impl FnOnce()) -> String {
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(()) => panic!("there was no panic"),
         Err(payload) => text_of(payload),
@@ -112,7 +115,7 @@ pub fn panic_text(body: impl FnOnce()) -> String {
 }
 
 /// The text of a panic's payload.
-pub fn text_of(payload: Box<dyn Any + Send>) -> String {
+pub(crate) fn text_of(payload: Box<dyn Any + Send>) -> String {
     match payload.downcast::<String>() {
         Ok(text) => *text,
         Err(payload) => payload
@@ -123,7 +126,7 @@ pub fn text_of(payload: Box<dyn Any + Send>) -> String {
 }
 
 /// A count from the environment, so that a long run needs no other build, or `ordinary`.
-pub fn count(variable: &str, ordinary: usize) -> usize {
+pub(crate) fn count(variable: &str, ordinary: usize) -> usize {
     std::env::var(variable).map_or(ordinary, |text| {
         text.parse()
             .unwrap_or_else(|error| panic!("{variable}={text}: {error}"))
@@ -132,7 +135,7 @@ pub fn count(variable: &str, ordinary: usize) -> usize {
 
 /// Counts how many of its kind were dropped.
 #[derive(Debug)]
-pub struct CountDrop(pub Arc<AtomicUsize>);
+pub(crate) struct CountDrop(pub(crate) Arc<AtomicUsize>);
 
 impl Drop for CountDrop {
     fn drop(&mut self) {

@@ -104,6 +104,8 @@ pub(crate) fn trial(
             .waker
             .is_some()
     });
+    // So that whoever looks after stuck workers has gone to sleep, and has to be woken for this one.
+    thread::sleep(CALM_DOWN);
     let (wanted, mut due) = wanted(handle, debt);
     let (began, has_begun) = mpsc::channel();
     let writer = due.writer.take();
@@ -143,6 +145,9 @@ pub(crate) fn trial(
         noise,
     })
 }
+
+/// A runtime with nothing to do is entirely asleep after this time.
+const CALM_DOWN: Duration = Duration::from_millis(100);
 
 struct Due {
     writer: Option<std::fs::File>,
