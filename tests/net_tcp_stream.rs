@@ -457,7 +457,6 @@ fn options_are_set_and_told() {
     });
 }
 
-/// The memory of a waiting connection is bounded here; that it holds no buffer follows: a page each would show.
 #[test]
 fn a_thousand_waiting_readers_leave_room_for_an_active_one_and_all_get_their_bytes() {
     const READERS: usize = 1000;
@@ -489,4 +488,44 @@ fn a_thousand_waiting_readers_leave_room_for_an_active_one_and_all_get_their_byt
             reader.await.unwrap();
         }
     });
+}
+
+/// Sender and receiver are so quick that neither ever waits. Mutant: leave out the pause after many calls.
+#[test]
+fn a_connection_that_never_waits_leaves_its_thread_to_others_now_and_then() {
+    let runtime = ringway::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(within(async {
+        let (client, mut server) = pair().await;
+        let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let flood = std::thread::spawn({
+            let stop = stop.clone();
+            let client = client.into_std().unwrap();
+            client.set_nonblocking(false).unwrap();
+            // Relaxed: nothing is read because of the flag.
+            move || {
+                let mut client = client;
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    if client.write_all(&[1; 65_536]).is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        let reader = ringway::spawn(async move {
+            let mut buffer = [0; 16];
+            while server.read(&mut buffer).await.unwrap() > 0 {}
+        });
+        for _ in 0..20 {
+            ringway::task::yield_now().await;
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        reader.abort();
+        assert!(reader.await.unwrap_err().is_cancelled());
+        ringway::task::spawn_blocking(|| flood.join().unwrap())
+            .await
+            .unwrap();
+    }));
 }

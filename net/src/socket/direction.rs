@@ -27,7 +27,7 @@ use std::task::{Context, Poll, ready};
 use parking_lot::MutexGuard;
 use ringway_runtime::driver::SharedFd;
 
-use super::{Readiness, Side, SideState, Who};
+use super::{Readiness, Side, SideState, Streak, Who};
 use crate::ready::poll_events;
 use crate::{Interest, Ready};
 
@@ -39,6 +39,7 @@ pub(crate) struct Direction {
     first_belief: Ready,
     /// Made when a call has failed to move all it wanted, or when somebody must wait.
     side: OnceLock<Side<Readiness>>,
+    streak: Streak,
 }
 
 impl Direction {
@@ -48,6 +49,7 @@ impl Direction {
             interest,
             first_belief,
             side: OnceLock::new(),
+            streak: Streak::default(),
         }
     }
 
@@ -75,6 +77,7 @@ impl Direction {
         wanted: usize,
         mut call: impl FnMut() -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
+        ready!(self.streak.poll_go_on(cx));
         if self.is_untouched() {
             let result = call();
             if let Some(wrong) = self.proved_wrong(&result, wanted) {
@@ -139,6 +142,7 @@ impl Direction {
                 return Poll::Ready(Ok(state));
             }
             if state.is_armed() {
+                self.streak.end();
                 let stale = state.waiters().register(who, cx.waker());
                 drop(state);
                 drop(stale);
@@ -164,4 +168,106 @@ impl Direction {
 
 fn would_block<T>(result: &io::Result<T>) -> bool {
     matches!(result, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::future::poll_fn;
+    use std::io::{self, Write};
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+    use std::task::{Context, Poll, Waker};
+
+    use ringway_runtime::Runtime;
+    use ringway_runtime::driver::SharedFd;
+
+    use super::Direction;
+    use crate::op;
+    use crate::socket::Who;
+    use crate::{Interest, Ready};
+
+    /// A descriptor to read from, and the other end.
+    fn pair() -> (SharedFd, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
+        ours.set_nonblocking(true).expect("a socket takes the flag");
+        (SharedFd::from(OwnedFd::from(ours)), theirs)
+    }
+
+    /// Receives up to `wanted` bytes, waiting if need be, and counts the system calls.
+    async fn receive(
+        direction: &Direction,
+        fd: &SharedFd,
+        wanted: usize,
+        calls: &Cell<u32>,
+    ) -> usize {
+        let receive = || {
+            calls.set(calls.get() + 1);
+            let mut bytes = Vec::with_capacity(wanted);
+            op::recv_buf_mut(fd, &mut bytes)
+        };
+        poll_fn(|cx| direction.poll_io(fd, cx, Who::Last, wanted, receive))
+            .await
+            .expect("a receive")
+    }
+
+    #[test]
+    fn a_direction_that_never_waited_has_no_state() {
+        let (fd, _other) = pair();
+        let direction = Direction::new(Interest::WRITABLE, Ready::WRITABLE);
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..3 {
+            let sent = direction.poll_io(&fd, &mut cx, Who::Last, 2, || op::send(&fd, b"ab"));
+            assert!(matches!(sent, Poll::Ready(Ok(2))));
+        }
+        assert!(direction.is_untouched());
+    }
+
+    /// Mutant: take no notice of a receive that brought less than there was room for.
+    #[test]
+    fn after_a_short_receive_the_next_one_waits_before_it_tries() {
+        Runtime::new().expect("a runtime").block_on(async {
+            let (fd, mut other) = pair();
+            let direction = Direction::new(Interest::READABLE, Ready::READABLE);
+            let calls = Cell::new(0);
+            other.write_all(b"abc").expect("room");
+            assert_eq!(receive(&direction, &fd, 64, &calls).await, 3);
+            assert_eq!(calls.get(), 1);
+            let mut cx = Context::from_waker(Waker::noop());
+            let vain = || -> io::Result<usize> { panic!("there is nothing to receive") };
+            let early = direction.poll_io(&fd, &mut cx, Who::Last, 64, vain);
+            assert!(early.is_pending());
+            other.write_all(b"de").expect("room");
+            assert_eq!(receive(&direction, &fd, 64, &calls).await, 2);
+            assert_eq!(calls.get(), 2);
+        });
+    }
+
+    #[test]
+    fn after_a_full_receive_the_next_one_tries_at_once() {
+        Runtime::new().expect("a runtime").block_on(async {
+            let (fd, mut other) = pair();
+            let direction = Direction::new(Interest::READABLE, Ready::READABLE);
+            let calls = Cell::new(0);
+            other.write_all(b"abcd").expect("room");
+            assert_eq!(receive(&direction, &fd, 2, &calls).await, 2);
+            assert_eq!(receive(&direction, &fd, 2, &calls).await, 2);
+            assert_eq!(calls.get(), 2);
+        });
+    }
+
+    #[test]
+    fn a_call_that_would_block_makes_the_direction_wait() {
+        Runtime::new().expect("a runtime").block_on(async {
+            let (fd, mut other) = pair();
+            let direction = Direction::new(Interest::READABLE, Ready::READABLE);
+            let blocked = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+            assert!(direction.try_io(blocked).is_err());
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(direction.poll_ready(&fd, &mut cx, Who::Last).is_pending());
+            other.write_all(b"x").expect("room");
+            let ready = poll_fn(|cx| direction.poll_ready(&fd, cx, Who::Last)).await;
+            assert!(ready.expect("a poll").is_readable());
+        });
+    }
 }

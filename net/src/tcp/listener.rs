@@ -19,7 +19,7 @@ use std::io;
 use std::net::{self, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use ringway_runtime::driver::{self, SharedFd};
 use socket2::{SockRef, Socket};
@@ -28,7 +28,7 @@ use super::{TcpStream, check_nonblocking, no_address};
 use crate::addr::{ToSocketAddrs, resolve};
 use crate::op;
 use crate::ready::poll_events;
-use crate::socket::{Readiness, Side, SideState, Waiters, Wakes, Who};
+use crate::socket::{Readiness, Side, SideState, Streak, Waiters, Wakes, Who};
 use crate::{Interest, Ready};
 
 /// How many connections the kernel keeps for a listener made by [`TcpListener::bind`] until they are accepted.
@@ -62,6 +62,7 @@ pub struct TcpListener {
     /// Readable when `socket` is; see the module's prose.
     watch: SharedFd,
     socket: Socket,
+    streak: Streak,
 }
 
 /// What is known of the kernel's queue of connections.
@@ -124,6 +125,7 @@ impl TcpListener {
             side,
             watch,
             socket,
+            streak: Streak::default(),
         })
     }
 
@@ -225,10 +227,12 @@ impl TcpListener {
         cx: &mut Context<'_>,
         who: Who<'_>,
     ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        ready!(self.streak.poll_go_on(cx));
         let mut queue = self.side.lock();
         let mut operations = self.side.context();
         match self.poll_queue(&mut queue.0, &mut operations) {
             Poll::Pending => {
+                self.streak.end();
                 let stale = queue.waiters().register(who, cx.waker());
                 drop(queue);
                 drop(stale);

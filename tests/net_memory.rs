@@ -1,0 +1,118 @@
+//! What connections cost in memory. Alone in its process, because the allocator counts for all threads.
+
+mod net_support;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use net_support::*;
+use ringway::io::{AsyncReadExt, AsyncWriteExt};
+use ringway::net::TcpStream;
+use turns::Turn;
+
+/// The system's allocator, with counters. Relaxed: they are read while the counted work rests.
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+static LIVE_BYTES: AtomicI64 = AtomicI64::new(0);
+
+// SAFETY: every call goes to the system's allocator with the caller's own arguments.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        LIVE_BYTES.fetch_add(layout.size() as i64, Ordering::Relaxed);
+        // SAFETY: the caller keeps `alloc`'s contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        LIVE_BYTES.fetch_sub(layout.size() as i64, Ordering::Relaxed);
+        // SAFETY: the caller keeps `dealloc`'s contract.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// The tests of this file take turns: each would count the other's work.
+mod turns {
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
+    pub struct Turn(#[expect(dead_code, reason = "held for its drop")] MutexGuard<'static, ()>);
+
+    static TURN: Mutex<()> = Mutex::new(());
+
+    impl Turn {
+        pub fn take() -> Turn {
+            Turn(TURN.lock().unwrap_or_else(PoisonError::into_inner))
+        }
+    }
+}
+
+/// A connection whose reader waits holds no buffer. Mutant: give each reader that waits a buffer of its own.
+#[test]
+fn a_connection_that_waits_costs_less_than_a_buffer() {
+    /// Both ends of a connection and the task that reads one of them, without its own variables: the kernel's
+    /// memory does not count here.
+    const BYTES_AT_MOST: i64 = 1536;
+    const CONNECTIONS: i64 = 1000;
+    let _turn = Turn::take();
+    on_two_workers(async {
+        let listener = listener().await;
+        let address = listener.local_addr().unwrap();
+        let mut clients = Vec::with_capacity(CONNECTIONS as usize);
+        let mut readers = Vec::with_capacity(CONNECTIONS as usize);
+        let before = LIVE_BYTES.load(Ordering::Relaxed);
+        for _ in 0..CONNECTIONS {
+            clients.push(TcpStream::connect(address).await.unwrap());
+            let (mut server, _) = listener.accept().await.unwrap();
+            readers.push(ringway::spawn(
+                async move { server.read_u8().await.unwrap() },
+            ));
+        }
+        ringway::time::sleep(std::time::Duration::from_millis(50)).await;
+        let each = (LIVE_BYTES.load(Ordering::Relaxed) - before) / CONNECTIONS;
+        assert!(
+            each <= BYTES_AT_MOST,
+            "a connection that waits costs {each} bytes"
+        );
+        for (client, reader) in clients.iter().zip(readers) {
+            assert_eq!(client.try_write(b"!").unwrap(), 1);
+            assert_eq!(reader.await.unwrap(), b'!');
+        }
+    });
+}
+
+/// Mutant: box the operation that waits.
+#[test]
+fn reading_and_writing_allocate_nothing_in_the_long_run() {
+    const ROUNDS: u64 = 2000;
+    let _turn = Turn::take();
+    on_two_workers(async {
+        let (mut client, mut server) = pair().await;
+        let echo = ringway::spawn(async move {
+            let mut buffer = [0; 64];
+            while server.read_exact(&mut buffer).await.is_ok() {
+                server.write_all(&buffer).await.unwrap();
+            }
+        });
+        let message = [7; 64];
+        let mut answer = [0; 64];
+        let mut before = 0;
+        for round in 0..2 * ROUNDS {
+            if round == ROUNDS {
+                before = ALLOCATIONS.load(Ordering::Relaxed);
+            }
+            client.write_all(&message).await.unwrap();
+            client.read_exact(&mut answer).await.unwrap();
+        }
+        let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+        assert!(
+            allocations < ROUNDS / 100,
+            "{allocations} allocations in {ROUNDS} rounds"
+        );
+        drop(client);
+        echo.await.unwrap();
+    });
+}
