@@ -15,14 +15,13 @@ fn set_descriptor_limit(limit: u64) -> u64 {
         rlim_max: 0,
     };
     // SAFETY: `limits` is valid for the write.
-    assert_eq!(
-        unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limits) },
-        0
-    );
+    let asked = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limits) };
+    assert_eq!(asked, 0);
     let before = limits.rlim_cur;
     limits.rlim_cur = limit;
     // SAFETY: `limits` is valid for the read.
-    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limits) }, 0);
+    let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limits) };
+    assert_eq!(set, 0);
     before
 }
 

@@ -15,10 +15,11 @@ use ringway::net::TcpStream;
 /// Polls a read of `room` bytes once and drops it; the read must find nothing.
 async fn drop_a_read(stream: &mut TcpStream, room: usize) {
     let mut buffer = vec![0; room];
-    let mut read = pin!(stream.read(&mut buffer));
-    let once = std::future::poll_fn(|cx| std::task::Poll::Ready(read.as_mut().poll(cx)));
-    assert!(once.await.is_pending(), "nothing has been sent");
-    drop(read);
+    {
+        let mut read = pin!(stream.read(&mut buffer));
+        let once = std::future::poll_fn(|cx| std::task::Poll::Ready(read.as_mut().poll(cx)));
+        assert!(once.await.is_pending(), "nothing has been sent");
+    }
     // What the read has asked of the kernel reaches it when the worker next turns to its ring.
     ringway::time::sleep(Duration::from_millis(2)).await;
 }

@@ -10,10 +10,10 @@ use ringway::net::{TcpListener, TcpStream};
 use ringway::runtime::Builder;
 
 /// No test takes this long; one that does hangs.
-pub const WATCHDOG: Duration = Duration::from_secs(60);
+pub(crate) const WATCHDOG: Duration = Duration::from_secs(60);
 
 /// Runs `body` as a task on two workers, and then as the root on one thread, with a bound in time.
-pub fn on_both_flavours<F>(body: impl Fn() -> F)
+pub(crate) fn on_both_flavours<F>(body: impl Fn() -> F)
 where
     F: Future<Output: Send> + Send + 'static,
 {
@@ -26,7 +26,7 @@ where
 }
 
 /// Runs `body` as a task on two workers, with a bound in time.
-pub fn on_two_workers<F>(body: F) -> F::Output
+pub(crate) fn on_two_workers<F>(body: F) -> F::Output
 where
     F: Future<Output: Send> + Send + 'static,
 {
@@ -42,19 +42,19 @@ where
 }
 
 /// `future`, which must not take for ever.
-pub async fn within<F: Future>(future: F) -> F::Output {
+pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     ringway::time::timeout(WATCHDOG, future)
         .await
         .expect("the test hangs")
 }
 
 /// A listener on a free port of this machine.
-pub async fn listener() -> TcpListener {
+pub(crate) async fn listener() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.expect("a listener")
 }
 
 /// A connection: the end that connected and the end that was accepted.
-pub async fn pair() -> (TcpStream, TcpStream) {
+pub(crate) async fn pair() -> (TcpStream, TcpStream) {
     let listener = listener().await;
     let address = listener.local_addr().expect("an address");
     let client = TcpStream::connect(address).await.expect("a connection");
@@ -63,7 +63,7 @@ pub async fn pair() -> (TcpStream, TcpStream) {
 }
 
 /// A connection whose client is the standard library's, and blocking.
-pub async fn pair_with_std() -> (std::net::TcpStream, TcpStream) {
+pub(crate) async fn pair_with_std() -> (std::net::TcpStream, TcpStream) {
     let listener = listener().await;
     let address = listener.local_addr().expect("an address");
     let client = std::net::TcpStream::connect(address).expect("a connection");
@@ -72,14 +72,14 @@ pub async fn pair_with_std() -> (std::net::TcpStream, TcpStream) {
 }
 
 /// The byte at `position` of a stream in which a lost, doubled or swapped piece shows. `salt` tells streams apart.
-pub fn pattern(salt: u64, position: u64) -> u8 {
+pub(crate) fn pattern(salt: u64, position: u64) -> u8 {
     let mut value = (position ^ salt.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     value ^= value >> 29;
     value as u8
 }
 
 /// `count` bytes of the pattern from `position` on.
-pub fn pattern_from(salt: u64, position: u64, count: usize) -> Vec<u8> {
+pub(crate) fn pattern_from(salt: u64, position: u64, count: usize) -> Vec<u8> {
     (0..count as u64)
         .map(|offset| pattern(salt, position + offset))
         .collect()
@@ -87,7 +87,7 @@ pub fn pattern_from(salt: u64, position: u64, count: usize) -> Vec<u8> {
 
 /// Checks that `bytes` are the pattern's from `position` on.
 #[track_caller]
-pub fn check_pattern(salt: u64, position: u64, bytes: &[u8]) {
+pub(crate) fn check_pattern(salt: u64, position: u64, bytes: &[u8]) {
     for (offset, byte) in bytes.iter().enumerate() {
         let place = position + offset as u64;
         assert_eq!(
@@ -99,15 +99,15 @@ pub fn check_pattern(salt: u64, position: u64, bytes: &[u8]) {
 }
 
 /// Numbers that look random and are the same in every run.
-pub struct Numbers(u64);
+pub(crate) struct Numbers(u64);
 
 impl Numbers {
-    pub fn new(seed: u64) -> Numbers {
+    pub(crate) fn new(seed: u64) -> Numbers {
         Numbers(seed.wrapping_mul(2).wrapping_add(1))
     }
 
     /// A number below `limit`.
-    pub fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -116,7 +116,7 @@ impl Numbers {
 }
 
 /// Asks again and again until `condition` holds.
-pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let begin = std::time::Instant::now();
     while !condition() {
         assert!(begin.elapsed() < WATCHDOG, "never came true: {what}");
@@ -125,16 +125,16 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// Whether an I/O result says that it would have to wait.
-pub fn would_block<T>(result: &io::Result<T>) -> bool {
+pub(crate) fn would_block<T>(result: &io::Result<T>) -> bool {
     matches!(result, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
 /// A waker that counts its wakes, for polling by hand.
 #[derive(Default)]
-pub struct Wakes(std::sync::atomic::AtomicUsize);
+pub(crate) struct Wakes(std::sync::atomic::AtomicUsize);
 
 impl Wakes {
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         // Relaxed: a number to look at, nothing is read because of it.
         self.0.load(std::sync::atomic::Ordering::Relaxed)
     }

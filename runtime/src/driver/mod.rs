@@ -39,7 +39,6 @@ mod kick;
 mod op;
 mod operations;
 mod park;
-mod provided;
 mod ring;
 mod shard;
 mod slots;
@@ -51,7 +50,6 @@ pub use current::assert_context;
 pub use error::{SetupError, is_shutdown, shutdown_error};
 pub use fd::{AsSharedFd, SharedFd};
 pub use op::{Completion, Op, Operation};
-pub use provided::{PROVIDED_BUFFER_BYTES, PROVIDED_GROUP, ProvidedBuf};
 
 pub(crate) use current::with_owner;
 pub(crate) use current::{Entered, enter_guest, enter_owner};

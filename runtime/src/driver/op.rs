@@ -10,7 +10,6 @@ use std::task::{Context, Poll};
 use io_uring::squeue;
 
 use super::current::{Here, with_here};
-use super::provided::ProvidedBuf;
 use super::shard::Shard;
 use super::shutdown_error;
 use super::slots::{Answer, Key, Polled};
@@ -48,8 +47,6 @@ pub struct Completion {
     pub result: io::Result<u32>,
     /// The flags of the CQE.
     pub flags: u32,
-    /// The buffer that the kernel chose, for operations with buffer selection.
-    pub buffer: Option<ProvidedBuf>,
 }
 
 /// The future of an [`Operation`].
@@ -104,7 +101,6 @@ impl<T: Operation> Op<T> {
             Err(operation) => Poll::Ready(operation.complete(Completion {
                 result: Err(shutdown_error()),
                 flags: 0,
-                buffer: None,
             })),
         }
     }
@@ -144,7 +140,6 @@ impl<T: Operation> Future for Op<T> {
 
 /// The answer as the operation sees it.
 pub(super) fn completion(shard: &Arc<Shard>, answer: Answer) -> Completion {
-    let buffer = ProvidedBuf::adopt(shard, answer);
     let result = if answer == Answer::CANCELED && shard.is_closed() {
         Err(shutdown_error())
     } else {
@@ -153,7 +148,6 @@ pub(super) fn completion(shard: &Arc<Shard>, answer: Answer) -> Completion {
     Completion {
         result,
         flags: answer.flags,
-        buffer,
     }
 }
 

@@ -5,7 +5,6 @@
 //! owner. All functions may be called from any thread, except [`Shard::sleep`], which is the owner's.
 
 use std::fmt;
-use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
@@ -21,7 +20,6 @@ use super::kick;
 use super::op::{Operation, completion};
 use super::operations::{Operations, Submitted};
 use super::park::{ParkWord, ThreadInRing, Unparked};
-use super::provided::Provided;
 use super::ring::{self, KernelRing};
 use super::slots::{Abandoned, Key, Orphan, Polled, Settled};
 use super::timers::{Now, Timers};
@@ -41,7 +39,6 @@ pub(crate) struct Shard {
     unflushed: AtomicBool,
     closed: AtomicBool,
     doorbell: Doorbell,
-    provided: ManuallyDrop<Provided>,
     ring: Arc<IoUring>,
 }
 
@@ -72,7 +69,6 @@ impl Shard {
             unflushed: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             doorbell,
-            provided: ManuallyDrop::new(Provided::register(&ring)),
             ring,
         }))
     }
@@ -87,10 +83,6 @@ impl Shard {
 
     pub(crate) fn word(&self) -> &ParkWord {
         &self.word
-    }
-
-    pub(super) fn provided(&self) -> &Provided {
-        &self.provided
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -347,16 +339,12 @@ impl fmt::Debug for Shard {
 impl Drop for Shard {
     fn drop(&mut self) {
         let left = self.operations.in_flight();
-        if left == 0 {
-            // SAFETY: the last reference is going, so nobody holds a buffer, and nothing is in flight, so
-            // the kernel writes to none; `provided` is not touched again.
-            unsafe { ManuallyDrop::drop(&mut self.provided) };
-            return;
+        if left > 0 {
+            // The kernel may still write there, for closing the ring does not stop it at once: the memory is
+            // given up for good.
+            self.operations.leak();
+            LEAKED_OPERATIONS.fetch_add(left as u64, Ordering::Relaxed);
         }
-        // The kernel may still write there, for closing the ring does not stop it at once: the memory is
-        // given up for good.
-        self.operations.leak();
-        LEAKED_OPERATIONS.fetch_add(left as u64, Ordering::Relaxed);
     }
 }
 

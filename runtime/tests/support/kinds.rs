@@ -10,9 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ringway_runtime::driver::{
-    Completion, Operation, PROVIDED_GROUP, SharedFd, opcode, squeue, types,
-};
+use ringway_runtime::driver::{Completion, Operation, SharedFd, opcode, squeue, types};
 
 use super::ops::pipe;
 use super::probe::Buffer;
@@ -31,7 +29,6 @@ pub(crate) enum Kind {
     Accept,
     Connect,
     Receive,
-    ReceiveProvided,
     Send,
     Timeout,
     Splice,
@@ -39,14 +36,13 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::ReadPipe,
         Self::WritePipe,
         Self::Poll,
         Self::Accept,
         Self::Connect,
         Self::Receive,
-        Self::ReceiveProvided,
         Self::Send,
         Self::Timeout,
         Self::Splice,
@@ -98,7 +94,7 @@ impl Scene {
                 // Each operation makes its own socket.
                 shared(File::open("/dev/null").expect("a descriptor"))
             }
-            Kind::Receive | Kind::ReceiveProvided => {
+            Kind::Receive => {
                 let (near, far) = UnixStream::pair().expect("a pair");
                 held.push(Box::new(far));
                 shared(near)
@@ -196,10 +192,6 @@ unsafe impl Operation for Waiting {
                 opcode::Connect::new(fd, address.cast(), len).build()
             }
             Kind::Receive => opcode::Recv::new(fd, memory, len).build(),
-            Kind::ReceiveProvided => opcode::Recv::new(fd, std::ptr::null_mut(), 0)
-                .buf_group(PROVIDED_GROUP)
-                .build()
-                .flags(squeue::Flags::BUFFER_SELECT),
             Kind::Send => opcode::Send::new(fd, memory, len).build(),
             Kind::Timeout => opcode::Timeout::new(&raw const self.timespec).build(),
             Kind::Splice => {

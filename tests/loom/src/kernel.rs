@@ -324,7 +324,6 @@ pub fn completion(answer: Answer) -> Completion {
             Ok(answer.result as u32)
         },
         flags: answer.flags,
-        buffer: None,
     }
 }
 
