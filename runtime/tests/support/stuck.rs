@@ -3,6 +3,9 @@
 //! The one who gets stuck, the *starter*, first polls the future of another task, the *victim*, with the victim's
 //! waker: so the operation, timer or wake that the victim waits for belongs to the worker that gets stuck.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs;
 use std::future::{Future, poll_fn};
 use std::io::Write;
 use std::pin::Pin;
@@ -70,7 +73,7 @@ pub(crate) struct Found {
     pub(crate) thread: ThreadId,
     /// How much later than it should the victim went on.
     pub(crate) delay: Duration,
-    /// How late an ordinary thread woke from its sleeps meanwhile: what the machine is to blame for.
+    /// How long another thread waited for a processor meanwhile: what the machine is to blame for.
     pub(crate) noise: Duration,
 }
 
@@ -244,7 +247,7 @@ pub(crate) struct Jury {
     disturbed: usize,
 }
 
-/// An ordinary thread wakes this late at most on a machine that has a processor for it.
+/// A thread waits this long at most on a machine that has a processor for it.
 const CALM: Duration = Duration::from_millis(1);
 /// A machine that disturbs this many trials in a row will not become calm.
 const DISTURBED_MAX: usize = 10;
@@ -279,31 +282,49 @@ impl Jury {
     }
 }
 
-/// An ordinary thread that sleeps a millisecond at a time and remembers how late it woke at worst.
+/// How long the machine kept threads of this process waiting for a processor, the stuck one apart.
 #[derive(Debug)]
-pub(crate) struct Noise {
-    stop: mpsc::Sender<()>,
-    thread: thread::JoinHandle<Duration>,
+pub(crate) struct Noise(HashMap<OsString, Scheduled>);
+
+/// What the kernel says of a thread.
+#[derive(Clone, Copy, Debug, Default)]
+struct Scheduled {
+    ran: Duration,
+    waited: Duration,
 }
 
 impl Noise {
     pub(crate) fn listen() -> Self {
-        let (stop, stopped) = mpsc::channel::<()>();
-        let thread = thread::spawn(move || {
-            const NAP: Duration = Duration::from_millis(1);
-            let mut worst = Duration::ZERO;
-            while stopped.try_recv() == Err(mpsc::TryRecvError::Empty) {
-                let start = Instant::now();
-                thread::sleep(NAP);
-                worst = worst.max(start.elapsed() - NAP);
-            }
-            worst
-        });
-        Self { stop, thread }
+        Self(Self::threads())
     }
 
+    /// The longest that a thread waited since.
     pub(crate) fn stop(self) -> Duration {
-        drop(self.stop);
-        self.thread.join().expect("it only sleeps")
+        let since = Self::threads().into_iter().map(|(thread, now)| {
+            let before = self.0.get(&thread).copied().unwrap_or_default();
+            (
+                now.ran.saturating_sub(before.ran),
+                now.waited.saturating_sub(before.waited),
+            )
+        });
+        let waits = since
+            .filter(|(ran, _)| *ran < STUCK / 2)
+            .map(|(_, waited)| waited);
+        waits.max().unwrap_or_default()
+    }
+
+    fn threads() -> HashMap<OsString, Scheduled> {
+        let threads = fs::read_dir("/proc/self/task").expect("the kernel lists threads");
+        let threads = threads.filter_map(|thread| {
+            let thread = thread.ok()?;
+            // Gone, if it cannot be read.
+            let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            let mut times = text
+                .split(' ')
+                .map(|ns| ns.trim().parse().map(Duration::from_nanos));
+            let (ran, waited) = (times.next()?.ok()?, times.next()?.ok()?);
+            Some((thread.file_name(), Scheduled { ran, waited }))
+        });
+        threads.collect()
     }
 }
