@@ -39,12 +39,14 @@ static COUNTING: Counting = Counting;
 mod turns {
     use std::sync::{Mutex, MutexGuard, PoisonError};
 
-    pub struct Turn(#[expect(dead_code, reason = "held for its drop")] MutexGuard<'static, ()>);
+    pub(crate) struct Turn(
+        #[expect(dead_code, reason = "held for its drop")] MutexGuard<'static, ()>,
+    );
 
     static TURN: Mutex<()> = Mutex::new(());
 
     impl Turn {
-        pub fn take() -> Turn {
+        pub(crate) fn take() -> Turn {
             Turn(TURN.lock().unwrap_or_else(PoisonError::into_inner))
         }
     }
@@ -55,7 +57,7 @@ mod turns {
 fn a_connection_that_waits_costs_less_than_a_buffer() {
     /// Both ends of a connection and the task that reads one of them, without its own variables: the kernel's
     /// memory does not count here.
-    const BYTES_AT_MOST: i64 = 1536;
+    const BYTES_AT_MOST: i64 = 1024;
     const CONNECTIONS: i64 = 1000;
     let _turn = Turn::take();
     on_two_workers(async {

@@ -21,9 +21,11 @@ use crate::{Interest, Ready};
 /// # Closing
 ///
 /// Dropping it is `close(2)`: what has been written is still sent, and the peer sees the end of the stream (or
-/// a reset, if bytes were left unread). An operation that is under way keeps the file open until the driver has
-/// cancelled it, which it does at once, whoever drops. `shutdown(2)` would be quicker still, and wrong: it
-/// would cut off others that share the connection, such as a child process or a duplicate of the descriptor.
+/// a reset, if bytes were left unread). When somebody waits for the socket, or has given up waiting, a poll is
+/// under way that keeps the file open. The drop cancels it, and the file goes at the next turn of the worker
+/// that has the poll; if that worker sleeps, it is woken. `shutdown(2)` would not wait for that turn, and would be
+/// wrong: it would cut off others that share the connection, such as a child process or a duplicate of the
+/// descriptor.
 #[derive(Debug)]
 pub(crate) struct StreamSocket {
     read: Direction,
