@@ -16,6 +16,7 @@ pub mod task;
 pub mod internals {
     pub use crate::driver::internals::*;
     pub use crate::scheduler::internals::*;
+    pub use crate::spin::SpinLock;
     pub use crate::task::internals::*;
 }
 

@@ -14,8 +14,8 @@ use crate::loom::{spin_hint, yield_thread};
 /// Spins before each yield, some hundred nanoseconds: longer than a holder needs that is running.
 const SPINS: u32 = 32;
 
-/// See the module.
-pub(crate) struct SpinLock<T> {
+/// A lock that spins. See the module.
+pub struct SpinLock<T> {
     taken: AtomicBool,
     value: UnsafeCell<T>,
 }
@@ -26,7 +26,8 @@ unsafe impl<T: Send> Sync for SpinLock<T> {}
 unsafe impl<T: Send> Send for SpinLock<T> {}
 
 impl<T> SpinLock<T> {
-    pub(crate) fn new(value: T) -> Self {
+    /// Wraps `value`.
+    pub fn new(value: T) -> Self {
         Self {
             taken: AtomicBool::new(false),
             value: UnsafeCell::new(value),
@@ -35,7 +36,7 @@ impl<T> SpinLock<T> {
 
     /// Calls `f` with the value. `f` is short, runs no user code and does not panic with the value broken.
     #[inline]
-    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+    pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         let _guard = self.take();
         // SAFETY: the guard says that no other thread has the value.
         self.value.with_mut(|value| f(unsafe { &mut *value }))

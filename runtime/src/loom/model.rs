@@ -52,6 +52,23 @@ impl<T> DerefMut for MutexGuard<'_, T> {
     }
 }
 
+/// The spin lock as one that blocks, for loom lets two spinners spin for ever and the holder wait. The real one has a
+/// model of its own.
+#[derive(Debug)]
+pub struct SpinLock<T>(Mutex<T>);
+
+impl<T> SpinLock<T> {
+    /// Wraps `value`.
+    pub fn new(value: T) -> Self {
+        Self(Mutex::new(value))
+    }
+
+    /// Calls `f` with the value.
+    pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        f(&mut self.0.lock())
+    }
+}
+
 /// A condition with `parking_lot`'s face over loom's.
 #[derive(Debug, Default)]
 pub struct Condvar(loom::sync::Condvar);
@@ -135,12 +152,14 @@ pub mod deque {
         }
 
         fn pop(&self) -> Option<T> {
+            // Acquire: pairs with the AcqRel of whoever took the one before.
             let mut head = self.head.load(Acquire);
             loop {
                 // Acquire: pairs with the Release in `push`.
                 if head >= self.tail.load(Acquire) {
                     return None;
                 }
+                // AcqRel, Acquire: pair with the other takers'.
                 match self.head.compare_exchange(head, head + 1, AcqRel, Acquire) {
                     Ok(_) => break,
                     Err(found) => head = found,
@@ -219,7 +238,7 @@ pub mod deque {
 
     impl<T> Injector<T> {
         /// Makes an empty queue.
-        #[allow(
+        #[expect(
             clippy::new_without_default,
             reason = "the face of the real one is enough"
         )]

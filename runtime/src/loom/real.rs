@@ -2,6 +2,8 @@
 
 pub use parking_lot::{Condvar, Mutex};
 
+pub use crate::spin::SpinLock;
+
 /// This is no model.
 pub const IS_MODEL: bool = false;
 

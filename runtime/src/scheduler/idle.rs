@@ -6,8 +6,8 @@
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
+use crate::loom::SpinLock;
 use crate::loom::atomic::{AtomicU64, fence};
-use crate::spin::SpinLock;
 
 /// The idle workers of a runtime.
 #[derive(Debug)]

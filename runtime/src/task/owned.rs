@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 
 use super::cell::{Header, Links};
 use super::raw::{Reference, Task};
-use crate::spin::SpinLock;
+use crate::loom::SpinLock;
 
 /// The live tasks of a runtime.
 #[derive(Debug)]

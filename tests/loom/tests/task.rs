@@ -312,8 +312,7 @@ fn a_wake_during_shutdown_leaves_nothing() {
 
 /// Two tasks are spawned and complete in the same list while a third thread shuts it down: the links hold.
 ///
-/// Mutants: `Chain::remove` in `task/owned.rs` does not tell the next task of its new neighbour; the lock in `spin.rs`
-/// is taken with Relaxed.
+/// Mutant in `task/owned.rs`: `Chain::remove` does not tell the next task of its new neighbour.
 #[test]
 fn tasks_leave_the_owned_set_from_any_place() {
     check(|| {
