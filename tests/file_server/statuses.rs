@@ -30,10 +30,15 @@ fn request(line: &str, fields: &str) -> String {
 
 /// Requests with the status of their answer, and what becomes of the connection.
 fn requests() -> Vec<(String, u16, Then)> {
+    let mut requests = well_formed();
+    requests.extend(odd());
+    requests.extend(excessive());
+    requests
+}
+
+/// Requests that any client may make.
+fn well_formed() -> Vec<(String, u16, Then)> {
     use Then::{Closes, GoesOn};
-    let long_target = format!("GET /{}", "a".repeat(8 * 1024));
-    let many_fields = "A: b\r\n".repeat(100);
-    let long_field = format!("A: {}\r\n", "a".repeat(16 * 1024));
     vec![
         (request("GET /file.txt", ""), 200, GoesOn),
         (request("HEAD /file.txt", ""), 200, GoesOn),
@@ -57,6 +62,13 @@ fn requests() -> Vec<(String, u16, Then)> {
             304,
             GoesOn,
         ),
+    ]
+}
+
+/// Requests that no client should make, or for what is not there.
+fn odd() -> Vec<(String, u16, Then)> {
+    use Then::{Closes, GoesOn};
+    vec![
         (request("GET /%00", ""), 400, GoesOn),
         (request("GET /..", ""), 400, GoesOn),
         (request("GET relative", ""), 400, Closes),
@@ -86,6 +98,16 @@ fn requests() -> Vec<(String, u16, Then)> {
         ),
         (request("OPTIONS *", ""), 405, Closes),
         (request("GET /file.txt", "If-Match: \"x\"\r\n"), 412, GoesOn),
+    ]
+}
+
+/// Requests that ask for more than there is, or than the server bears.
+fn excessive() -> Vec<(String, u16, Then)> {
+    use Then::{Closes, GoesOn};
+    let long_target = format!("GET /{}", "a".repeat(8 * 1024));
+    let many_fields = "A: b\r\n".repeat(100);
+    let long_field = format!("A: {}\r\n", "a".repeat(16 * 1024));
+    vec![
         (
             request("GET /file.txt", "Content-Length: 16385\r\n"),
             413,

@@ -124,6 +124,7 @@ fn poll_on_core<F: Future>(
     cx: &mut Context<'_>,
 ) -> Option<F::Output> {
     let _entered = context::enter_worker(&worker);
+    // SeqCst: see `wake_by_ref`.
     root.holds.store(worker.index(), SeqCst);
     let mut core = worker.wake(core);
     let output = loop {
@@ -155,6 +156,7 @@ fn poll_on_core<F: Future>(
             core = worker.sleep_as_guest(core, || root.is_woken());
         }
     };
+    // SeqCst: see `wake_by_ref`.
     root.holds.store(OUTSIDE, SeqCst);
     worker.give_back(core);
     output.map(|output| output.unwrap_or_else(|panic| resume_unwind(panic)))
