@@ -44,4 +44,5 @@ pub(crate) mod internals {
     pub use super::monitor::Monitor;
     pub use super::queue::{Inject, NextSlot};
     pub use super::slot::CoreSlot;
+    pub use super::spare::Spare;
 }

@@ -15,32 +15,65 @@
 //! shard only.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize};
 
+use super::idle::Idle;
 use super::shared::Shared;
 use super::worker::WorkerContext;
+use crate::loom::atomic::{AtomicU32, AtomicU64, AtomicUsize};
 use crate::runtime::RuntimeFlavor;
 
-const RETIRED: u8 = 0;
-const OFFERED: u8 = 1;
-const ACTIVE: u8 = 2;
+const RETIRED: u32 = 0;
+const OFFERED: u32 = 1;
+const ACTIVE: u32 = 2;
 
 /// The state of the spare worker.
 #[derive(Debug)]
-pub(super) struct Spare {
-    state: AtomicU8,
+pub struct Spare {
+    state: AtomicU32,
     /// The worker whose core the stuck root holds, and its heartbeat then.
     root_worker: AtomicUsize,
     root_beat: AtomicU64,
 }
 
+impl Default for Spare {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Spare {
-    pub(super) fn new() -> Self {
+    /// A spare worker that is retired.
+    pub fn new() -> Self {
         Self {
-            state: AtomicU8::new(RETIRED),
+            state: AtomicU32::new(RETIRED),
             root_worker: AtomicUsize::new(0),
             root_beat: AtomicU64::new(0),
         }
+    }
+
+    /// The monitor's offer to stand in for the root on `worker`. `true`: the spare worker is to be woken.
+    pub fn offer(&self, idle: &Idle, worker: usize, beat: u64) -> bool {
+        self.root_worker.store(worker, Relaxed);
+        self.root_beat.store(beat, Relaxed);
+        // Relaxed: only the monitor, which is us, ends this state.
+        if self.state.load(Relaxed) != RETIRED {
+            return false;
+        }
+        // Counted before the offer is seen, for who accepts it may be done searching at once.
+        idle.add_searcher();
+        let offered = self.change(RETIRED, OFFERED);
+        debug_assert!(offered, "nobody but the monitor makes offers");
+        true
+    }
+
+    /// The spare worker is awake. `true`: it was made an offer, is active from now on, and counts as searching.
+    pub fn accept(&self) -> bool {
+        self.change(OFFERED, ACTIVE)
+    }
+
+    /// The spare worker is not needed any more.
+    pub fn retire(&self) {
+        self.change(ACTIVE, RETIRED);
     }
 
     fn is_active(&self) -> bool {
@@ -48,12 +81,7 @@ impl Spare {
         self.state.load(Acquire) == ACTIVE
     }
 
-    fn is_retired(&self) -> bool {
-        // Relaxed: only the monitor, which asks, ends this state.
-        self.state.load(Relaxed) == RETIRED
-    }
-
-    fn change(&self, from: u8, to: u8) -> bool {
+    fn change(&self, from: u32, to: u32) -> bool {
         // AcqRel: Release publishes the root's heartbeat from `offer` to `accept`, which acquires it.
         self.state
             .compare_exchange(from, to, AcqRel, Acquire)
@@ -73,13 +101,7 @@ impl Shared {
         if !self.has_stealable_work() || self.idle.sleepers() > 0 {
             return;
         }
-        self.spare.root_worker.store(worker, Relaxed);
-        self.spare.root_beat.store(beat, Relaxed);
-        if self.spare.is_retired() {
-            // Counted before the offer is seen, for who accepts it may be done searching at once.
-            self.idle.add_searcher();
-            let offered = self.spare.change(RETIRED, OFFERED);
-            debug_assert!(offered, "nobody but the monitor makes offers");
+        if self.spare.offer(&self.idle, worker, beat) {
             self.workers[self.config.workers].shard.unpark();
         }
     }
@@ -107,7 +129,7 @@ impl WorkerContext {
         if shared.spare.is_active() && shared.is_root_stuck() {
             return false;
         }
-        shared.spare.change(ACTIVE, RETIRED);
+        shared.spare.retire();
         true
     }
 
@@ -115,7 +137,7 @@ impl WorkerContext {
     pub(super) fn was_called(&self) -> bool {
         if self.is_spare() {
             let spare = &self.shared().spare;
-            if spare.change(OFFERED, ACTIVE) {
+            if spare.accept() {
                 return true;
             }
             if !spare.is_active() {
