@@ -12,8 +12,8 @@ use ringway_loom_models::crew::{Bed, Bell, Crew};
 use ringway_loom_models::kernel::{Kernel, ModelRing, Queues, Read};
 use ringway_loom_models::{Count, check, spawn};
 use ringway_runtime::internals::{
-    CoreSlot, Monitor, Operations, ParkWord, Polled, Settled, Submitted, ThreadInRing, Timers,
-    Unparked,
+    CoreSlot, Monitor, Operations, ParkWord, Polled, Settled, Spare, Submitted, ThreadInRing,
+    Timers, Unparked,
 };
 
 /// A worker that is busy pushes a task while the last searcher finds nothing and falls asleep. The searcher must get
@@ -413,6 +413,41 @@ fn the_monitor_does_not_sleep_while_a_worker_is_awake() {
         word.wake();
         monitor.note_awake();
         sleeper.join().expect("no panic");
+    });
+}
+
+/// The monitor offers the spare worker a part in running a queued task, while that worker is awake for reasons of its
+/// own, and on its way to sleep. It takes the task, and is counted as a searcher before it stops being one.
+///
+/// Mutants: `offer` in `scheduler/spare.rs` counts the searcher after the offer; it counts none; `accept` says so to a
+/// worker that was made no offer.
+#[test]
+fn a_spare_worker_that_is_offered_a_part_takes_it_once() {
+    check(|| {
+        let crew = Arc::new(Crew::new(1));
+        let spare = Arc::new(Spare::new());
+        let bed = Arc::new(Bed::new());
+        crew.queue.push(7);
+        let monitor = {
+            let (crew, spare, bed) = (Arc::clone(&crew), Arc::clone(&spare), Arc::clone(&bed));
+            spawn(move || {
+                if spare.offer(&crew.idle, 0, 1) {
+                    bed.unpark();
+                }
+            })
+        };
+        while !spare.accept() {
+            assert!(!crew.idle.retire(false));
+            if bed.word.park() {
+                bed.bell.wait();
+            }
+            bed.word.wake();
+        }
+        assert_eq!(crew.take(), Some(7));
+        assert!(crew.idle.end_search(), "it was the only searcher");
+        monitor.join().expect("no panic");
+        assert!(!spare.accept(), "the offer was accepted");
+        spare.retire();
     });
 }
 
