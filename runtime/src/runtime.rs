@@ -64,7 +64,7 @@ impl Runtime {
         &self.handle
     }
 
-    /// Spawns a task onto the runtime. See [`crate::task::spawn`].
+    /// Spawns a task onto the runtime. See [`crate::spawn`].
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -74,7 +74,7 @@ impl Runtime {
         self.handle.shared().spawn(future, Location::caller())
     }
 
-    /// Runs a closure on the runtime's pool for blocking jobs. See [`crate::task::spawn_blocking`].
+    /// Runs a closure on the runtime's pool for blocking jobs. See [`crate::spawn_blocking`].
     #[track_caller]
     pub fn spawn_blocking<F, R>(&self, job: F) -> JoinHandle<R>
     where
