@@ -13,13 +13,13 @@ use ringway::net::{TcpListener, TcpStream};
 use ringway::runtime::Runtime;
 use ringway::time::sleep;
 
-use support::{count, within, workers};
+use support::{Waits, count, within, workers};
 
 /// How long the task keeps its worker.
 const STUCK: Duration = Duration::from_millis(400);
 /// What others are delayed by at most.
 const DELAY_MAX: Duration = Duration::from_millis(10);
-/// An ordinary thread wakes this late at most on a machine that has a processor for it.
+/// A thread waits this long at most on a machine that has a processor for it.
 const CALM: Duration = Duration::from_millis(1);
 /// A machine that disturbs this many trials will not become calm.
 const DISTURBED_MAX: usize = 10;
@@ -52,7 +52,7 @@ fn a_task_that_spins_for_400_ms_delays_no_echo_and_no_sleep_by_10_ms() {
             let seen = std::mem::take(&mut *seen.lock().expect("nobody panics with it"));
             assert!(seen.echoes > 0 && seen.sleeps > 0, "{seen:?}");
             if seen.worst > DELAY_MAX {
-                // The machine is to blame as far as it kept an ordinary thread waiting too.
+                // The machine is to blame as far as it kept threads waiting.
                 disturbed += 1;
                 assert!(
                     noise > CALM && seen.worst <= DELAY_MAX + HOPS * noise,
@@ -137,16 +137,10 @@ fn spin_once(runtime: &Runtime, measure: &Arc<AtomicBool>) -> (ThreadId, Duratio
         while start.elapsed() < STUCK {}
         thread::current().id()
     });
-    let mut noise = Duration::ZERO;
-    while !spinner.is_finished() {
-        const NAP: Duration = Duration::from_millis(1);
-        let start = Instant::now();
-        thread::sleep(NAP);
-        noise = noise.max(start.elapsed() - NAP);
-    }
+    let waits = Waits::now();
     let worker = runtime.block_on(spinner).expect("the spinner");
     // Whoever was delayed has told by now.
     thread::sleep(Duration::from_millis(20));
     measure.store(false, Ordering::Relaxed);
-    (worker, noise)
+    (worker, waits.worst_since(STUCK / 2))
 }

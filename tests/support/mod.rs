@@ -3,6 +3,9 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::any::Any;
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -140,5 +143,42 @@ pub(crate) struct CountDrop(pub(crate) Arc<AtomicUsize>);
 impl Drop for CountDrop {
     fn drop(&mut self) {
         self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// What the kernel says of the threads of this process: how long each has run, and waited for a processor.
+#[derive(Debug)]
+pub(crate) struct Waits(HashMap<OsString, (Duration, Duration)>);
+
+impl Waits {
+    pub(crate) fn now() -> Self {
+        let threads = fs::read_dir("/proc/self/task").expect("the kernel lists threads");
+        let times = threads.filter_map(|thread| {
+            let thread = thread.ok()?;
+            // Gone, if it cannot be read.
+            let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            let mut times = text
+                .split(' ')
+                .map(|ns| ns.trim().parse().map(Duration::from_nanos));
+            let times = (times.next()?.ok()?, times.next()?.ok()?);
+            Some((thread.file_name(), times))
+        });
+        Self(times.collect())
+    }
+
+    /// The longest that a thread has waited since, those apart that have run for more than `busy`.
+    pub(crate) fn worst_since(&self, busy: Duration) -> Duration {
+        let now = Self::now().0.into_iter();
+        let since = now.map(|(thread, (ran, waited))| {
+            let before = self.0.get(&thread).copied().unwrap_or_default();
+            (
+                ran.saturating_sub(before.0),
+                waited.saturating_sub(before.1),
+            )
+        });
+        let waits = since
+            .filter(|(ran, _)| *ran < busy)
+            .map(|(_, waited)| waited);
+        waits.max().unwrap_or_default()
     }
 }
