@@ -6,7 +6,7 @@
 //! - [`worker`]: one turn of a worker, as a page of prose; a worker's private [`Core`].
 //! - [`park`]: going to sleep in the ring, and waking.
 //! - [`pace`]: how often a worker looks at its shard, and when it calls for help.
-//! - [`root`]: `block_on`, which runs its future on a worker's core.
+//! - [`root`]: `block_on`, which runs its future on a worker's core. [`root_wake`]: how it is woken.
 //! - [`monitor`]: the thread that looks after workers that are stuck in user code.
 //! - [`spare`]: the worker that stands in for a root that blocks.
 //! - [`idle`]: the protocol of sleeping and waking; README.md beside it has the proof.
@@ -28,6 +28,7 @@ mod pace;
 mod park;
 mod queue;
 mod root;
+mod root_wake;
 mod shared;
 mod shutdown;
 mod slot;
@@ -43,6 +44,7 @@ pub(crate) mod internals {
     pub use super::idle::Idle;
     pub use super::monitor::Monitor;
     pub use super::queue::{Inject, NextSlot};
+    pub use super::root_wake::RootWake;
     pub use super::slot::CoreSlot;
     pub use super::spare::Spare;
 }

@@ -14,10 +14,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
-use std::sync::atomic::{AtomicBool, AtomicUsize, fence};
+use std::sync::atomic::fence;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
+use super::root_wake::RootWake;
 use super::shared::Shared;
 use super::worker::{Core, Turn, WorkerContext};
 use crate::context;
@@ -27,14 +28,9 @@ use crate::task::take_yielded;
 /// Turns that tasks get after the root has yielded.
 const TURNS_AFTER_YIELD: u32 = 61;
 
-/// No core.
-const OUTSIDE: usize = usize::MAX;
-
 /// What wakes the root future.
 struct Root {
-    woken: AtomicBool,
-    /// The worker whose core the thread holds, or [`OUTSIDE`].
-    holds: AtomicUsize,
+    wake: RootWake,
     thread: Thread,
     shared: Arc<Shared>,
 }
@@ -45,25 +41,10 @@ impl Wake for Root {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // SeqCst, both: the thread stores `holds` and then looks at `woken`. Either it sees the wake, or we
-        // see where it sleeps.
-        self.woken.store(true, SeqCst);
-        match self.holds.load(SeqCst) {
-            OUTSIDE => self.thread.unpark(),
-            worker => self.shared.workers[worker].shard.unpark(),
+        match self.wake.wake() {
+            None => self.thread.unpark(),
+            Some(worker) => self.shared.workers[worker].shard.unpark(),
         }
-    }
-}
-
-impl Root {
-    fn take_woken(&self) -> bool {
-        // SeqCst: see `wake_by_ref`.
-        self.woken.swap(false, SeqCst)
-    }
-
-    fn is_woken(&self) -> bool {
-        // SeqCst: see `wake_by_ref`.
-        self.woken.load(SeqCst)
     }
 }
 
@@ -71,8 +52,7 @@ impl Root {
 pub(crate) fn block_on<F: Future>(shared: &Arc<Shared>, future: F) -> F::Output {
     let mut future = pin!(future);
     let root = Arc::new(Root {
-        woken: AtomicBool::new(true),
-        holds: AtomicUsize::new(OUTSIDE),
+        wake: RootWake::new(),
         thread: thread::current(),
         shared: Arc::clone(shared),
     });
@@ -124,14 +104,13 @@ fn poll_on_core<F: Future>(
     cx: &mut Context<'_>,
 ) -> Option<F::Output> {
     let _entered = context::enter_worker(&worker);
-    // SeqCst: see `wake_by_ref`.
-    root.holds.store(worker.index(), SeqCst);
+    root.wake.move_to(Some(worker.index()));
     let mut core = worker.wake(core);
     let output = loop {
         if worker.shared().shutdown.has_begun() {
             break None;
         }
-        if root.take_woken() {
+        if root.wake.take() {
             worker.stop_searching(&mut core);
             // What tasks have yielded since is not the root's.
             take_yielded();
@@ -152,12 +131,11 @@ fn poll_on_core<F: Future>(
         }
         let turn;
         (core, turn) = worker.turn(core);
-        if turn == Turn::NothingToDo && !root.is_woken() {
-            core = worker.sleep_as_guest(core, || root.is_woken());
+        if turn == Turn::NothingToDo && !root.wake.is_woken() {
+            core = worker.sleep_as_guest(core, || root.wake.is_woken());
         }
     };
-    // SeqCst: see `wake_by_ref`.
-    root.holds.store(OUTSIDE, SeqCst);
+    root.wake.move_to(None);
     worker.give_back(core);
     output.map(|output| output.unwrap_or_else(|panic| resume_unwind(panic)))
 }
@@ -184,7 +162,7 @@ fn poll_from_outside<F: Future>(
     let _entered = context::enter(Arc::clone(shared));
     let _waiting = Waiting(shared);
     loop {
-        if root.take_woken() {
+        if root.wake.take() {
             if let Poll::Ready(output) = future.as_mut().poll(cx) {
                 return Some(output);
             }

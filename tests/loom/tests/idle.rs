@@ -12,8 +12,8 @@ use ringway_loom_models::crew::{Bed, Bell, Crew};
 use ringway_loom_models::kernel::{Kernel, ModelRing, Queues, Read};
 use ringway_loom_models::{Count, check, spawn};
 use ringway_runtime::internals::{
-    CoreSlot, Monitor, Operations, ParkWord, Polled, Settled, Spare, Submitted, ThreadInRing,
-    Timers, Unparked,
+    CoreSlot, Monitor, Operations, ParkWord, Polled, RootWake, Settled, Spare, Submitted,
+    ThreadInRing, Timers, Unparked,
 };
 
 /// A worker that is busy pushes a task while the last searcher finds nothing and falls asleep. The searcher must get
@@ -396,6 +396,47 @@ fn an_earlier_timer_wakes_a_worker_that_sleeps_past_it() {
         }
         sleeper.join().expect("no panic");
     });
+}
+
+/// The root of `block_on` is woken while its thread takes a core over, or gives it back. The thread sees the wake, or is
+/// woken where it sleeps: in the ring, or outside. It sees what the waker wrote.
+///
+/// Mutants in `scheduler/root_wake.rs`: no fence in `wake`; no fence in `move_to`; the flag is written with Relaxed.
+#[test]
+fn a_wake_of_the_root_finds_its_thread_wherever_it_goes() {
+    for gives_back in [false, true] {
+        check(move || {
+            let root = Arc::new(RootWake::new());
+            assert!(root.take());
+            let (bed, outside) = (Arc::new(Bed::new()), Arc::new(Bell::new()));
+            let written = Arc::new(AtomicBool::new(false));
+            root.move_to(gives_back.then_some(0));
+            let waker = {
+                let (root, bed) = (Arc::clone(&root), Arc::clone(&bed));
+                let (outside, written) = (Arc::clone(&outside), Arc::clone(&written));
+                spawn(move || {
+                    written.store(true, Relaxed);
+                    match root.wake() {
+                        None => outside.ring(),
+                        Some(_) => bed.unpark(),
+                    }
+                })
+            };
+            root.move_to((!gives_back).then_some(0));
+            while !root.take() {
+                if gives_back {
+                    outside.wait();
+                } else {
+                    if !root.is_woken() && bed.word.park() {
+                        bed.bell.wait();
+                    }
+                    bed.word.wake();
+                }
+            }
+            assert!(written.load(Relaxed));
+            waker.join().expect("no panic");
+        });
+    }
 }
 
 /// The monitor finds all workers asleep and goes to sleep, while one wakes. It does not sleep on.
