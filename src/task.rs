@@ -20,6 +20,10 @@
 //! ```
 
 #[doc(inline)]
+pub use ringway_runtime::task::coop;
+#[doc(inline)]
+pub use ringway_runtime::task::coop::{Unconstrained, consume_budget, unconstrained};
+#[doc(inline)]
 pub use ringway_runtime::task::{AbortHandle, Id, JoinError, JoinHandle, id, try_id, yield_now};
 #[doc(inline)]
 pub use ringway_runtime::{spawn, spawn_blocking};

@@ -23,7 +23,7 @@ use super::shared::Shared;
 use super::worker::{Core, Turn, WorkerContext};
 use crate::context;
 use crate::runtime::RuntimeFlavor;
-use crate::task::take_yielded;
+use crate::task::{coop, take_yielded};
 
 /// Turns that tasks get after the root has yielded.
 const TURNS_AFTER_YIELD: u32 = 61;
@@ -59,15 +59,17 @@ pub(crate) fn block_on<F: Future>(shared: &Arc<Shared>, future: F) -> F::Output 
     let waker = Waker::from(Arc::clone(&root));
     let mut cx = Context::from_waker(&waker);
     let may_hold = may_hold_core(shared);
-    loop {
-        let output = match take_core(shared, may_hold) {
-            Some((worker, core)) => poll_on_core(worker, core, &root, future.as_mut(), &mut cx),
-            None => poll_from_outside(shared, may_hold, &root, future.as_mut(), &mut cx),
-        };
-        if let Some(output) = output {
-            return output;
+    coop::scope(|| {
+        loop {
+            let output = match take_core(shared, may_hold) {
+                Some((worker, core)) => poll_on_core(worker, core, &root, future.as_mut(), &mut cx),
+                None => poll_from_outside(shared, may_hold, &root, future.as_mut(), &mut cx),
+            };
+            if let Some(output) = output {
+                return output;
+            }
         }
-    }
+    })
 }
 
 fn may_hold_core(shared: &Shared) -> bool {
@@ -116,6 +118,7 @@ fn poll_on_core<F: Future>(
             take_yielded();
             let mut polled = Ok(Poll::Pending);
             worker.set_polls_root(true);
+            coop::refill();
             core = worker.lend(core, || {
                 polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
             });
@@ -163,6 +166,7 @@ fn poll_from_outside<F: Future>(
     let _waiting = Waiting(shared);
     loop {
         if root.wake.take() {
+            coop::refill();
             if let Poll::Ready(output) = future.as_mut().poll(cx) {
                 return Some(output);
             }

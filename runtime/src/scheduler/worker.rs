@@ -12,7 +12,7 @@ use crate::context;
 use crate::driver::{Scratch, Shard};
 use crate::loom::deque::{Stealer, Worker};
 use crate::rand::FastRand;
-use crate::task::Notified;
+use crate::task::{Notified, coop};
 
 /// What only the holder of a worker's core touches.
 pub(crate) struct Core {
@@ -213,6 +213,7 @@ impl WorkerContext {
     /// Runs a task with the core within reach of what it spawns and wakes.
     fn run(&self, mut core: Box<Core>, task: Notified) -> Box<Core> {
         self.stop_searching(&mut core);
+        coop::refill();
         self.lend(core, || task.run())
     }
 
@@ -285,15 +286,17 @@ pub(super) fn run_worker(shared: Arc<Shared>, index: usize) {
     let cx = WorkerContext::new(shared, index);
     let _entered = context::enter_worker(&cx);
     let _blocking = context::set_blocking(context::Blocking::Forbidden);
-    let mut core = cx.wake(cx.wait_for_core());
-    while !cx.shared.shutdown.has_begun() {
-        let turn;
-        (core, turn) = cx.turn(core);
-        if turn == Turn::NothingToDo {
-            core = cx.sleep_as_worker(core);
+    coop::scope(|| {
+        let mut core = cx.wake(cx.wait_for_core());
+        while !cx.shared.shutdown.has_begun() {
+            let turn;
+            (core, turn) = cx.turn(core);
+            if turn == Turn::NothingToDo {
+                core = cx.sleep_as_worker(core);
+            }
         }
-    }
-    cx.leave(core);
+        cx.leave(core);
+    });
 }
 
 impl Core {

@@ -5,9 +5,10 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use super::abort::AbortHandle;
+use super::coop;
 use super::error::JoinError;
 use super::harness;
 use super::id::Id;
@@ -81,6 +82,9 @@ impl<T> Future for JoinHandle<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut output = Poll::Pending;
         let reference = self.reference();
+        if reference.header().state.load().is_complete() {
+            ready!(coop::poll_charge(cx));
+        }
         let take_output = reference.header().vtable.take_output;
         // SAFETY: this is the task's join handle, and `T` the output of its future (`new_task`).
         unsafe { take_output(reference.pointer(), (&raw mut output).cast(), cx.waker()) };

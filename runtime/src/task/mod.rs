@@ -42,6 +42,8 @@ mod state;
 mod waker;
 mod yield_now;
 
+pub mod coop;
+
 pub use abort::AbortHandle;
 pub use error::JoinError;
 pub use id::{Id, id, try_id};

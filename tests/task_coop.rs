@@ -1,0 +1,234 @@
+//! The cooperative budget: a task whose operations are always ready lets others run, unless it is unconstrained.
+//!
+//! Every test runs on one core. A second task counts how often it was polled while the first one loops; nothing in
+//! the loop ever has to wait, so a turn of the second task is one that the budget has given it.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ringway::runtime::Builder;
+use ringway::task::{self, coop};
+
+/// Units of one poll, in tokio as here.
+const BUDGET: usize = 128;
+
+/// Runs `prepare` and then, in a task, the loop that it returns; returns how many turns another task had meanwhile.
+fn turns_beside<F, L>(prepare: F) -> usize
+where
+    F: Future<Output = L>,
+    L: Future<Output = ()> + Send + 'static,
+{
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let looping = prepare.await;
+        let turns = Arc::new(AtomicUsize::new(0));
+        let counted = turns.clone();
+        let looping = ringway::spawn(async move {
+            let counting = counted.clone();
+            let other = ringway::spawn(async move {
+                loop {
+                    counting.fetch_add(1, Ordering::Relaxed);
+                    task::yield_now().await;
+                }
+            });
+            looping.await;
+            other.abort();
+            counted.load(Ordering::Relaxed)
+        });
+        looping.await.expect("the loop ends")
+    })
+}
+
+/// Turns that `operations` operations of one unit each give to another task.
+fn turns_of(operations: usize) -> std::ops::RangeInclusive<usize> {
+    let full = operations / BUDGET;
+    full.saturating_sub(1)..=full + 1
+}
+
+/// Mutant: do not refill before the polls of a task (`WorkerContext::run`): there are none.
+#[test]
+fn a_loop_over_a_ready_channel_lets_others_run() {
+    let turns = turns_beside(async {
+        let (sender, mut receiver) = ringway::sync::mpsc::unbounded_channel();
+        for message in 0..10 * BUDGET {
+            sender.send(message).expect("the receiver lives");
+        }
+        async move {
+            drop(sender);
+            while receiver.recv().await.is_some() {}
+        }
+    });
+    assert!(turns_of(10 * BUDGET).contains(&turns), "{turns}");
+}
+
+#[test]
+fn an_unconstrained_loop_lets_nobody_run() {
+    let turns = turns_beside(async {
+        task::unconstrained(async {
+            for _ in 0..10 * BUDGET {
+                coop::consume_budget().await;
+            }
+        })
+    });
+    assert_eq!(turns, 0);
+}
+
+#[test]
+fn a_loop_over_a_free_semaphore_lets_others_run() {
+    let turns = turns_beside(async {
+        let semaphore = ringway::sync::Semaphore::new(1);
+        async move {
+            for _ in 0..10 * BUDGET {
+                drop(semaphore.acquire().await.expect("it is open"));
+            }
+        }
+    });
+    assert!(turns_of(10 * BUDGET).contains(&turns), "{turns}");
+}
+
+#[test]
+fn a_loop_over_a_free_mutex_lets_others_run() {
+    let turns = turns_beside(async {
+        let mutex = ringway::sync::Mutex::new(0);
+        async move {
+            for _ in 0..10 * BUDGET {
+                *mutex.lock().await += 1;
+            }
+        }
+    });
+    assert!(turns_of(10 * BUDGET).contains(&turns), "{turns}");
+}
+
+#[test]
+fn a_loop_over_a_watch_that_has_always_changed_lets_others_run() {
+    let turns = turns_beside(async {
+        let (sender, mut receiver) = ringway::sync::watch::channel(0);
+        async move {
+            for value in 0..10 * BUDGET {
+                sender.send(value).expect("the receiver lives");
+                receiver.changed().await.expect("the sender lives");
+            }
+        }
+    });
+    assert!(turns_of(10 * BUDGET).contains(&turns), "{turns}");
+}
+
+#[test]
+fn a_copy_from_an_endless_reader_lets_others_run() {
+    let turns = turns_beside(async {
+        async {
+            let mut endless = ringway::io::AsyncReadExt::take(ringway::io::repeat(1), 10 << 20);
+            let copied = ringway::io::copy(&mut endless, &mut ringway::io::sink()).await;
+            assert_eq!(copied.expect("no error in memory"), 10 << 20);
+        }
+    });
+    assert!(turns > 0);
+}
+
+/// Mutant: do not charge in `JoinHandle::poll`.
+#[test]
+fn a_loop_over_tasks_that_are_done_lets_others_run() {
+    let turns = turns_beside(async {
+        let mut handles = Vec::new();
+        for _ in 0..10 * BUDGET {
+            handles.push(ringway::spawn(async {}));
+        }
+        while !handles.iter().all(task::JoinHandle::is_finished) {
+            task::yield_now().await;
+        }
+        async move {
+            for handle in handles {
+                handle.await.expect("it is done");
+            }
+        }
+    });
+    assert!(turns_of(10 * BUDGET).contains(&turns), "{turns}");
+}
+
+/// Mutant: do not refill before the polls of the root (`poll_on_core`): it is unconstrained.
+#[test]
+fn a_root_that_is_always_ready_lets_tasks_run() {
+    let runtime = Builder::new_current_thread().build().expect("a runtime");
+    let turns = runtime.block_on(async {
+        let task = ringway::spawn(async {});
+        for unit in 0..10 * BUDGET {
+            coop::consume_budget().await;
+            if task.is_finished() {
+                return unit;
+            }
+        }
+        usize::MAX
+    });
+    assert!(turns <= BUDGET, "{turns}");
+}
+
+/// Mutant: do not refill in `poll_from_outside`: the root of a second thread has no budget.
+#[test]
+fn a_root_without_a_core_has_a_budget_too() {
+    let runtime = Builder::new_multi_thread().worker_threads(1).build();
+    let runtime = runtime.expect("a runtime");
+    let spent = std::thread::scope(|threads| {
+        let outside = threads.spawn(|| {
+            runtime.block_on(async {
+                for _ in 0..BUDGET {
+                    coop::consume_budget().await;
+                }
+                !coop::has_budget_remaining()
+            })
+        });
+        outside.join().expect("the thread ends")
+    });
+    assert!(spent);
+}
+
+/// What is polled after `block_on`, by whatever executor, is not limited by what the root left.
+///
+/// Mutant: leave `coop::scope` out of `block_on`.
+#[test]
+fn a_root_leaves_no_budget_behind() {
+    let runtime = Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async {
+        for _ in 0..BUDGET {
+            coop::consume_budget().await;
+        }
+        assert!(!coop::has_budget_remaining());
+    });
+    assert!(coop::has_budget_remaining());
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    for _ in 0..10 * BUDGET {
+        assert!(coop::poll_charge(&mut cx).is_ready());
+    }
+}
+
+/// Mutant: refill in `harness::poll`, which jobs go through too.
+#[test]
+fn a_blocking_job_is_unconstrained() {
+    let runtime = Builder::new_current_thread().build().expect("a runtime");
+    let job = runtime.spawn_blocking(|| {
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        (0..10 * BUDGET).all(|_| coop::poll_charge(&mut cx).is_ready())
+    });
+    assert!(runtime.block_on(job).expect("the job ends"));
+}
+
+/// No thread of tokio's is started for the sake of its budget.
+#[test]
+fn the_budget_brings_no_thread_with_it() {
+    let runtime = Builder::new_current_thread().build().expect("a runtime");
+    let names = || -> Vec<String> {
+        let tasks = std::fs::read_dir("/proc/self/task").expect("Linux lists threads");
+        tasks
+            .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
+            .collect()
+    };
+    runtime.block_on(coop::consume_budget());
+    assert!(
+        !names().iter().any(|name| name.starts_with("tokio")),
+        "{:?}",
+        names()
+    );
+}
