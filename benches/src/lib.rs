@@ -87,10 +87,16 @@ macro_rules! workload {
         $name:literal, $promise:expr, $operation:literal,
         $module:ident::$batch:ident, $function:ident($($argument:expr)?)
     ) => {
+        workload!($name, $promise, $operation, $module::$batch, in $module, $function($($argument)?))
+    };
+    (
+        $name:literal, $promise:expr, $operation:literal,
+        $sizes:ident::$batch:ident, in $module:ident, $function:ident($($argument:expr)?)
+    ) => {
         Workload {
             name: $name,
             operation: $operation,
-            batch: tokio::workloads::$module::$batch,
+            batch: tokio::workloads::$sizes::$batch,
             promise: $promise,
             ringway: || ringway::workloads::$module::$function($($argument)?),
             tokio: || tokio::workloads::$module::$function($($argument)?),
@@ -101,13 +107,34 @@ macro_rules! workload {
 /// Every workload, in the order of the report.
 #[rustfmt::skip] // One row, one line.
 pub const WORKLOADS: &[Workload] = &[
-    workload!("spawn_worker", Some(0.5), "a task spawned by a task", tasks::SPAWNS, spawn_from_worker()),
-    workload!("spawn_outside", Some(0.5), "a task spawned by a foreign thread", tasks::SPAWNS, spawn_from_outside()),
-    workload!("spawn_root", None, "a task spawned by the future of `block_on`", tasks::SPAWNS, spawn_from_root()),
-    workload!("join", Some(0.6), "a task spawned and joined, 1,000 at once", tasks::SPAWNS, join()),
-    workload!("yield", Some(0.9), "`yield_now`, in 200 tasks at once", tasks::YIELDS, yield_now()),
-    workload!("ping_pong", Some(0.9), "two tasks that exchange two oneshots, 1,000 pairs", tasks::SPAWNS, ping_pong()),
-    workload!("chained_spawn", Some(0.9), "a task that spawns the next, 1,000 deep", tasks::SPAWNS, chained_spawn()),
+    workload!("spawn_worker", Some(0.15), "a task spawned by a task, 10,000 at once", tasks::MANY, spawn_from_worker()),
+    workload!("spawn_root", None, "a task spawned by the future of `block_on`, 10,000 at once", tasks::MANY, spawn_from_root()),
+    workload!("spawn_blocked_root", None, "the same, and the root then blocks its thread", outside::MANY, spawn_from_blocking_root()),
+    workload!("spawn_outside", Some(0.5), "a task spawned by a foreign thread, 10,000 at once", outside::MANY, spawn_while_idle()),
+    workload!("spawn_outside_2", None, "the same by two threads", outside::MANY, spawn_from_threads(2)),
+    workload!("spawn_beside_yields", None, "the same by one, beside 4 tasks that compute and yield", outside::MANY, spawn_beside_yields()),
+    workload!("spawn_beside_spawns", None, "the same by one, beside 2 tasks that compute and spawn", outside::FEWER, spawn_beside_spawns()),
+    workload!("join", Some(0.3), "a task spawned and joined, 1,000 at once", tasks::SPAWNS, join()),
+    workload!("join_1", None, "`block_on` of one task that yields once, 1 worker", tasks::SPAWNS, block_on_and_join(1)),
+    workload!("join_10", None, "a task of 10 that yield once, in `block_on`, 1 worker", tasks::SPAWNS, block_on_and_join(10)),
+    workload!("yield", Some(0.6), "`yield_now`, in 200 tasks at once", tasks::YIELDS, yield_now()),
+    workload!("ping_pong", Some(0.6), "two tasks that exchange two oneshots, 1,000 pairs", tasks::SPAWNS, ping_pong()),
+    workload!("chained_spawn", Some(0.6), "a task that spawns the next, 1,000 deep", tasks::SPAWNS, chained_spawn()),
+    workload!("mpsc", Some(0.9), "a message from one task to another", messages::MESSAGES, one_to_one()),
+    workload!("mpsc_5", Some(0.9), "a message from five tasks to a sixth", messages::MESSAGES, five_to_one()),
+    workload!("request_root", Some(0.25), "a request of the root to a task, and its answer", messages::REQUESTS, request_from_root(2)),
+    workload!("request_root_1", Some(0.25), "the same, 1 worker", messages::REQUESTS, request_from_root(1)),
+    workload!("request_task", None, "a request of a task to a task, and its answer", messages::REQUESTS, request_from_task()),
+    workload!("spawn_blocking", Some(0.5), "a blocking job, one after the other", blocking::JOBS, one_at_a_time()),
+    workload!("spawn_blocking_16", Some(0.5), "a blocking job of 16 at once, 1 task", blocking::JOBS, many_at_once(1)),
+    workload!("spawn_blocking_32", Some(0.5), "a blocking job of 16 at once, in each of 2 tasks", blocking::JOBS, many_at_once(2)),
+    workload!("single_join", None, "as join, on one thread", tasks::SPAWNS, in single, join()),
+    workload!("single_join_1", None, "as join_1, on one thread", tasks::SPAWNS, in single, block_on_and_join(1)),
+    workload!("single_join_10", None, "as join_10, on one thread", tasks::SPAWNS, in single, block_on_and_join(10)),
+    workload!("single_yield", None, "as yield, on one thread", tasks::YIELDS, in single, yield_now()),
+    workload!("single_outside", None, "a task spawned before `block_on`, on one thread", tasks::SPAWNS, in single, spawn_before()),
+    workload!("single_busy", None, "the same beside a task that spawns itself", tasks::SPAWNS, in single, spawn_before_beside_spawns()),
+    workload!("single_request", None, "as request_root, on one thread", messages::REQUESTS, request_on_one_thread()),
     workload!("timer", Some(0.6), "`sleep` made, polled once and dropped", time::TIMERS, make_and_drop()),
     workload!("echo_1", Some(1.0), "64 B echoed over TCP, 1 connection", net::ECHOES, echo(1)),
     workload!("echo_64", Some(1.0), "64 B echoed over TCP, 64 connections", net::ECHOES, echo(64)),

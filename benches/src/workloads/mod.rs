@@ -4,24 +4,41 @@
 //!
 //! A set-up function builds a runtime with [`WORKERS`] workers, prepares what is not to be measured,
 //! and returns a [`Run`] that does so many batches of work and returns when the last operation is done.
+//! Those of [`single`] build a runtime that runs on the thread that blocks on it.
 
 use std::future::Future;
 
 use super::rt;
 use crate::Run;
 
+pub mod blocking;
 pub mod fs;
+pub mod messages;
 pub mod net;
+pub mod outside;
+pub mod single;
 pub mod tasks;
 pub mod time;
 
 /// Worker threads of either runtime: the number of cores of the machine that the figures are from.
 pub const WORKERS: usize = 2;
 
-/// The runtime that every workload runs on.
+/// The runtime that every workload runs on, if its name does not say otherwise.
 fn runtime() -> rt::runtime::Runtime {
+    runtime_of(WORKERS)
+}
+
+fn runtime_of(workers: usize) -> rt::runtime::Runtime {
     rt::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
+        .worker_threads(workers)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+/// A runtime on the thread that blocks on it.
+fn current_thread() -> rt::runtime::Runtime {
+    rt::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap()
@@ -36,4 +53,13 @@ where
 {
     let runtime = runtime();
     Box::new(move |batches| runtime.block_on(runtime.spawn(body(batches))).unwrap())
+}
+
+/// Runs `body` as the future of `block_on`, on the main thread.
+fn on_root<B, F>(runtime: rt::runtime::Runtime, mut body: B) -> Run
+where
+    B: FnMut(u64) -> F + 'static,
+    F: Future<Output = ()>,
+{
+    Box::new(move |batches| runtime.block_on(body(batches)))
 }
