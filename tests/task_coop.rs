@@ -13,34 +13,43 @@ use ringway::task::{self, coop};
 /// Units of one poll, in tokio as here.
 const BUDGET: usize = 128;
 
-/// Runs `prepare` and then, in a task, the loop that it returns; returns how many turns another task had meanwhile.
-fn turns_beside<F, L>(prepare: F) -> usize
+/// Runs a future as a task; returns how many turns another task had since the future set the count to zero.
+fn turns_beside<L>(looping: impl FnOnce(Turns) -> L) -> usize
 where
-    F: Future<Output = L>,
     L: Future<Output = ()> + Send + 'static,
 {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime");
+    let turns = Turns::default();
+    let counting = turns.clone();
+    let looping = looping(turns.clone());
     runtime.block_on(async {
-        let looping = prepare.await;
-        let turns = Arc::new(AtomicUsize::new(0));
-        let counted = turns.clone();
         let looping = ringway::spawn(async move {
-            let counting = counted.clone();
             let other = ringway::spawn(async move {
                 loop {
-                    counting.fetch_add(1, Ordering::Relaxed);
+                    counting.0.fetch_add(1, Ordering::Relaxed);
                     task::yield_now().await;
                 }
             });
             looping.await;
             other.abort();
-            counted.load(Ordering::Relaxed)
+            turns.0.load(Ordering::Relaxed)
         });
         looping.await.expect("the loop ends")
     })
+}
+
+/// Turns that the other task had.
+#[derive(Clone, Default)]
+struct Turns(Arc<AtomicUsize>);
+
+impl Turns {
+    /// What came before is not counted.
+    fn start(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
 }
 
 /// Turns that `operations` operations of one unit each give to another task.
@@ -52,22 +61,20 @@ fn turns_of(operations: usize) -> std::ops::RangeInclusive<usize> {
 /// Mutant: do not refill before the polls of a task (`WorkerContext::run`): there are none.
 #[test]
 fn a_loop_over_a_ready_channel_lets_others_run() {
-    let turns = turns_beside(async {
+    let turns = turns_beside(|_| async move {
         let (sender, mut receiver) = ringway::sync::mpsc::unbounded_channel();
         for message in 0..10 * BUDGET {
             sender.send(message).expect("the receiver lives");
         }
-        async move {
-            drop(sender);
-            while receiver.recv().await.is_some() {}
-        }
+        drop(sender);
+        while receiver.recv().await.is_some() {}
     });
     assert!(turns_of(10 * BUDGET).contains(&turns), "{turns}");
 }
 
 #[test]
 fn an_unconstrained_loop_lets_nobody_run() {
-    let turns = turns_beside(async {
+    let turns = turns_beside(|_| {
         task::unconstrained(async {
             for _ in 0..10 * BUDGET {
                 coop::consume_budget().await;
@@ -79,12 +86,10 @@ fn an_unconstrained_loop_lets_nobody_run() {
 
 #[test]
 fn a_loop_over_a_free_semaphore_lets_others_run() {
-    let turns = turns_beside(async {
+    let turns = turns_beside(|_| async move {
         let semaphore = ringway::sync::Semaphore::new(1);
-        async move {
-            for _ in 0..10 * BUDGET {
-                drop(semaphore.acquire().await.expect("it is open"));
-            }
+        for _ in 0..10 * BUDGET {
+            drop(semaphore.acquire().await.expect("it is open"));
         }
     });
     assert!(turns_of(10 * BUDGET).contains(&turns), "{turns}");
@@ -92,12 +97,10 @@ fn a_loop_over_a_free_semaphore_lets_others_run() {
 
 #[test]
 fn a_loop_over_a_free_mutex_lets_others_run() {
-    let turns = turns_beside(async {
+    let turns = turns_beside(|_| async move {
         let mutex = ringway::sync::Mutex::new(0);
-        async move {
-            for _ in 0..10 * BUDGET {
-                *mutex.lock().await += 1;
-            }
+        for _ in 0..10 * BUDGET {
+            *mutex.lock().await += 1;
         }
     });
     assert!(turns_of(10 * BUDGET).contains(&turns), "{turns}");
@@ -105,13 +108,11 @@ fn a_loop_over_a_free_mutex_lets_others_run() {
 
 #[test]
 fn a_loop_over_a_watch_that_has_always_changed_lets_others_run() {
-    let turns = turns_beside(async {
+    let turns = turns_beside(|_| async move {
         let (sender, mut receiver) = ringway::sync::watch::channel(0);
-        async move {
-            for value in 0..10 * BUDGET {
-                sender.send(value).expect("the receiver lives");
-                receiver.changed().await.expect("the sender lives");
-            }
+        for value in 0..10 * BUDGET {
+            sender.send(value).expect("the receiver lives");
+            receiver.changed().await.expect("the sender lives");
         }
     });
     assert!(turns_of(10 * BUDGET).contains(&turns), "{turns}");
@@ -119,12 +120,10 @@ fn a_loop_over_a_watch_that_has_always_changed_lets_others_run() {
 
 #[test]
 fn a_copy_from_an_endless_reader_lets_others_run() {
-    let turns = turns_beside(async {
-        async {
-            let mut endless = ringway::io::AsyncReadExt::take(ringway::io::repeat(1), 10 << 20);
-            let copied = ringway::io::copy(&mut endless, &mut ringway::io::sink()).await;
-            assert_eq!(copied.expect("no error in memory"), 10 << 20);
-        }
+    let turns = turns_beside(|_| async move {
+        let mut endless = ringway::io::AsyncReadExt::take(ringway::io::repeat(1), 10 << 20);
+        let copied = ringway::io::copy(&mut endless, &mut ringway::io::sink()).await;
+        assert_eq!(copied.expect("no error in memory"), 10 << 20);
     });
     assert!(turns > 0);
 }
@@ -132,7 +131,7 @@ fn a_copy_from_an_endless_reader_lets_others_run() {
 /// Mutant: do not charge in `JoinHandle::poll`.
 #[test]
 fn a_loop_over_tasks_that_are_done_lets_others_run() {
-    let turns = turns_beside(async {
+    let turns = turns_beside(|turns| async move {
         let mut handles = Vec::new();
         for _ in 0..10 * BUDGET {
             handles.push(ringway::spawn(async {}));
@@ -140,10 +139,9 @@ fn a_loop_over_tasks_that_are_done_lets_others_run() {
         while !handles.iter().all(task::JoinHandle::is_finished) {
             task::yield_now().await;
         }
-        async move {
-            for handle in handles {
-                handle.await.expect("it is done");
-            }
+        turns.start();
+        for handle in handles {
+            handle.await.expect("it is done");
         }
     });
     assert!(turns_of(10 * BUDGET).contains(&turns), "{turns}");
