@@ -6,7 +6,10 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use ringway::io::{AsyncReadExt, AsyncWriteExt};
+use ringway::net::{TcpListener, TcpStream};
 use ringway::runtime::Builder;
 use ringway::task::{self, coop};
 
@@ -145,6 +148,107 @@ fn a_loop_over_tasks_that_are_done_lets_others_run() {
         }
     });
     assert!(turns_of(10 * BUDGET).contains(&turns), "{turns}");
+}
+
+/// Mutant: do not charge in `Timer::poll`.
+#[test]
+fn a_loop_over_sleeps_of_no_time_lets_others_run() {
+    let turns = turns_beside(|_| async {
+        for _ in 0..10 * BUDGET {
+            ringway::time::sleep(Duration::ZERO).await;
+        }
+    });
+    assert!(turns_of(10 * BUDGET).contains(&turns), "{turns}");
+}
+
+/// Mutant: do not charge in `Direction::poll_io`.
+#[test]
+fn a_loop_over_a_socket_that_never_has_to_wait_lets_others_run() {
+    let turns = turns_beside(|turns| async move {
+        let (mut near, mut far) = pair().await;
+        turns.start();
+        for _ in 0..5 * BUDGET {
+            near.write_all(b"x").await.expect("there is room");
+            let mut byte = [0; 1];
+            far.read_exact(&mut byte).await.expect("the byte is there");
+        }
+    });
+    assert!(turns >= 10 - 1, "{turns}");
+}
+
+/// Mutant: do not charge in `Direction::poll_ready`.
+#[test]
+fn a_loop_over_a_socket_that_is_always_ready_lets_others_run() {
+    let turns = turns_beside(|turns| async move {
+        let (near, _far) = pair().await;
+        turns.start();
+        for _ in 0..10 * BUDGET {
+            near.writable().await.expect("there is room");
+        }
+    });
+    assert!(turns_of(10 * BUDGET).contains(&turns), "{turns}");
+}
+
+/// Mutant: do not charge in `TcpListener::poll_accept_as`.
+#[test]
+fn a_loop_over_connections_that_wait_lets_others_run() {
+    /// The kernel keeps so many for the listener.
+    const CONNECTIONS: usize = 3 * BUDGET;
+    let turns = turns_beside(|turns| async move {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("it is bound");
+        let clients: Vec<_> = (0..CONNECTIONS)
+            .map(|_| std::net::TcpStream::connect(address).expect("a connection"))
+            .collect();
+        turns.start();
+        for _ in &clients {
+            listener.accept().await.expect("a connection waits");
+        }
+    });
+    assert!(turns_of(CONNECTIONS).contains(&turns), "{turns}");
+}
+
+/// Mutant: do not charge in `poll_with_budget` of the file.
+#[test]
+fn a_loop_over_a_file_in_memory_lets_others_run() {
+    let turns = turns_beside(|turns| async move {
+        let mut file = cached_file();
+        turns.start();
+        for _ in 0..10 * BUDGET {
+            let mut byte = [0; 1];
+            file.read_exact(&mut byte).await.expect("a byte");
+        }
+    });
+    assert!(turns >= 10 - 1, "{turns}");
+}
+
+/// Mutant: do not charge in `Core::read`.
+#[test]
+fn a_loop_over_places_of_a_file_in_memory_lets_others_run() {
+    let turns = turns_beside(|turns| async move {
+        let file = cached_file();
+        turns.start();
+        for place in 0..10 * BUDGET {
+            let (read, _) = file.read_at(vec![0; 1], place as u64).await;
+            assert_eq!(read.expect("a byte"), 1);
+        }
+    });
+    assert!(turns >= 10 - 1, "{turns}");
+}
+
+/// A file whose bytes were just written, and so lie in memory.
+fn cached_file() -> ringway::fs::File {
+    let mut file = tempfile::tempfile().expect("a file");
+    std::io::Write::write_all(&mut file, &[1; 10 * BUDGET]).expect("room");
+    std::io::Seek::rewind(&mut file).expect("a file can");
+    ringway::fs::File::from_std(file)
+}
+
+async fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("it is bound");
+    let (near, far) = ringway::join!(TcpStream::connect(address), listener.accept());
+    (near.expect("a connection"), far.expect("a connection").0)
 }
 
 /// Mutant: do not refill before the polls of the root (`poll_on_core`): it is unconstrained.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use ringway_timer::seam::{Registration, TimerSource};
@@ -12,6 +12,7 @@ use crate::driver::Shard;
 use crate::registry;
 use crate::runtime::RuntimeFlavor;
 use crate::scheduler::Shared;
+use crate::task::coop;
 
 /// Makes this runtime the source of all timers.
 pub(crate) fn install() {
@@ -101,6 +102,14 @@ impl TimerSource for Source {
         drop(with_shard(&registration, |_, shard| {
             shard.timers().remove(registration.key)
         }));
+    }
+
+    fn poll_charge(&self, cx: &mut Context<'_>) -> Poll<()> {
+        coop::poll_charge(cx)
+    }
+
+    fn has_budget(&self) -> bool {
+        coop::has_budget_remaining()
     }
 
     fn pause(&self) -> Result<(), &'static str> {

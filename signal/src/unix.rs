@@ -3,10 +3,11 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use parking_lot::Mutex;
 use ringway_runtime::driver::{self, Op};
+use ringway_runtime::task::coop;
 
 use crate::doorbell::Watch;
 use crate::source::{Listener, Next, source};
@@ -163,10 +164,12 @@ impl Signal {
     ///
     /// Panics when it has to wait outside a runtime.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
+        let unit = ready!(coop::poll_proceed(cx));
         let mut rung = false;
         let mut refused = false;
         loop {
             if self.listener.advance(rung, cx.waker()) == Next::Report {
+                unit.made_progress();
                 return Poll::Ready(Some(()));
             }
             match self.poll_watch(cx) {

@@ -16,7 +16,7 @@
 
 use std::fmt;
 use std::sync::OnceLock;
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::wheel::Key;
@@ -71,6 +71,13 @@ pub trait TimerSource: Sync + 'static {
 
     /// Disarms a timer. Nothing happens if it has fired already or its runtime is gone.
     fn deregister(&self, registration: Registration);
+
+    /// Takes a unit of the task's cooperative budget, for a timer that is due. Pending: there is none left, and the
+    /// task was woken.
+    fn poll_charge(&self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Whether the task that this thread polls has budget left.
+    fn has_budget(&self) -> bool;
 
     /// Stops the clock of this thread's runtime.
     ///

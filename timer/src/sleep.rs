@@ -83,6 +83,13 @@ impl Sleep {
     }
 }
 
+impl Sleep {
+    /// Polls it whatever budget the task has left.
+    pub(crate) fn poll_unconstrained(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.project().timer.poll_unconstrained(cx)
+    }
+}
+
 impl Future for Sleep {
     type Output = ();
 

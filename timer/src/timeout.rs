@@ -9,6 +9,7 @@ use pin_project_lite::pin_project;
 
 use crate::Instant;
 use crate::error::Elapsed;
+use crate::seam;
 use crate::sleep::{Sleep, sleep_until};
 
 /// Waits for `future`, but no longer than `duration` from now on.
@@ -101,13 +102,27 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        let had_budget = has_budget();
         if let Poll::Ready(value) = this.value.poll(cx) {
             return Poll::Ready(Ok(value));
         }
         let Some(delay) = this.delay.as_pin_mut() else {
             return Poll::Pending;
         };
-        ready!(delay.poll(cx));
+        ready!(poll_delay(delay, cx, had_budget));
         Poll::Ready(Err(Elapsed::new()))
     }
+}
+
+/// A future that uses up the budget in each poll must not keep the deadline from being seen.
+fn poll_delay(delay: Pin<&mut Sleep>, cx: &mut Context<'_>, had_budget: bool) -> Poll<()> {
+    if had_budget && !has_budget() {
+        delay.poll_unconstrained(cx)
+    } else {
+        delay.poll(cx)
+    }
+}
+
+fn has_budget() -> bool {
+    seam::source().is_none_or(|source| source.has_budget())
 }

@@ -7,7 +7,6 @@
 //! 3. It is given back when the deadline has come, and on drop, from whatever thread that happens on.
 //! 4. A timer belongs to the runtime in which it was made, and waits there wherever it is polled.
 
-use std::cell::Cell;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -70,33 +69,47 @@ impl Timer {
         }
     }
 
+    /// Takes a unit of the task's budget when it is due, so that a task that sleeps for no time in a loop returns to
+    /// its worker now and then.
+    ///
     /// # Panics
     ///
     /// If it has to wait and its runtime has shut down.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.is_due() {
-            return self.poll_due(cx);
+            ready!(source().poll_charge(cx));
+            return self.finish();
         }
-        if !self.is_armed_for(cx.waker()) {
-            self.arm(cx.waker());
+        self.wait(cx)
+    }
+
+    /// As [`Self::poll`], whatever budget the task has left.
+    pub(crate) fn poll_unconstrained(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_due() {
+            return self.finish();
         }
-        Poll::Pending
+        self.wait(cx)
     }
 
     fn is_due(&self) -> bool {
         Instant::now() >= self.deadline
     }
 
-    fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn finish(&mut self) -> Poll<()> {
         if let State::Armed(registration) = self.state {
             source().deregister(registration);
-        } else {
-            ready!(poll_without_wait(cx));
         }
         self.state = State::Idle {
             runtime: self.runtime(),
         };
         Poll::Ready(())
+    }
+
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.is_armed_for(cx.waker()) {
+            self.arm(cx.waker());
+        }
+        Poll::Pending
     }
 
     fn is_armed_for(&self, waker: &Waker) -> bool {
@@ -131,24 +144,6 @@ impl Drop for Timer {
 pub(crate) fn no_further_than_30_years(duration: Duration) -> Duration {
     const THIRTY_YEARS: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
     duration.min(THIRTY_YEARS)
-}
-
-/// Lets a timer be ready that has never waited, except now and then: a task that sleeps for no time in a loop would
-/// otherwise never return to its worker, and nothing else would run there.
-fn poll_without_wait(cx: &mut Context<'_>) -> Poll<()> {
-    /// In a row on one thread, before one of them lets other tasks run. Large enough that the yield costs next to
-    /// nothing on average, small enough that nobody notices the wait: it is 128 readings of the clock.
-    const READY_IN_A_ROW_MAX: u32 = 128;
-    thread_local!(static READY_IN_A_ROW: Cell<u32> = const { Cell::new(0) });
-
-    let count = READY_IN_A_ROW.get();
-    if count < READY_IN_A_ROW_MAX {
-        READY_IN_A_ROW.set(count + 1);
-        return Poll::Ready(());
-    }
-    READY_IN_A_ROW.set(0);
-    cx.waker().wake_by_ref();
-    Poll::Pending
 }
 
 fn source() -> &'static dyn TimerSource {

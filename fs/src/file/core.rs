@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ringway_runtime::driver::{Op, SharedFd};
+use ringway_runtime::task::coop;
 
 use crate::gate::Gate;
 use crate::limits::ON_WORKER_MAX_BYTES;
@@ -113,6 +114,7 @@ impl Core {
         let large = len > ON_WORKER_MAX_BYTES;
         loop {
             if !large {
+                coop::consume_budget().await;
                 let attempt = |file: Prompt<'_>| now::read_into(file, &mut buf, start, len, offset);
                 if let Some(result) = self.at_once(&self.read_gate, attempt) {
                     return (result, buf);
@@ -136,6 +138,7 @@ impl Core {
     ) -> (io::Result<usize>, B) {
         loop {
             if buf.initialized() - start <= ON_WORKER_MAX_BYTES {
+                coop::consume_budget().await;
                 let attempt = |file: Prompt<'_>| now::write_from(file, &buf, start, offset);
                 if let Some(result) = self.at_once(&self.write_gate, attempt) {
                     return (result, buf);

@@ -5,9 +5,10 @@ use std::fs::File as StdFile;
 use std::io::{self, IoSlice, SeekFrom};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use ringway_runtime::driver::{AsSharedFd, SharedFd};
+use ringway_runtime::task::coop;
 use tokio::io::{AsyncRead, AsyncSeek, AsyncWrite, ReadBuf};
 
 use super::File;
@@ -20,9 +21,10 @@ impl AsyncRead for File {
         target: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        this.traffic
-            .get_mut()
-            .poll_read(cx, &this.core, this.max_buf_size, target)
+        let traffic = this.traffic.get_mut();
+        poll_with_budget(cx, |cx| {
+            traffic.poll_read(cx, &this.core, this.max_buf_size, target)
+        })
     }
 }
 
@@ -41,9 +43,10 @@ impl AsyncWrite for File {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.traffic
-            .get_mut()
-            .poll_write(cx, &this.core, this.max_buf_size, slices)
+        let traffic = this.traffic.get_mut();
+        poll_with_budget(cx, |cx| {
+            traffic.poll_write(cx, &this.core, this.max_buf_size, slices)
+        })
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -66,8 +69,22 @@ impl AsyncSeek for File {
     }
 
     fn poll_complete(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<u64>> {
-        self.get_mut().traffic.get_mut().poll_seek(cx).map(Ok)
+        let traffic = self.get_mut().traffic.get_mut();
+        poll_with_budget(cx, |cx| traffic.poll_seek(cx)).map(Ok)
     }
+}
+
+/// Polls what is mostly done at once, and takes a unit of the task's budget if it was.
+fn poll_with_budget<T>(
+    cx: &mut Context<'_>,
+    poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+) -> Poll<T> {
+    let unit = ready!(coop::poll_proceed(cx));
+    let polled = poll(cx);
+    if polled.is_ready() {
+        unit.made_progress();
+    }
+    polled
 }
 
 impl From<StdFile> for File {

@@ -26,8 +26,9 @@ use std::task::{Context, Poll, ready};
 
 use parking_lot::MutexGuard;
 use ringway_runtime::driver::SharedFd;
+use ringway_runtime::task::coop;
 
-use super::{Readiness, Side, SideState, Streak, Who};
+use super::{Readiness, Side, SideState, Who};
 use crate::ready::poll_events;
 use crate::{Interest, Ready};
 
@@ -39,7 +40,6 @@ pub(crate) struct Direction {
     first_belief: Ready,
     /// Made when a call has failed to move all it wanted, or when somebody must wait.
     side: OnceLock<Side<Readiness>>,
-    streak: Streak,
 }
 
 impl Direction {
@@ -49,7 +49,6 @@ impl Direction {
             interest,
             first_belief,
             side: OnceLock::new(),
-            streak: Streak::default(),
         }
     }
 
@@ -73,11 +72,26 @@ impl Direction {
         &self,
         fd: &SharedFd,
         cx: &mut Context<'_>,
+        who: Who<'_>,
+        wanted: usize,
+        call: impl FnMut() -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let unit = ready!(coop::poll_proceed(cx));
+        let moved = self.poll_call(fd, cx, who, wanted, call);
+        if moved.is_ready() {
+            unit.made_progress();
+        }
+        moved
+    }
+
+    fn poll_call(
+        &self,
+        fd: &SharedFd,
+        cx: &mut Context<'_>,
         mut who: Who<'_>,
         wanted: usize,
         mut call: impl FnMut() -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        ready!(self.streak.poll_go_on(cx));
         if self.is_untouched() {
             let result = call();
             if let Some(wrong) = self.proved_wrong(&result, wanted) {
@@ -118,10 +132,13 @@ impl Direction {
         cx: &mut Context<'_>,
         who: Who<'_>,
     ) -> Poll<io::Result<Ready>> {
+        let unit = ready!(coop::poll_proceed(cx));
         if self.is_untouched() {
+            unit.made_progress();
             return Poll::Ready(Ok(self.first_belief));
         }
         let state = ready!(self.poll_state(fd, cx, who))?;
+        unit.made_progress();
         Poll::Ready(Ok(state.believed() & Ready::answering(self.interest)))
     }
 
@@ -142,7 +159,6 @@ impl Direction {
                 return Poll::Ready(Ok(state));
             }
             if state.is_armed() {
-                self.streak.end();
                 let stale = state.waiters().register(who, cx.waker());
                 drop(state);
                 drop(stale);

@@ -21,19 +21,16 @@
 //! - [`side`]: the lock, the waker, and a future's place among the waiters.
 //! - [`readiness`]: beliefs, and the poll operation that renews them.
 //! - [`direction`]: trying, waiting and trying again.
-//! - [`streak`]: the pause after many calls that had not to wait.
 //! - [`stream`]: both directions, over one descriptor.
 
 mod direction;
 mod readiness;
 mod side;
-mod streak;
 mod stream;
 mod waiters;
 
 pub(crate) use direction::Direction;
 pub(crate) use readiness::Readiness;
 pub(crate) use side::{Place, Side, SideState, Wakes};
-pub(crate) use streak::Streak;
 pub(crate) use stream::StreamSocket;
 pub(crate) use waiters::{Waiters, Who};

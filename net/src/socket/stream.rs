@@ -5,9 +5,10 @@ use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use ringway_runtime::driver::{Op, SharedFd};
+use ringway_runtime::task::coop;
 use socket2::SockRef;
 use tokio::io::ReadBuf;
 
@@ -213,6 +214,7 @@ impl StreamSocket {
         place: &mut Option<Place<'a, Readiness>>,
     ) -> Poll<io::Result<Ready>> {
         if self.write.is_untouched() {
+            ready!(coop::poll_charge(cx));
             return Poll::Ready(Ok(Ready::WRITABLE));
         }
         let place = place.get_or_insert_with(|| self.write.side().place());

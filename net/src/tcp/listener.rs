@@ -22,13 +22,14 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::task::{Context, Poll, ready};
 
 use ringway_runtime::driver::{self, SharedFd};
+use ringway_runtime::task::coop;
 use socket2::{SockRef, Socket};
 
 use super::{TcpStream, check_nonblocking, no_address};
 use crate::addr::{ToSocketAddrs, resolve};
 use crate::op;
 use crate::ready::poll_events;
-use crate::socket::{Readiness, Side, SideState, Streak, Waiters, Wakes, Who};
+use crate::socket::{Readiness, Side, SideState, Waiters, Wakes, Who};
 use crate::{Interest, Ready};
 
 /// How many connections the kernel keeps for a listener made by [`TcpListener::bind`] until they are accepted.
@@ -62,7 +63,6 @@ pub struct TcpListener {
     /// Readable when `socket` is; see the module's prose.
     watch: SharedFd,
     socket: Socket,
-    streak: Streak,
 }
 
 /// What is known of the kernel's queue of connections.
@@ -125,7 +125,6 @@ impl TcpListener {
             side,
             watch,
             socket,
-            streak: Streak::default(),
         })
     }
 
@@ -227,18 +226,18 @@ impl TcpListener {
         cx: &mut Context<'_>,
         who: Who<'_>,
     ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        ready!(self.streak.poll_go_on(cx));
+        let unit = ready!(coop::poll_proceed(cx));
         let mut queue = self.side.lock();
         let mut operations = self.side.context();
         match self.poll_queue(&mut queue.0, &mut operations) {
             Poll::Pending => {
-                self.streak.end();
                 let stale = queue.waiters().register(who, cx.waker());
                 drop(queue);
                 drop(stale);
                 Poll::Pending
             }
             Poll::Ready(result) => {
+                unit.made_progress();
                 // Whoever still waits was not woken for this event, so somebody must see to the next one.
                 let others = queue.waiters().has_futures();
                 let watched = !others || self.watch(&mut queue.0, &mut operations).is_ok();

@@ -1,8 +1,11 @@
 //! `sleep`, `sleep_until` and `Sleep`, against a clock that is moved by hand.
 
+use std::future::Future;
 use std::task::Poll;
 
-use crate::support::{self, Task, enter, ms, panic_of, pass, registered, stand, timers};
+use crate::support::{
+    self, FULL_BUDGET, Task, enter, ms, panic_of, pass, registered, stand, timers,
+};
 use ringway_timer::{Duration, Instant, Sleep, sleep, sleep_until};
 
 /// Mutants it kills: `Timer::poll` that trusts a wake-up; `is_due` with `>`.
@@ -188,26 +191,35 @@ fn the_longest_sleep_is_30_years() {
     }
 }
 
-/// A loop around a sleep of no time must let other tasks run. Mutant it kills: `poll_due` without `poll_without_wait`.
+/// A loop around a sleep of no time must let other tasks run. Mutant it kills: `poll` that does not charge.
 #[test]
-fn sleeps_of_no_time_in_a_row_give_way_now_and_then() {
+fn sleeps_of_no_time_in_a_row_give_way_when_the_budget_is_used_up() {
     enter();
     let mut task = Task::new(async {
-        for _ in 0..1_000 {
+        for _ in 0..2 * FULL_BUDGET + 1 {
             sleep(Duration::ZERO).await;
         }
     });
-    let mut polls = 0;
-    loop {
-        polls += 1;
-        assert!(polls < 1_000, "more yields than sleeps");
-        if task.poll().is_ready() {
-            break;
-        }
+    for _ in 0..2 {
+        assert!(task.poll().is_pending());
         assert_eq!(task.wakes(), 1, "whoever yields has to be polled again");
     }
-    assert!(polls > 5, "1000 sleeps of no time took only {polls} polls");
+    assert!(task.poll().is_ready());
     assert_eq!(registered(), 0);
+}
+
+/// Mutant it kills: charge for every poll, also of a sleep that has to wait.
+#[test]
+fn a_sleep_that_has_to_wait_needs_no_budget() {
+    enter();
+    let mut task = Task::new(sleep(ms(5)));
+    task.with_context(|sleep, cx| {
+        support::leave_budget(0);
+        assert!(sleep.poll(cx).is_pending());
+    });
+    assert_eq!((task.wakes(), timers(0)), (0, 1));
+    pass(ms(5));
+    assert_eq!((task.wakes(), task.poll()), (1, Poll::Ready(())));
 }
 
 /// Mutant it kills: `arm` that asks for the runtime of the polling thread.

@@ -21,6 +21,9 @@ pub(crate) const SHUT_DOWN: &str = "A Tokio 1.x context was found, but it is bei
 pub(crate) const IS_PAUSED: &str = "time is already frozen";
 pub(crate) const IS_RUNNING: &str = "time is not frozen";
 
+/// The budget of one poll.
+pub(crate) const FULL_BUDGET: usize = 128;
+
 /// What the calling thread sees of time and runtimes.
 struct World {
     epoch: Instant,
@@ -31,6 +34,8 @@ struct World {
     wheels: Vec<Option<Wheel>>,
     is_paused: bool,
     registered: usize,
+    /// How many timers may be ready before the next poll.
+    budget: usize,
 }
 
 impl World {
@@ -43,6 +48,7 @@ impl World {
             wheels: vec![Some(Wheel::new())],
             is_paused: false,
             registered: 0,
+            budget: FULL_BUDGET,
         }
     }
 
@@ -65,6 +71,16 @@ fn with<R>(f: impl FnOnce(&mut World) -> R) -> R {
 pub(crate) fn enter() {
     install(&Hand);
     with(|world| world.runtime = Ok(0));
+}
+
+/// Uses up the budget of the poll that the calling thread is in, but for `left`.
+pub(crate) fn leave_budget(left: usize) {
+    with(|world| world.budget = left);
+}
+
+/// Lets the calling thread begin another poll.
+pub(crate) fn refill_budget() {
+    leave_budget(FULL_BUDGET);
 }
 
 /// Takes the calling thread out of its runtime, for the given reason.
@@ -179,6 +195,18 @@ impl TimerSource for Hand {
         drop(waker);
     }
 
+    fn poll_charge(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if with(|world| world.budget.checked_sub(1).map(|left| world.budget = left)).is_some() {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn has_budget(&self) -> bool {
+        with(|world| world.budget > 0)
+    }
+
     fn pause(&self) -> Result<(), &'static str> {
         with(
             |world| match std::mem::replace(&mut world.is_paused, true) {
@@ -262,7 +290,9 @@ impl<F> Task<F> {
 }
 
 impl<F: Future> Task<F> {
+    /// Polls with a full budget.
     pub(crate) fn poll(&mut self) -> Poll<F::Output> {
+        refill_budget();
         self.with_context(|future, cx| future.poll(cx))
     }
 }

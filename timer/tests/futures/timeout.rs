@@ -1,6 +1,6 @@
 //! `timeout`, `timeout_at` and `Timeout`.
 
-use std::future::{Ready, pending, poll_fn, ready};
+use std::future::{Future, Ready, pending, poll_fn, ready};
 use std::io;
 use std::task::Poll;
 
@@ -98,4 +98,29 @@ fn a_timeout_without_timers_panics_as_in_tokio_and_blames_the_caller() {
             (support::NO_TIMERS.to_string(), file!().to_string())
         );
     }
+}
+
+/// A future that uses up the budget in each poll, and never ends, is timed out all the same. One that finds no budget
+/// leaves none for its deadline: others run first.
+///
+/// Mutant it kills: `poll_delay` that always charges.
+#[test]
+fn a_future_that_eats_the_budget_does_not_outlive_its_deadline() {
+    enter();
+    let greedy = || {
+        poll_fn(|_| {
+            support::leave_budget(0);
+            Poll::<()>::Pending
+        })
+    };
+    let mut task = Task::new(timeout(ms(5), greedy()));
+    assert!(task.poll().is_pending());
+    pass(ms(5));
+    assert!(matches!(task.poll(), Poll::Ready(Err(_))));
+    let mut task = Task::new(timeout(Duration::ZERO, greedy()));
+    task.with_context(|timeout, cx| {
+        support::leave_budget(0);
+        assert!(timeout.poll(cx).is_pending());
+    });
+    assert_eq!(task.wakes(), 1);
 }
