@@ -22,5 +22,6 @@
 
 #[doc(inline)]
 pub use ringway_runtime::{
-    Builder, EnterGuard, Handle, Runtime, RuntimeFlavor, TryCurrentError, is_rt_shutdown_err,
+    Builder, EnterGuard, Handle, Id, RngSeed, Runtime, RuntimeFlavor, TaskMeta, TryCurrentError,
+    UnhandledPanic, is_rt_shutdown_err, worker_index,
 };

@@ -8,7 +8,7 @@ use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use crate::context::{self, Blocking, CurrentGuard, Missing};
-use crate::runtime::RuntimeFlavor;
+use crate::runtime::{Id, RuntimeFlavor};
 use crate::scheduler::{Shared, block_on};
 use crate::task::JoinHandle;
 
@@ -30,6 +30,9 @@ pub struct EnterGuard<'a> {
     handle: PhantomData<&'a Handle>,
 }
 
+// SAFETY: nothing can be done with a shared reference to the guard but to format it, which reads no thread's place.
+unsafe impl Sync for EnterGuard<'_> {}
+
 // As for the runtime itself.
 impl UnwindSafe for Handle {}
 impl RefUnwindSafe for Handle {}
@@ -48,9 +51,22 @@ impl Handle {
     /// # Panics
     ///
     /// Outside a runtime.
+    ///
+    /// ```
+    /// use ringway_runtime::{Handle, Runtime};
+    ///
+    /// let runtime = Runtime::new()?;
+    /// let handle = runtime.block_on(async { Handle::current() });
+    /// let task = std::thread::spawn(move || handle.spawn(async { 1 })).join().unwrap();
+    /// assert_eq!(runtime.block_on(task).unwrap(), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn current() -> Self {
-        Self::try_current().unwrap_or_else(|error| panic!("{error}"))
+        match Self::try_current() {
+            Ok(handle) => handle,
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// The runtime that this thread is in.
@@ -58,11 +74,28 @@ impl Handle {
     /// # Errors
     ///
     /// Outside a runtime, and while the thread is being torn down.
+    ///
+    /// ```
+    /// assert!(ringway_runtime::Handle::try_current().unwrap_err().is_missing_context());
+    /// ```
     pub fn try_current() -> Result<Self, TryCurrentError> {
         context::with_current(|shared| Self::new(Arc::clone(shared))).map_err(TryCurrentError)
     }
 
     /// Enters the runtime: until the guard is dropped, this thread spawns onto it and uses its timers.
+    ///
+    /// # Panics
+    ///
+    /// While the thread is being torn down.
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Runtime::new()?;
+    /// let guard = runtime.handle().enter();
+    /// let task = ringway_runtime::spawn(async { 1 });
+    /// drop(guard);
+    /// assert_eq!(runtime.block_on(task).unwrap(), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn enter(&self) -> EnterGuard<'_> {
         EnterGuard {
@@ -71,7 +104,14 @@ impl Handle {
         }
     }
 
-    /// Spawns a task onto the runtime. See [`crate::spawn`].
+    /// Spawns a task onto the runtime. See [`crate::spawn`]. In a runtime that has ended the task is cancelled at once.
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Runtime::new()?;
+    /// let task = runtime.handle().spawn(async { 1 });
+    /// assert_eq!(runtime.block_on(task).unwrap(), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -82,6 +122,17 @@ impl Handle {
     }
 
     /// Runs a closure on the runtime's pool for blocking jobs. See [`crate::spawn_blocking`].
+    ///
+    /// # Panics
+    ///
+    /// If the system refuses the pool's first thread.
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Runtime::new()?;
+    /// let file = runtime.handle().spawn_blocking(|| std::fs::read_to_string("/proc/self/comm"));
+    /// assert!(runtime.block_on(file).unwrap().is_ok());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn spawn_blocking<F, R>(&self, job: F) -> JoinHandle<R>
     where
@@ -93,11 +144,20 @@ impl Handle {
             .spawn(&self.shared, job, Location::caller())
     }
 
-    /// Runs a future on this thread until it is ready. See [`crate::Runtime::block_on`].
+    /// Runs a future on this thread until it is ready. See [`crate::Runtime::block_on`], from which it differs in
+    /// nothing: the tasks, timers and operations of a current-thread runtime go on here as well.
     ///
     /// # Panics
     ///
     /// Inside a task, and with the panic of the future.
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Runtime::new()?;
+    /// let handle = runtime.handle().clone();
+    /// let thread = std::thread::spawn(move || handle.block_on(async { 1 }));
+    /// assert_eq!(thread.join().unwrap(), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         assert!(
@@ -111,8 +171,45 @@ impl Handle {
     }
 
     /// The kind of the runtime.
+    ///
+    /// ```
+    /// use ringway_runtime::{Handle, Runtime, RuntimeFlavor};
+    ///
+    /// let runtime = Runtime::new()?;
+    /// let flavor = runtime.block_on(async { Handle::current().runtime_flavor() });
+    /// assert_eq!(flavor, RuntimeFlavor::MultiThread);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn runtime_flavor(&self) -> RuntimeFlavor {
         self.shared.config.flavor
+    }
+
+    /// The runtime's id, which no other runtime of this process has or will have.
+    ///
+    /// ```
+    /// use ringway_runtime::{Handle, Runtime};
+    ///
+    /// let runtime = Runtime::new()?;
+    /// let id = runtime.block_on(async { Handle::current().id() });
+    /// assert_eq!(id, runtime.handle().id());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn id(&self) -> Id {
+        Id::new(self.shared.id())
+    }
+
+    /// The runtime's name, if it was given one by [`Builder::name`](crate::Builder::name).
+    ///
+    /// ```
+    /// use ringway_runtime::{Builder, Handle};
+    ///
+    /// let runtime = Builder::new_current_thread().name("ingest").build()?;
+    /// let name = runtime.block_on(async { Handle::current().name().map(str::to_owned) });
+    /// assert_eq!(name.as_deref(), Some("ingest"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn name(&self) -> Option<&str> {
+        self.shared.config.name.as_deref()
     }
 }
 

@@ -23,9 +23,11 @@ pub mod internals {
 mod blocking;
 mod builder;
 mod clock;
+mod config;
 mod contain;
 mod context;
 mod handle;
+mod hooks;
 #[doc(hidden)]
 pub mod loom;
 mod rand;
@@ -36,6 +38,9 @@ mod spin;
 mod time_source;
 
 pub use builder::Builder;
+pub use config::UnhandledPanic;
 pub use handle::{EnterGuard, Handle, TryCurrentError};
-pub use runtime::{Runtime, RuntimeFlavor, is_rt_shutdown_err};
+pub use hooks::TaskMeta;
+pub use rand::RngSeed;
+pub use runtime::{Id, Runtime, RuntimeFlavor, is_rt_shutdown_err, worker_index};
 pub use scheduler::spawn::{spawn, spawn_blocking};

@@ -1,7 +1,9 @@
 //! [`Runtime`]: what the user holds and drops.
 
+use std::fmt;
 use std::future::Future;
 use std::io;
+use std::num::NonZeroU64;
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +23,28 @@ pub enum RuntimeFlavor {
     CurrentThread,
     /// Worker threads that share tasks.
     MultiThread,
+}
+
+/// The id of a runtime: unique in the process, also among runtimes that have ended.
+///
+/// ```
+/// let (one, other) = (ringway_runtime::Runtime::new()?, ringway_runtime::Runtime::new()?);
+/// assert_ne!(one.handle().id(), other.handle().id());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Id(NonZeroU64);
+
+impl Id {
+    pub(crate) fn new(number: u32) -> Self {
+        Self(NonZeroU64::new(number.into()).expect("runtimes are counted from one"))
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 /// A runtime: workers, their rings and timers, and a pool for blocking jobs.
@@ -135,7 +159,29 @@ impl Drop for Runtime {
     }
 }
 
+/// The number of the worker on whose core this thread runs a task: from 0 to one less than the number of workers.
+///
+/// `None` on a thread that runs no tasks, in a job of the blocking pool, and in the root future that `block_on` polls:
+/// that one is no task and on no worker, but on a current-thread runtime, whose only worker is the thread in `block_on`.
+/// A task may be on another worker after each `.await`.
+///
+/// ```
+/// let runtime = ringway_runtime::Builder::new_multi_thread().worker_threads(2).build()?;
+/// let index = runtime.block_on(runtime.spawn(async { ringway_runtime::worker_index() })).unwrap();
+/// assert!(index.unwrap() < 2);
+/// assert_eq!(ringway_runtime::worker_index(), None);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn worker_index() -> Option<usize> {
+    context::with_worker(|worker| worker?.task_index())
+}
+
 /// Whether `error` came from an operation whose runtime has shut down.
+///
+/// ```
+/// let error = std::io::Error::other("something else");
+/// assert!(!ringway_runtime::is_rt_shutdown_err(&error));
+/// ```
 pub fn is_rt_shutdown_err(error: &io::Error) -> bool {
     driver::is_shutdown(error)
 }

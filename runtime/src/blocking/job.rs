@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::task::{Birth, Id, JoinHandle, Notified, Placement, Schedule, Task, TaskRef, new_task};
+use crate::task::{Header, Id, JoinHandle, Notified, Placement, Schedule, Task, new_task};
 
 /// A queued job.
 #[derive(Debug)]
@@ -37,16 +37,15 @@ where
     R: Send + 'static,
 {
     let future = RunOnce(Some(closure));
-    let birth = Birth {
-        placement: Placement {
+    let (task, notified, handle) = new_task::<_, Unscheduled>(
+        future,
+        Placement {
             runtime: 0,
             shard: 0,
         },
-        id: Id::next(),
+        Id::next(),
         spawned_at,
-        born: 0,
-    };
-    let (task, notified, handle) = new_task::<_, Unscheduled, ()>(future, birth, ());
+    );
     (Job { task, notified }, handle)
 }
 
@@ -77,7 +76,7 @@ impl Schedule for Unscheduled {
         drop(task);
     }
 
-    fn release(_: TaskRef<'_>) -> bool {
+    fn release(_: &Header) -> bool {
         false
     }
 }

@@ -16,9 +16,10 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use self::job::{Job, new_job};
+use crate::config::Config;
 use crate::contain::contain;
 use crate::context;
-use crate::scheduler::{Config, Shared};
+use crate::scheduler::Shared;
 use crate::task::JoinHandle;
 
 /// The pool of one runtime.

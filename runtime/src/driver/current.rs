@@ -92,16 +92,26 @@ impl Drop for Entered {
     }
 }
 
-/// Panics, in tokio's words, if no runtime was entered on this thread.
+/// Panics, in tokio's words, unless a runtime was entered on this thread in which sockets and the like are enabled.
 ///
 /// # Panics
 ///
-/// Outside a runtime.
+/// Outside a runtime, and in one without I/O.
 #[track_caller]
 pub fn assert_context() {
-    if with_here(|here| matches!(here, Here::Nowhere)) {
-        no_runtime();
-    }
+    with_here(|here| match here {
+        Here::Owner(shard) | Here::Guest(shard) if shard.is_io_enabled() => {}
+        Here::Owner(_) | Here::Guest(_) => io_disabled(),
+        Here::Nowhere => no_runtime(),
+    });
+}
+
+#[track_caller]
+#[cold]
+fn io_disabled() -> ! {
+    panic!(
+        "A Tokio 1.x context was found, but IO is disabled. Call `enable_io` on the runtime builder to enable IO."
+    )
 }
 
 #[track_caller]

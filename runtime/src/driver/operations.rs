@@ -26,8 +26,8 @@ pub trait Ring {
     /// Appends an SQE; `false` if the queue is full.
     fn push(&mut self, entry: &squeue::Entry) -> bool;
 
-    /// Takes all CQEs that are there: user data and answer of each.
-    fn reap(&mut self, visit: &mut dyn FnMut(u64, Answer));
+    /// Takes the CQEs that are there, `left` of them at most: user data and answer of each. Takes from `left` what it took.
+    fn reap(&mut self, left: &mut usize, visit: &mut dyn FnMut(u64, Answer));
 
     /// SQEs that the kernel has not taken yet.
     fn unsubmitted(&mut self) -> usize;
@@ -120,18 +120,19 @@ impl<R: Ring> Operations<R> {
         self.inner.lock().slots.abandon(key)
     }
 
-    /// Moves every answer that the kernel has posted out of the ring; `true` if more wait for an enter.
-    pub fn reap(&self, out: &mut Settled) -> bool {
+    /// Moves the answers that the kernel has posted out of the ring, `left` of them at most, from which it takes their
+    /// number; `true` if more wait for an enter.
+    pub fn reap(&self, left: &mut usize, out: &mut Settled) -> bool {
         let mut inner = self.inner.lock();
-        inner.reap(out);
+        inner.reap(left, out);
         inner.ring.wants_enter()
     }
 
-    /// As [`Self::reap`], if nobody else holds the lock; says whether it did.
+    /// As [`Self::reap`], of all answers and if nobody else holds the lock; says whether it did.
     pub fn try_reap(&self, out: &mut Settled) -> bool {
         match self.inner.try_lock() {
             Some(mut inner) => {
-                inner.reap(out);
+                inner.reap(&mut { usize::MAX }, out);
                 true
             }
             None => false,
@@ -211,14 +212,14 @@ impl<R: Ring> Inner<R> {
         }
     }
 
-    fn reap(&mut self, out: &mut Settled) {
+    fn reap(&mut self, left: &mut usize, out: &mut Settled) {
         let Self {
             ring,
             slots,
             doorbell_down,
             ..
         } = self;
-        ring.reap(&mut |user_data, answer| match user_data {
+        ring.reap(left, &mut |user_data, answer| match user_data {
             CANCEL => {}
             DOORBELL => {
                 *doorbell_down |= !io_uring::cqueue::more(answer.flags);

@@ -68,10 +68,11 @@ impl Ring for KernelRing {
         unsafe { queue.push(entry) }.is_ok()
     }
 
-    fn reap(&mut self, visit: &mut dyn FnMut(u64, Answer)) {
+    fn reap(&mut self, left: &mut usize, visit: &mut dyn FnMut(u64, Answer)) {
         // SAFETY: as in `push`, for the completion queue.
         let queue = unsafe { self.0.completion_shared() };
-        for cqe in queue {
+        for cqe in queue.take(*left) {
+            *left -= 1;
             visit(
                 cqe.user_data(),
                 Answer {

@@ -38,6 +38,8 @@ pub(crate) struct Shard {
     /// Something was queued since the last flush.
     unflushed: AtomicBool,
     closed: AtomicBool,
+    /// The runtime was made for sockets and the like.
+    io_enabled: bool,
     doorbell: Doorbell,
     ring: Arc<IoUring>,
 }
@@ -55,7 +57,7 @@ static LEAKED_OPERATIONS: AtomicU64 = AtomicU64::new(0);
 const DRAIN_RETRY: Duration = Duration::from_millis(10);
 
 impl Shard {
-    pub(crate) fn new(runtime: u32, index: u32) -> Result<Arc<Self>, SetupError> {
+    pub(crate) fn new(runtime: u32, index: u32, io_enabled: bool) -> Result<Arc<Self>, SetupError> {
         let ring = ring::make_ring()?;
         let doorbell = Doorbell::new(&ring)?;
         Ok(Arc::new(Self {
@@ -68,6 +70,7 @@ impl Shard {
             thread_in_ring: ThreadInRing::new(),
             unflushed: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            io_enabled,
             doorbell,
             ring,
         }))
@@ -75,6 +78,10 @@ impl Shard {
 
     pub(crate) fn index(&self) -> u32 {
         self.index
+    }
+
+    pub(super) fn is_io_enabled(&self) -> bool {
+        self.io_enabled
     }
 
     pub(crate) fn timers(&self) -> &Timers {
@@ -205,14 +212,21 @@ impl Shard {
         }
     }
 
-    /// The owner's service: submits, reaps, fires timers and wakes. Returns how many wakers it called.
-    pub(crate) fn service(self: &Arc<Self>, now: Now, scratch: &mut Scratch) -> usize {
+    /// The owner's service: submits, reaps `answers` of the kernel at most, fires timers and wakes. Returns how many
+    /// wakers it called.
+    pub(crate) fn service(
+        self: &Arc<Self>,
+        now: Now,
+        answers: usize,
+        scratch: &mut Scratch,
+    ) -> usize {
         if self.has_unflushed() {
             self.flush();
         }
-        if self.operations.reap(&mut scratch.settled) {
+        let mut left = answers;
+        if self.operations.reap(&mut left, &mut scratch.settled) && left > 0 {
             self.flush();
-            self.operations.reap(&mut scratch.settled);
+            self.operations.reap(&mut left, &mut scratch.settled);
         }
         self.timers.fire(now, &mut scratch.settled.wakers);
         self.act(scratch)
@@ -310,7 +324,8 @@ impl Shard {
             } else {
                 ring::enter_and_wait(&self.ring, queued, Some(DRAIN_RETRY.into()))
             };
-            self.operations.reap(&mut scratch.settled);
+            self.operations
+                .reap(&mut { usize::MAX }, &mut scratch.settled);
             self.act(scratch);
             if self.operations.in_flight() == 0 {
                 return true;

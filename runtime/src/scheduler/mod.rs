@@ -36,7 +36,7 @@ mod spare;
 mod worker;
 
 pub(crate) use root::block_on;
-pub(crate) use shared::{Config, Shared};
+pub(crate) use shared::Shared;
 pub(crate) use worker::WorkerContext;
 
 /// For models.

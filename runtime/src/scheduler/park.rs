@@ -107,13 +107,14 @@ impl WorkerContext {
         let now = Instant::now();
         core.pace.wake(for_work, now);
         self.shared().monitor.note_awake();
-        self.service_at(core, now)
+        self.service_idle(core, now)
     }
 
     /// Nothing is left to do at the present time of a clock that stands: it jumps to the next timer.
     fn advance_paused_clock(&self, core: Box<Core>) -> Box<Core> {
         let shared = self.shared();
-        if !shared.pool.may_advance_clock() {
+        // An answer that the limit of one look has left in the ring comes before any timer.
+        if !shared.pool.may_advance_clock() || self.shard().is_wanted() {
             return core;
         }
         match self.remote().shard.timers().next_deadline_exact_ns() {

@@ -49,6 +49,11 @@ impl Wake for Root {
 }
 
 /// Runs `future` on this thread until it is ready.
+///
+/// # Panics
+///
+/// If a task's panic has ended the runtime, or does so meanwhile.
+#[track_caller]
 pub(crate) fn block_on<F: Future>(shared: &Arc<Shared>, future: F) -> F::Output {
     let mut future = pin!(future);
     let root = Arc::new(Root {
@@ -59,17 +64,24 @@ pub(crate) fn block_on<F: Future>(shared: &Arc<Shared>, future: F) -> F::Output 
     let waker = Waker::from(Arc::clone(&root));
     let mut cx = Context::from_waker(&waker);
     let may_hold = may_hold_core(shared);
-    coop::scope(|| {
-        loop {
+    let output = coop::scope(|| {
+        while !shared.shutdown.is_by_panic() {
             let output = match take_core(shared, may_hold) {
                 Some((worker, core)) => poll_on_core(worker, core, &root, future.as_mut(), &mut cx),
                 None => poll_from_outside(shared, may_hold, &root, future.as_mut(), &mut cx),
             };
-            if let Some(output) = output {
+            if output.is_some() {
                 return output;
             }
         }
-    })
+        None
+    });
+    let Some(output) = output else {
+        panic!(
+            "a spawned task panicked and the runtime is configured to shut down on unhandled panic"
+        )
+    };
+    output
 }
 
 fn may_hold_core(shared: &Shared) -> bool {
@@ -176,6 +188,10 @@ fn poll_from_outside<F: Future>(
             continue;
         }
         if may_hold && !shared.shutdown.has_begun() && wait_for_free_core(shared) {
+            return None;
+        }
+        // After the fence in `wait_for_free_core`: who ends the runtime so gives a core back afterwards.
+        if shared.shutdown.is_by_panic() {
             return None;
         }
         thread::park();

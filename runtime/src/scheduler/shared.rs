@@ -1,11 +1,9 @@
 //! What all workers of a runtime share.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread::Thread;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -18,43 +16,12 @@ use super::spare::Spare;
 use super::worker::Core;
 use crate::blocking::Pool;
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::driver::{SetupError, Shard};
 use crate::loom::deque::Stealer;
 use crate::registry;
-use crate::runtime::RuntimeFlavor;
 use crate::task::{Notified, OwnedSet};
 use crate::time_source;
-
-/// A hook that the user set.
-pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
-
-/// What the builder decided.
-#[derive(Clone)]
-pub(crate) struct Config {
-    pub(crate) flavor: RuntimeFlavor,
-    pub(crate) workers: usize,
-    pub(crate) event_interval: u32,
-    pub(crate) global_queue_interval: u32,
-    pub(crate) start_paused: bool,
-    pub(crate) time_enabled: bool,
-    pub(crate) max_blocking_threads: usize,
-    pub(crate) thread_keep_alive: Duration,
-    pub(crate) thread_name: Arc<dyn Fn() -> String + Send + Sync>,
-    pub(crate) thread_stack_size: Option<usize>,
-    pub(crate) on_thread_start: Option<Hook>,
-    pub(crate) on_thread_stop: Option<Hook>,
-    pub(crate) on_thread_park: Option<Hook>,
-    pub(crate) on_thread_unpark: Option<Hook>,
-}
-
-impl fmt::Debug for Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config")
-            .field("flavor", &self.flavor)
-            .field("workers", &self.workers)
-            .finish_non_exhaustive()
-    }
-}
 
 /// One runtime.
 #[derive(Debug)]
@@ -101,7 +68,7 @@ impl Shared {
                     next: NextSlot::new(),
                     stealer: core.stealer(),
                     slot: CoreSlot::new(core),
-                    shard: Shard::new(id, index as u32)?,
+                    shard: Shard::new(id, index as u32, config.io_enabled)?,
                     heartbeat: AtomicU64::new(0),
                     polls_root: AtomicBool::new(false),
                 })

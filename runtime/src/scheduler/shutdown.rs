@@ -20,6 +20,7 @@ use parking_lot::{Condvar, Mutex};
 use super::monitor::run_monitor;
 use super::shared::Shared;
 use super::worker::{Core, WorkerContext, run_worker};
+use crate::config::UnhandledPanic;
 use crate::contain::contain;
 use crate::context;
 use crate::runtime::RuntimeFlavor;
@@ -31,6 +32,8 @@ const DRAIN_MAX: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Shutdown {
     begun: AtomicBool,
+    /// A task's panic began it.
+    by_panic: AtomicBool,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -51,6 +54,7 @@ impl Shutdown {
         };
         Self {
             begun: AtomicBool::new(false),
+            by_panic: AtomicBool::new(false),
             state: Mutex::new(state),
             changed: Condvar::new(),
         }
@@ -61,6 +65,12 @@ impl Shutdown {
     pub(crate) fn has_begun(&self) -> bool {
         // Acquire: pairs with the Release in `begin`.
         self.begun.load(Ordering::Acquire)
+    }
+
+    /// Whether it was a task's panic that ended the runtime.
+    pub(super) fn is_by_panic(&self) -> bool {
+        // Relaxed: set before `begun`, and before the core is given back.
+        self.by_panic.load(Ordering::Relaxed)
     }
 
     fn begin(&self, deadline: Option<Instant>) {
@@ -153,6 +163,16 @@ impl Shared {
         }
         self.shutdown.state.lock().threads.push(thread);
         Ok(())
+    }
+
+    /// A task has panicked: the end, if the user has it so. The thread that runs the core finds out after the poll, and
+    /// tells those that wait in `block_on`.
+    #[cold]
+    pub(super) fn note_panic(&self) {
+        if matches!(self.config.unhandled_panic, UnhandledPanic::ShutdownRuntime) {
+            self.shutdown.by_panic.store(true, Ordering::Relaxed);
+            self.begin_shutdown(None);
+        }
     }
 
     /// Ends the runtime. `timeout`: how long to wait; `None` for as long as it takes.

@@ -119,6 +119,15 @@ impl WorkerContext {
         self.index() == self.shared().config.workers
     }
 
+    /// This worker's number, or that of the worker in whose place the spare one stands.
+    pub(super) fn stands_for(&self) -> usize {
+        if self.is_spare() {
+            self.shared().spare.root_worker.load(Relaxed)
+        } else {
+            self.index()
+        }
+    }
+
     /// Falling asleep: `true` if this is the spare worker and is not needed any more, and so must not count
     /// among the sleepers.
     pub(super) fn retires(&self) -> bool {

@@ -3,15 +3,18 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::pace::Pace;
 use super::queue::retry;
-use super::shared::{Config, Remote, Shared};
+use super::shared::{Remote, Shared};
+use crate::config::Config;
 use crate::context;
 use crate::driver::{Scratch, Shard};
 use crate::loom::deque::{Stealer, Worker};
 use crate::rand::FastRand;
+use crate::runtime::RuntimeFlavor;
 use crate::task::{Notified, coop};
 
 /// What only the holder of a worker's core touches.
@@ -26,6 +29,13 @@ pub(crate) struct Core {
     service_at: u32,
     pub(super) pace: Pace,
     inject_interval: u32,
+    /// Answers of the kernel delivered at one look, and at one while tasks wait.
+    events_max: usize,
+    busy_events_max: usize,
+    /// What the running task wakes runs next.
+    next_slot: bool,
+    /// The user wants to hear of polls.
+    watch_polls: bool,
     /// The worker counts as searching in `Idle`.
     pub(super) searching: bool,
     /// Tasks run from the next-task slot in a row.
@@ -79,6 +89,16 @@ impl WorkerContext {
         self.index
     }
 
+    /// The number of the worker to whom the task on this thread belongs; none for the root of a runtime that has
+    /// worker threads. The spare worker has the number of the one in whose place it stands.
+    pub(crate) fn task_index(&self) -> Option<usize> {
+        let polls_root = self.remote().polls_root.load(Relaxed);
+        match self.shared.config.flavor {
+            RuntimeFlavor::CurrentThread => Some(self.index),
+            RuntimeFlavor::MultiThread => (!polls_root).then(|| self.stands_for()),
+        }
+    }
+
     pub(super) fn remote(&self) -> &Remote {
         &self.shared.workers[self.index]
     }
@@ -87,7 +107,8 @@ impl WorkerContext {
     pub(super) fn turn(&self, mut core: Box<Core>) -> (Box<Core>, Turn) {
         core.tick = core.tick.wrapping_add(1);
         if self.is_service_due(&mut core) {
-            core = self.service(core);
+            let answers = core.busy_events_max;
+            core = self.service_at(core, Instant::now(), answers);
         }
         let task = self.next_task(&mut core).or_else(|| self.search(&mut core));
         match task {
@@ -110,13 +131,19 @@ impl WorkerContext {
             >= UNFLUSHED_MAX
     }
 
-    /// Looks at the shard: submits, reaps, fires timers, wakes. Also shares tasks with sleepers.
+    /// Looks at the shard of a worker that has nothing else to do.
     pub(super) fn service(&self, core: Box<Core>) -> Box<Core> {
-        self.service_at(core, Instant::now())
+        self.service_idle(core, Instant::now())
     }
 
     /// As `service`, for who has read the clock.
-    pub(super) fn service_at(&self, mut core: Box<Core>, now: Instant) -> Box<Core> {
+    pub(super) fn service_idle(&self, core: Box<Core>, now: Instant) -> Box<Core> {
+        let answers = core.events_max;
+        self.service_at(core, now, answers)
+    }
+
+    /// Looks at the shard: submits, reaps `answers` at most, fires timers, wakes. Also shares tasks with sleepers.
+    fn service_at(&self, mut core: Box<Core>, now: Instant, answers: usize) -> Box<Core> {
         self.shared.beat(self.index);
         core.service_at = core.tick.wrapping_add(core.pace.look(now, core.tick));
         core.unflushed_since = None;
@@ -124,7 +151,7 @@ impl WorkerContext {
         let core = self.lend(core, || {
             self.delivering.set(true);
             self.shard()
-                .service(self.shared.clock.at(now), &mut scratch);
+                .service(self.shared.clock.at(now), answers, &mut scratch);
             self.delivering.set(false);
         });
         let mut core = core;
@@ -213,8 +240,22 @@ impl WorkerContext {
     /// Runs a task with the core within reach of what it spawns and wakes.
     fn run(&self, mut core: Box<Core>, task: Notified) -> Box<Core> {
         self.stop_searching(&mut core);
+        if core.watch_polls {
+            return self.run_watched(core, task);
+        }
         coop::refill();
         self.lend(core, || task.run())
+    }
+
+    /// As `run`, with the user's hooks around it.
+    #[cold]
+    fn run_watched(&self, core: Box<Core>, task: Notified) -> Box<Core> {
+        self.lend(core, || {
+            self.shared.config.task_hooks.around_poll(task, |task| {
+                coop::refill();
+                task.run();
+            });
+        })
     }
 
     /// The worker has work: if it was the last searcher, another takes its place.
@@ -245,6 +286,10 @@ impl WorkerContext {
         };
         if self.delivering.get() {
             return core.queue.push(task);
+        }
+        if !core.next_slot {
+            core.queue.push(task);
+            return self.share(core, core.queue.len());
         }
         if let Some(former) = self.remote().next.put(task) {
             core.queue.push(former);
@@ -308,7 +353,10 @@ impl Core {
         Box::new(Self {
             index,
             queue: Worker::new_fifo(),
-            rand: FastRand::new(),
+            rand: match &config.seed {
+                Some(seed) => FastRand::seeded(seed, index),
+                None => FastRand::new(),
+            },
             scratch: Scratch::default(),
             tick: 0,
             service_at: 1,
@@ -317,6 +365,10 @@ impl Core {
                 0 => DEFAULT_INTERVAL,
                 interval => interval,
             },
+            events_max: config.events_max,
+            busy_events_max: config.busy_events_max.unwrap_or(config.events_max),
+            next_slot: config.next_slot,
+            watch_polls: config.task_hooks.watch_polls(),
             searching: false,
             streak: 0,
             unflushed_since: None,

@@ -15,22 +15,25 @@ pub struct JoinError {
     id: Id,
 }
 
-/// Why, in the task's memory: the task knows its id.
-pub(super) enum Cause {
+enum Cause {
     Cancelled,
     // The lock makes the error Sync though the payload is only Send.
     Panic(Box<Mutex<Box<dyn Any + Send>>>),
 }
 
-impl Cause {
-    pub(super) fn panic(payload: Box<dyn Any + Send>) -> Self {
-        Self::Panic(Box::new(Mutex::new(payload)))
-    }
-}
-
 impl JoinError {
-    pub(super) fn new(id: Id, cause: Cause) -> Self {
-        Self { cause, id }
+    pub(crate) fn cancelled(id: Id) -> Self {
+        Self {
+            cause: Cause::Cancelled,
+            id,
+        }
+    }
+
+    pub(crate) fn panic(id: Id, payload: Box<dyn Any + Send>) -> Self {
+        Self {
+            cause: Cause::Panic(Box::new(Mutex::new(payload))),
+            id,
+        }
     }
 
     /// Whether the task was cancelled.

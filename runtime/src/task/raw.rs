@@ -1,15 +1,15 @@
 //! Handles to a task that own one reference each, over one pointer with its type erased.
 
 use std::future::Future;
-use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
+use std::panic::Location;
 use std::ptr::NonNull;
 use std::task::Waker;
 
-use super::cell::{Birth, Cell, Extras, Header, Links, PollTimes, Polls, Schedule, Stage};
+use super::cell::{Cell, Header, Links, Placement, Schedule, Stage};
 use super::harness;
+use super::id::Id;
 use super::join::JoinHandle;
-use super::memory;
 use super::state::{State, Wake};
 use crate::loom::{UnsafeCell, Witness};
 
@@ -22,58 +22,50 @@ pub(super) struct Vtable {
     /// Moves the output to the `Poll<Result<T, JoinError>>` behind the pointer, or stores the waker.
     pub(super) take_output: unsafe fn(NonNull<Header>, *mut (), &Waker),
     pub(super) drop_output: unsafe fn(NonNull<Header>),
-    pub(super) name: unsafe fn(TaskRef<'_>) -> Option<&str>,
 }
 
 impl Vtable {
-    const fn of<F, S, E>() -> Self
+    const fn of<F, S>() -> Self
     where
         F: Future + 'static,
         S: Schedule,
-        E: Extras,
     {
         Self {
-            run: harness::run::<F, S, E>,
+            run: harness::run::<F, S>,
             schedule: S::schedule,
-            free: harness::free::<F, E>,
-            shut_down: harness::shut_down::<F, S, E>,
-            take_output: harness::take_output::<F, E>,
-            drop_output: harness::drop_output::<F, E>,
-            name: harness::name::<F, E>,
+            free: harness::free::<F>,
+            shut_down: harness::shut_down::<F, S>,
+            take_output: harness::take_output::<F>,
+            drop_output: harness::drop_output::<F>,
         }
     }
 }
 
 /// Makes a task; the three handles are its three references.
-pub fn new_task<F, S, E>(
+pub fn new_task<F, S>(
     future: F,
-    birth: Birth,
-    extras: E,
+    placement: Placement,
+    id: Id,
+    spawned_at: &'static Location<'static>,
 ) -> (Task, Notified, JoinHandle<F::Output>)
 where
     F: Future + 'static,
     S: Schedule,
-    E: Extras,
 {
-    let cell = memory::place(Cell {
+    let cell = Box::new(Cell {
         header: Header {
             state: State::new(),
-            vtable: const { &Vtable::of::<F, S, E>() },
-            links: UnsafeCell::new(Links::NONE),
+            vtable: const { &Vtable::of::<F, S>() },
+            links: UnsafeCell::new(Links::default()),
             join_waker: UnsafeCell::new(None),
-            runtime: birth.placement.runtime,
-            shard: birth.placement.shard,
-            poll_times: PollTimes::default(),
-            id: birth.id,
-            spawned_at: birth.spawned_at,
-            born: birth.born,
-            polls: Polls::default(),
+            placement,
+            id,
+            spawned_at,
             witness: Witness::new(),
         },
         stage: UnsafeCell::new(Stage::Future(future)),
-        extras,
     });
-    let header = cell.cast::<Header>();
+    let header = NonNull::from(Box::leak(cell)).cast::<Header>();
     (
         Task(Reference(header)),
         Notified(Reference(header)),
@@ -102,11 +94,6 @@ impl Reference {
         let header = unsafe { self.0.as_ref() };
         header.witness.touch();
         header
-    }
-
-    pub(super) fn look(&self) -> TaskRef<'_> {
-        // SAFETY: the reference that is borrowed keeps the task.
-        unsafe { TaskRef::new(self.0) }
     }
 
     pub(super) fn into_pointer(self) -> NonNull<Header> {
@@ -154,43 +141,6 @@ impl Drop for Reference {
     }
 }
 
-/// A look at a task that somebody else's reference keeps for the time.
-///
-/// Not a `&Header`: from this one gets to what lies behind the header.
-#[derive(Clone, Copy, Debug)]
-pub struct TaskRef<'a> {
-    header: NonNull<Header>,
-    kept: PhantomData<&'a Header>,
-}
-
-impl<'a> TaskRef<'a> {
-    /// # Safety
-    /// `header` is that of a task, which somebody's reference keeps for `'a`.
-    pub(super) unsafe fn new(header: NonNull<Header>) -> Self {
-        Self {
-            header,
-            kept: PhantomData,
-        }
-    }
-
-    pub(super) fn pointer(self) -> NonNull<Header> {
-        self.header
-    }
-
-    /// The task's header.
-    pub fn header(self) -> &'a Header {
-        // SAFETY: somebody's reference keeps the task.
-        unsafe { self.header.as_ref() }
-    }
-
-    /// The name that the task was given.
-    pub fn name(self) -> Option<&'a str> {
-        let name = self.header().vtable.name;
-        // SAFETY: the table is the task's own.
-        unsafe { name(self) }
-    }
-}
-
 /// The owned set's reference.
 #[derive(Debug)]
 pub struct Task(Reference);
@@ -233,9 +183,9 @@ impl Notified {
         self.0.header()
     }
 
-    /// A look at the task.
-    pub fn look(&self) -> TaskRef<'_> {
-        self.0.look()
+    /// A reference that keeps the task's memory, and no more than that.
+    pub(crate) fn keep(&self) -> Kept {
+        Kept(self.0.clone())
     }
 
     pub(super) fn from_reference(reference: Reference) -> Self {
@@ -252,5 +202,15 @@ impl Notified {
     pub unsafe fn from_raw(raw: NonNull<Header>) -> Self {
         // SAFETY: the caller hands over the reference that `into_raw` let go of.
         Self(unsafe { Reference::from_pointer(raw) })
+    }
+}
+
+/// A reference that allows nothing but to look at the header.
+#[derive(Debug)]
+pub(crate) struct Kept(Reference);
+
+impl Kept {
+    pub(crate) fn header(&self) -> &Header {
+        self.0.header()
     }
 }

@@ -118,9 +118,11 @@ impl Ring for ModelRing {
         room
     }
 
-    fn reap(&mut self, visit: &mut dyn FnMut(u64, Answer)) {
+    fn reap(&mut self, left: &mut usize, visit: &mut dyn FnMut(u64, Answer)) {
         let mut inner = self.0.lock();
-        let completions = std::mem::take(&mut inner.completions);
+        let taken = inner.completions.len().min(*left);
+        *left -= taken;
+        let completions: Vec<_> = inner.completions.drain(..taken).collect();
         inner.reaped += completions.len();
         drop(inner);
         for (user_data, answer) in completions {

@@ -15,7 +15,7 @@ use loom::sync::atomic::AtomicBool;
 use loom::sync::atomic::Ordering::Relaxed;
 use loom::thread::ThreadId;
 use ringway_runtime::internals::{
-    Birth, Inject, Notified, OwnedSet, Placement, Schedule, TaskRef, new_task, next_id,
+    Header, Inject, Notified, OwnedSet, Placement, Schedule, new_task, next_id,
 };
 use ringway_runtime::task::JoinHandle;
 
@@ -49,16 +49,12 @@ impl Runtime {
 
     /// Spawns as the scheduler does.
     pub fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
-        let birth = Birth {
-            placement: Placement {
-                runtime: 0,
-                shard: 0,
-            },
-            id: next_id(),
-            spawned_at: Location::caller(),
-            born: 0,
+        let placement = Placement {
+            runtime: 0,
+            shard: 0,
         };
-        let (task, notified, handle) = new_task::<F, Queue, ()>(future, birth, ());
+        let (task, notified, handle) =
+            new_task::<F, Queue>(future, placement, next_id(), Location::caller());
         match self.owned.bind(task) {
             Ok(()) => self.queue.push(notified),
             Err(task) => {
@@ -107,7 +103,7 @@ impl Schedule for Queue {
         Runtime::current().queue.push(task);
     }
 
-    fn release(task: TaskRef<'_>) -> bool {
+    fn release(task: &Header) -> bool {
         Runtime::current().owned.release(task)
     }
 }

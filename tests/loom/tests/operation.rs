@@ -45,7 +45,7 @@ impl Shard {
     /// As `Shard::service`.
     fn reap(&self) {
         let mut settled = Settled::default();
-        self.operations.reap(&mut settled);
+        self.operations.reap(&mut { usize::MAX }, &mut settled);
         act(settled);
     }
 

@@ -1,0 +1,222 @@
+//! [`Builder`]: the options of a runtime.
+//!
+//! Here are the kinds, what is enabled, the number of workers, and the making. The other options are beside it:
+//! [`threads`] the runtime's threads and the hooks into them, [`tasks`] the hooks into tasks, [`tuning`] the pace of the
+//! workers and what makes tests repeatable.
+
+mod tasks;
+mod threads;
+mod tuning;
+
+use std::fmt;
+use std::io;
+
+use crate::config::Config;
+use crate::driver::SetupError;
+use crate::runtime::{Runtime, RuntimeFlavor};
+use crate::scheduler::Shared;
+use crate::time_source;
+
+/// More workers than this are a mistake in the configuration: their rings alone would take gigabytes.
+const WORKERS_MAX: usize = 1 << 15;
+
+/// Makes a [`Runtime`].
+///
+/// The methods have tokio's names, defaults and panics.
+///
+/// ```
+/// use ringway_runtime::Builder;
+///
+/// let runtime = Builder::new_multi_thread()
+///     .worker_threads(2)
+///     .name("ingest")
+///     .enable_all()
+///     .build()?;
+/// assert_eq!(runtime.block_on(async { 6 * 7 }), 42);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Builder {
+    config: Config,
+    workers: Option<usize>,
+}
+
+impl Builder {
+    /// A runtime with worker threads that share tasks.
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Builder::new_multi_thread().worker_threads(2).build()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn new_multi_thread() -> Self {
+        Self::new(RuntimeFlavor::MultiThread)
+    }
+
+    /// A runtime whose tasks run on the thread that blocks on it.
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Builder::new_current_thread().build()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn new_current_thread() -> Self {
+        Self::new(RuntimeFlavor::CurrentThread)
+    }
+
+    fn new(flavor: RuntimeFlavor) -> Self {
+        Self {
+            config: Config::new(flavor),
+            workers: None,
+        }
+    }
+
+    /// Enables sockets and all else that waits for the kernel, and timers.
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Builder::new_multi_thread().enable_all().build()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn enable_all(&mut self) -> &mut Self {
+        self.enable_io().enable_time()
+    }
+
+    /// Enables sockets, pipes, signals and child processes. Making one of them in a runtime without it panics.
+    ///
+    /// Files need no enabling. Nor does it save anything to leave it out: every worker sleeps in its ring.
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Builder::new_current_thread().enable_io().build()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn enable_io(&mut self) -> &mut Self {
+        self.config.io_enabled = true;
+        self
+    }
+
+    /// Enables timers. Making one in a runtime without it panics.
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Builder::new_current_thread().enable_time().build()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn enable_time(&mut self) -> &mut Self {
+        self.config.time_enabled = true;
+        self
+    }
+
+    /// The name of the runtime, for those who look at a process with several: [`Handle::name`](crate::Handle::name).
+    /// By default it has none.
+    ///
+    /// # Panics
+    ///
+    /// If there is nothing in `name` but white space.
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Builder::new_current_thread().name("ingest").build()?;
+    /// assert_eq!(runtime.handle().name(), Some("ingest"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn name(&mut self, name: impl Into<String>) -> &mut Self {
+        let name = name.into();
+        assert!(!name.trim().is_empty(), "runtime name shouldn't be empty");
+        self.config.name = Some(name.into());
+        self
+    }
+
+    /// How many workers a multi-thread runtime has. The default is the environment's
+    /// `TOKIO_WORKER_THREADS`, or the number of processors.
+    ///
+    /// # Panics
+    ///
+    /// If `workers` is zero, or more than 32,768.
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Builder::new_multi_thread().worker_threads(4).build()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn worker_threads(&mut self, workers: usize) -> &mut Self {
+        assert!(workers > 0, "Worker threads cannot be set to 0");
+        assert!(
+            workers <= WORKERS_MAX,
+            "Worker threads cannot be set to more than {WORKERS_MAX}"
+        );
+        self.workers = Some(workers);
+        self
+    }
+
+    /// Makes the runtime and starts its threads.
+    ///
+    /// The builder may be used again, for another runtime with the same options.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses a ring, a descriptor or a thread. The error names the likely cause and the
+    /// remedy; its source is a [`SetupError`] if it was the ring.
+    ///
+    /// # Panics
+    ///
+    /// If `start_paused` was asked of a multi-thread runtime.
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Builder::new_current_thread().enable_all().build()?;
+    /// assert_eq!(runtime.block_on(async { "done" }), "done");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn build(&mut self) -> io::Result<Runtime> {
+        time_source::install();
+        let mut config = self.config.clone();
+        if config.flavor == RuntimeFlavor::MultiThread {
+            assert!(
+                !config.start_paused,
+                "the clock of a multi-thread runtime cannot be paused"
+            );
+            config.workers = self.workers.unwrap_or_else(default_workers);
+        }
+        let shared = Shared::new(config).map_err(SetupError::into_io)?;
+        shared.start_threads().map_err(|refused| {
+            let text = format!(
+                "could not start a worker thread: {refused}; raise the limit on processes (`ulimit -u`, \
+                 TasksMax= in systemd, pids.max of the cgroup) or use fewer worker threads"
+            );
+            io::Error::new(refused.kind(), text)
+        })?;
+        Ok(Runtime::from_shared(shared))
+    }
+}
+
+/// The environment's word, or the number of processors that this process may use.
+///
+/// # Panics
+///
+/// If `TOKIO_WORKER_THREADS` is not a positive number.
+#[track_caller]
+fn default_workers() -> usize {
+    const VARIABLE: &str = "TOKIO_WORKER_THREADS";
+    match std::env::var(VARIABLE) {
+        Ok(text) => {
+            let workers = text.parse().unwrap_or_else(|error| {
+                panic!("\"{VARIABLE}\" must be usize, error: {error}, value: {text}")
+            });
+            assert!(workers > 0, "\"{VARIABLE}\" cannot be set to 0");
+            workers
+        }
+        Err(std::env::VarError::NotPresent) => {
+            std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+        }
+        Err(std::env::VarError::NotUnicode(text)) => {
+            panic!(
+                "\"{VARIABLE}\" must be valid unicode, value: {}",
+                text.display()
+            )
+        }
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
