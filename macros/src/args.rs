@@ -16,6 +16,8 @@ pub(crate) struct Settings {
     pub(crate) flavor: Flavor,
     pub(crate) worker_threads: Option<usize>,
     pub(crate) start_paused: Option<bool>,
+    pub(crate) unhandled_panic: Option<Panic>,
+    pub(crate) name: Option<String>,
     /// `crate = "…"`
     pub(crate) facade: Option<Path>,
 }
@@ -25,6 +27,14 @@ pub(crate) struct Settings {
 pub(crate) enum Flavor {
     MultiThread,
     CurrentThread,
+    Local,
+}
+
+/// What a task's panic means for the others.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Panic {
+    Ignore,
+    ShutdownRuntime,
 }
 
 const ALL: &str = "`flavor`, `worker_threads`, `start_paused`, `crate`, `unhandled_panic`, `name`";
@@ -36,6 +46,8 @@ impl Settings {
             flavor: Flavor::CurrentThread,
             worker_threads: None,
             start_paused: None,
+            unhandled_panic: None,
+            name: None,
             facade: None,
         }
     }
@@ -56,6 +68,8 @@ struct Arguments {
     flavor: Option<(Flavor, Span)>,
     worker_threads: Option<(usize, Span)>,
     start_paused: Option<(bool, Span)>,
+    unhandled_panic: Option<(Panic, Span)>,
+    name: Option<(String, Span)>,
     facade: Option<(Path, Span)>,
 }
 
@@ -83,7 +97,8 @@ impl Arguments {
             "worker_threads" => set_once(&mut self.worker_threads, name, value, parse_threads),
             "start_paused" => set_once(&mut self.start_paused, name, value, parse_bool),
             "crate" => set_once(&mut self.facade, name, value, parse_path),
-            "name" | "unhandled_panic" => Err(unsupported(name, value)),
+            "unhandled_panic" => set_once(&mut self.unhandled_panic, name, value, parse_panic),
+            "name" => set_once(&mut self.name, name, value, parse_name),
             "core_threads" => {
                 let message = "Attribute `core_threads` is renamed to `worker_threads`";
                 Err(Error::new_spanned(whole, message))
@@ -101,20 +116,28 @@ impl Arguments {
                 attribute.path()
             )
         };
-        match (flavor, self.worker_threads, self.start_paused) {
-            (Flavor::CurrentThread, Some((_, span)), _) => {
-                Err(Error::new(span, requires("worker_threads", "multi_thread")))
-            }
-            (Flavor::MultiThread, _, Some((_, span))) => {
-                Err(Error::new(span, requires("start_paused", "current_thread")))
-            }
-            _ => Ok(Settings {
-                flavor,
-                worker_threads: self.worker_threads.map(|(threads, _)| threads),
-                start_paused: self.start_paused.map(|(paused, _)| paused),
-                facade: self.facade.map(|(path, _)| path),
-            }),
+        // Each option that only some flavours have, and the flavour to name.
+        let refused = match flavor {
+            Flavor::MultiThread => [
+                place(&self.start_paused, "start_paused", "current_thread"),
+                place(&self.unhandled_panic, "unhandled_panic", "current_thread"),
+            ],
+            Flavor::CurrentThread | Flavor::Local => [
+                place(&self.worker_threads, "worker_threads", "multi_thread"),
+                None,
+            ],
+        };
+        if let Some((option, wanted, span)) = refused.into_iter().flatten().next() {
+            return Err(Error::new(span, requires(option, wanted)));
         }
+        Ok(Settings {
+            flavor,
+            worker_threads: self.worker_threads.map(value_of),
+            start_paused: self.start_paused.map(value_of),
+            unhandled_panic: self.unhandled_panic.map(value_of),
+            name: self.name.map(value_of),
+            facade: self.facade.map(value_of),
+        })
     }
 
     fn flavor(&self, attribute: &Attribute) -> Result<Flavor> {
@@ -135,6 +158,19 @@ impl Arguments {
             given => Ok(given.map_or(default, |(flavor, _)| flavor)),
         }
     }
+}
+
+fn value_of<T>((value, _): (T, Span)) -> T {
+    value
+}
+
+/// An option that was given, with the flavour that it requires.
+fn place<T>(
+    given: &Option<(T, Span)>,
+    option: &'static str,
+    wanted: &'static str,
+) -> Option<(&'static str, &'static str, Span)> {
+    given.as_ref().map(|(_, span)| (option, wanted, *span))
 }
 
 fn set_once<T>(
@@ -164,9 +200,7 @@ fn parse_flavor(value: &Lit, name: &str) -> Result<Flavor> {
     let message = match text.as_str() {
         "multi_thread" => return Ok(Flavor::MultiThread),
         "current_thread" => return Ok(Flavor::CurrentThread),
-        "local" => "The `local` runtime flavor is not supported. The nearest is `current_thread`, \
-             whose tasks stay on the calling thread as well, but have to be `Send`."
-            .to_owned(),
+        "local" => return Ok(Flavor::Local),
         "single_thread" => {
             "The single threaded runtime flavor is called `current_thread`.".to_owned()
         }
@@ -174,7 +208,7 @@ fn parse_flavor(value: &Lit, name: &str) -> Result<Flavor> {
         "threaded_scheduler" => renamed(&text, "multi_thread"),
         _ => format!(
             "No such runtime flavor `{text}`. \
-             The runtime flavors are `current_thread` and `multi_thread`."
+             The runtime flavors are `current_thread`, `local`, and `multi_thread`."
         ),
     };
     Err(Error::new(value.span(), message))
@@ -228,28 +262,27 @@ fn wrong_kind(value: &Lit, name: &str, wanted: &str) -> Error {
     )
 }
 
-/// Arguments that are known here so as to be refused by name and with the reason.
-fn unsupported(name: &Ident, value: &Lit) -> Error {
-    let name = name.to_string();
-    let value_text = match parse_text(value, &name) {
-        Ok(text) => text,
-        Err(error) => return error,
-    };
-    let message = match (name.as_str(), value_text.as_str()) {
-        ("name", _) => "`name` is not supported: a runtime has no name here. \
-                        Its threads have one, which `Builder::thread_name` sets."
-            .to_owned(),
-        (_, "ignore" | "shutdown_runtime") => {
-            "`unhandled_panic` is not supported: a panic ends its task, and no other; \
-             await the task's `JoinHandle` to learn of it."
-                .to_owned()
-        }
-        (_, behavior) => format!(
-            "No such unhandled panic behavior `{behavior}`. \
-             The unhandled panic behaviors are `ignore` and `shutdown_runtime`."
-        ),
-    };
-    Error::new(value.span(), message)
+fn parse_panic(value: &Lit, name: &str) -> Result<Panic> {
+    match parse_text(value, name)?.as_str() {
+        "ignore" => Ok(Panic::Ignore),
+        "shutdown_runtime" => Ok(Panic::ShutdownRuntime),
+        behavior => Err(Error::new(
+            value.span(),
+            format!(
+                "No such unhandled panic behavior `{behavior}`. \
+                 The unhandled panic behaviors are `ignore` and `shutdown_runtime`."
+            ),
+        )),
+    }
+}
+
+/// A name that the builder would refuse at run time is refused here already.
+fn parse_name(value: &Lit, name: &str) -> Result<String> {
+    let text = parse_text(value, name)?;
+    if text.trim().is_empty() {
+        return Err(Error::new(value.span(), "runtime name shouldn't be empty"));
+    }
+    Ok(text)
 }
 
 fn no_value(path: &Path, attribute: &Attribute) -> Error {

@@ -27,7 +27,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Attribute as Annotation, Error, Meta, Path, Result};
 
-use crate::args::{Flavor, Settings};
+use crate::args::{Flavor, Panic, Settings};
 use crate::function::{Function, braces_of};
 
 /// One of the attributes, as it is used in one crate.
@@ -130,8 +130,22 @@ impl Attribute {
         );
         let new = match settings.flavor {
             Flavor::MultiThread => quote! { new_multi_thread },
-            Flavor::CurrentThread => quote! { new_current_thread },
+            Flavor::CurrentThread | Flavor::Local => quote! { new_current_thread },
         };
+        let build = match settings.flavor {
+            Flavor::MultiThread | Flavor::CurrentThread => quote! { build() },
+            Flavor::Local => {
+                quote! { build_local(::core::default::Default::default()) }
+            }
+        };
+        let name = settings.name.map(|it| quote! { .name(#it) });
+        let unhandled_panic = settings.unhandled_panic.map(|it| {
+            let behavior = match it {
+                Panic::Ignore => quote! { Ignore },
+                Panic::ShutdownRuntime => quote! { ShutdownRuntime },
+            };
+            quote! { .unhandled_panic(#facade::runtime::UnhandledPanic::#behavior) }
+        });
         let worker_threads = settings
             .worker_threads
             .map(|it| quote! { .worker_threads(#it) });
@@ -139,7 +153,8 @@ impl Attribute {
             .start_paused
             .map(|it| quote! { .start_paused(#it) });
         quote! {
-            #facade::runtime::Builder::#new() #worker_threads #start_paused .enable_all().build()
+            #facade::runtime::Builder::#new()
+                #name #worker_threads #start_paused #unhandled_panic .enable_all().#build
         }
     }
 }

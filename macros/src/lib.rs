@@ -33,15 +33,19 @@ use crate::expand::{Attribute, Kind};
 ///
 /// # Arguments
 ///
-/// - `flavor = "multi_thread"` (the default) or `"current_thread"`.
+/// - `flavor = "multi_thread"` (the default), `"current_thread"`, or `"local"`, a `LocalRuntime`, whose tasks need
+///   not be `Send`.
+/// - `name = "..."`, the runtime's name.
 /// - `worker_threads = N`, at least 1, with `multi_thread` only.
-/// - `start_paused = true` starts with the clock paused, with `current_thread` only; to move it takes
-///   the feature `test-util`.
+/// - `start_paused = true` starts with the clock paused, not with `multi_thread`; to move it takes the feature
+///   `test-util`.
+/// - `unhandled_panic = "ignore"` (the default) or `"shutdown_runtime"`, not with `multi_thread`: a panic of any task
+///   ends the runtime, and the function panics.
 /// - `crate = "path"` says where ringway is to be found. It is needed only if ringway comes by way
 ///   of another crate that re-exports it: a dependency which was renamed in `Cargo.toml`, such as
 ///   `tokio = { package = "ringway" }`, is recognised.
 ///
-/// tokio's other arguments and flavour are refused with the reason.
+/// These are tokio's.
 ///
 /// # Panics
 ///

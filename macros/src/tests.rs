@@ -230,7 +230,7 @@ fn unknown_flavors_are_refused_with_the_known_ones() {
         (
             "green",
             "No such runtime flavor `green`. \
-             The runtime flavors are `current_thread` and `multi_thread`.",
+             The runtime flavors are `current_thread`, `local`, and `multi_thread`.",
         ),
     ] {
         let literal = format!("{flavor:?}");
@@ -353,31 +353,52 @@ fn a_path_that_is_none_is_refused() {
 }
 
 #[test]
-fn what_tokio_has_and_ringway_has_not_is_refused_by_name() {
-    let (message, place) = argument_error(&main(), "flavor = \"local\"");
+fn name_and_panics_and_the_local_flavour_reach_the_builder() {
+    let chain = builder(&main(), quote! { name = "web" });
     assert!(
-        message.starts_with("The `local` runtime flavor is not supported"),
-        "{message}"
+        chain.contains("new_multi_thread().name(\"web\").enable_all().build()"),
+        "{chain}"
     );
-    assert_eq!(place, "\"local\"");
-    let (message, place) = argument_error(&main(), "name = \"web\"");
-    assert!(message.starts_with("`name` is not supported"), "{message}");
-    assert_eq!(place, "\"web\"");
-    assert_error(
-        &main(),
-        "name = 1",
-        "Failed to parse value of `name` as string.",
-        "1",
+    let chain = builder(
+        &test(),
+        quote! { unhandled_panic = "shutdown_runtime", flavor = "local" },
     );
-    let (message, place) = argument_error(&test(), "unhandled_panic = \"shutdown_runtime\"");
     assert!(
-        message.starts_with("`unhandled_panic` is not supported"),
-        "{message}"
+        chain.contains(
+            "new_current_thread().unhandled_panic(::ringway::runtime::UnhandledPanic::ShutdownRuntime)"
+        ),
+        "{chain}"
     );
-    assert_eq!(place, "\"shutdown_runtime\"");
+    assert!(chain.contains("build_local("), "{chain}");
+    let chain = builder(&test(), quote! { unhandled_panic = "ignore" });
+    assert!(chain.contains("UnhandledPanic::Ignore"), "{chain}");
+}
+
+#[test]
+fn a_name_and_a_behavior_that_the_builder_would_refuse_are_errors() {
+    let message = "Failed to parse value of `name` as string.";
+    assert_error(&main(), "name = 1", message, "1");
+    let message = "runtime name shouldn't be empty";
+    assert_error(&main(), "name = \" \"", message, "\" \"");
     let message = "No such unhandled panic behavior `x`. \
                    The unhandled panic behaviors are `ignore` and `shutdown_runtime`.";
     assert_error(&test(), "unhandled_panic = \"x\"", message, "\"x\"");
+    let message = "The `unhandled_panic` option requires the `current_thread` runtime flavor. \
+                   Use `#[ringway::main(flavor = \"current_thread\")]`";
+    assert_error(
+        &main(),
+        "unhandled_panic = \"ignore\"",
+        message,
+        "\"ignore\"",
+    );
+    let message = "The `worker_threads` option requires the `multi_thread` runtime flavor. \
+                   Use `#[ringway::main(flavor = \"multi_thread\")]`";
+    assert_error(
+        &main(),
+        "flavor = \"local\", worker_threads = 2",
+        message,
+        "2",
+    );
 }
 
 #[test]
