@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::task::{Header, Id, JoinHandle, Notified, Placement, Schedule, Task, new_task};
+use crate::task::{Birth, Id, JoinHandle, Notified, Placement, Schedule, Task, TaskRef, new_task};
 
 /// A queued job.
 #[derive(Debug)]
@@ -37,15 +37,16 @@ where
     R: Send + 'static,
 {
     let future = RunOnce(Some(closure));
-    let (task, notified, handle) = new_task::<_, Unscheduled>(
-        future,
-        Placement {
+    let birth = Birth {
+        placement: Placement {
             runtime: 0,
             shard: 0,
         },
-        Id::next(),
+        id: Id::next(),
         spawned_at,
-    );
+        born: 0,
+    };
+    let (task, notified, handle) = new_task::<_, Unscheduled, ()>(future, birth, ());
     (Job { task, notified }, handle)
 }
 
@@ -76,7 +77,7 @@ impl Schedule for Unscheduled {
         drop(task);
     }
 
-    fn release(_: &Header) -> bool {
+    fn release(_: TaskRef<'_>) -> bool {
         false
     }
 }

@@ -8,7 +8,9 @@ use super::shared::Shared;
 use super::worker::WorkerContext;
 use crate::context::{self, Missing};
 use crate::registry;
-use crate::task::{Header, Id, JoinHandle, Notified, Placement, Schedule, new_task};
+use crate::task::{
+    Birth, Header, Id, JoinHandle, Notified, Placement, Schedule, TaskRef, new_task,
+};
 
 /// Spawns a task onto the runtime that this thread is in.
 ///
@@ -75,12 +77,16 @@ impl Shared {
         context::with_worker(|worker| {
             let worker = worker.filter(|worker| worker.shared().id() == self.id());
             let list = worker.map_or_else(|| self.guest_index(), WorkerContext::index);
-            let placement = Placement {
-                runtime: self.id(),
-                shard: list as u32,
+            let birth = Birth {
+                placement: Placement {
+                    runtime: self.id(),
+                    shard: list as u16,
+                },
+                id: Id::next(),
+                spawned_at,
+                born: 0,
             };
-            let (task, notified, handle) =
-                new_task::<F, Scheduler>(future, placement, Id::next(), spawned_at);
+            let (task, notified, handle) = new_task::<F, Scheduler, ()>(future, birth, ());
             self.config.task_hooks.spawned(|| notified.header().meta());
             if let Err(task) = self.owned.bind(task) {
                 drop(notified);
@@ -108,10 +114,10 @@ impl Schedule for Scheduler {
         route(task, WorkerContext::reschedule);
     }
 
-    fn release(task: &Header) -> bool {
+    fn release(task: TaskRef<'_>) -> bool {
         // A task completes on a thread of its runtime, or on the one that shuts it down.
-        registry::with(task.placement().runtime, |shared| {
-            shared.config.task_hooks.terminated(|| task.meta());
+        registry::with(task.header().placement().runtime, |shared| {
+            shared.config.task_hooks.terminated(|| task.header().meta());
             shared.owned.release(task)
         })
         .unwrap_or(false)

@@ -1,14 +1,17 @@
-//! The memory of a task: one allocation of header and stage.
+//! The memory of a task: one allocation of header, stage and extras.
 
 use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::ptr::NonNull;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU8, AtomicU32};
 use std::task::Waker;
 
-use super::error::JoinError;
+use super::error::Cause;
 use super::id::Id;
-use super::raw::{Notified, Vtable};
+use super::poll_time::PollTime;
+use super::raw::{Notified, TaskRef, Vtable};
 use super::state::State;
 use crate::hooks::TaskMeta;
 use crate::loom::{IS_MODEL, UnsafeCell, Witness};
@@ -26,7 +29,7 @@ pub trait Schedule: 'static {
 
     /// The task has completed: takes it out of its owned set. Returns whether it was there, and its
     /// reference is now the caller's.
-    fn release(task: &Header) -> bool;
+    fn release(task: TaskRef<'_>) -> bool;
 
     /// The task's future has panicked in its poll. The panic goes to the join handle afterwards.
     fn panicked(_: &Header) {}
@@ -38,8 +41,36 @@ pub struct Placement {
     /// The runtime's number.
     pub runtime: u32,
     /// The part of the owned set.
-    pub shard: u32,
+    pub shard: u16,
 }
+
+/// What is known of a task when it is spawned.
+#[derive(Clone, Copy, Debug)]
+pub struct Birth {
+    /// Where it belongs.
+    pub placement: Placement,
+    /// Its number.
+    pub id: Id,
+    /// Who spawned it.
+    pub spawned_at: &'static Location<'static>,
+    /// When, in milliseconds of the runtime's coarse clock.
+    pub born: u32,
+}
+
+/// What only some tasks carry, such as a name. Most carry `()`, which takes no room.
+pub trait Extras: Send + Sync + 'static {
+    /// The task's name, if it was given one.
+    fn name(&self) -> Option<&str> {
+        None
+    }
+
+    /// Calls `poll`, which polls the future or drops it.
+    fn in_poll<R>(&self, poll: impl FnOnce() -> R) -> R {
+        poll()
+    }
+}
+
+impl Extras for () {}
 
 /// The part of a task that does not depend on its future's type.
 #[repr(C)]
@@ -48,16 +79,59 @@ pub struct Header {
     pub(super) vtable: &'static Vtable,
     pub(super) links: UnsafeCell<Links>,
     pub(super) join_waker: UnsafeCell<Option<Waker>>,
-    pub(super) placement: Placement,
+    pub(super) runtime: u32,
+    pub(super) shard: u16,
+    pub(super) poll_times: PollTimes,
     pub(super) id: Id,
     pub(super) spawned_at: &'static Location<'static>,
+    pub(super) born: u32,
+    pub(super) polls: Polls,
     pub(super) witness: Witness,
 }
 
 impl Header {
     /// The runtime and the part of the owned set that the task belongs to.
     pub fn placement(&self) -> Placement {
-        self.placement
+        Placement {
+            runtime: self.runtime,
+            shard: self.shard,
+        }
+    }
+
+    /// The task's number.
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    /// Who spawned the task.
+    pub fn spawned_at(&self) -> &'static Location<'static> {
+        self.spawned_at
+    }
+
+    /// When the task was spawned, in milliseconds of the runtime's coarse clock.
+    pub fn born(&self) -> u32 {
+        self.born
+    }
+
+    /// How often the task has been polled, modulo 2^32.
+    pub fn polls(&self) -> u32 {
+        self.polls.0.load(Relaxed)
+    }
+
+    /// How long the last poll took, and the longest.
+    pub fn poll_times(&self) -> (PollTime, PollTime) {
+        let PollTimes { last, longest } = &self.poll_times;
+        let read = |time: &AtomicU8| PollTime::from_bits(time.load(Relaxed));
+        (read(last), read(longest))
+    }
+
+    /// A poll has taken `time`. The caller polled the task, and has not given it up yet.
+    pub fn note_poll_time(&self, time: PollTime) {
+        let PollTimes { last, longest } = &self.poll_times;
+        last.store(time.to_bits(), Relaxed);
+        if time.to_bits() > longest.load(Relaxed) {
+            longest.store(time.to_bits(), Relaxed);
+        }
     }
 
     /// What hooks are told of the task.
@@ -76,30 +150,58 @@ impl fmt::Debug for Header {
     }
 }
 
-/// Neighbours in the owned set. A task that is in no set has `linked` false.
-#[derive(Clone, Copy, Debug, Default)]
+/// How often a task was polled. Written by who has RUNNING; others may look, and see some recent value.
+///
+/// Not of the loom facade: no decision hangs on it.
+#[derive(Debug, Default)]
+pub(super) struct Polls(AtomicU32);
+
+impl Polls {
+    pub(super) fn count(&self) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+}
+
+/// How long polls took. Written and read as [`Polls`].
+#[derive(Debug, Default)]
+pub(super) struct PollTimes {
+    last: AtomicU8,
+    longest: AtomicU8,
+}
+
+/// Neighbours in the owned set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Links {
     pub(super) previous: Option<NonNull<Header>>,
     pub(super) next: Option<NonNull<Header>>,
-    pub(super) linked: bool,
+}
+
+impl Links {
+    /// Those of a task that is in no set. No task lies at the address, which is not that of any allocation.
+    pub(super) const NONE: Self = Self {
+        previous: Some(NonNull::dangling()),
+        next: None,
+    };
 }
 
 /// A task. The header is first, so that a pointer to the cell is one to the header.
 #[repr(C)]
-pub(super) struct Cell<F: Future> {
+pub(super) struct Cell<F: Future, E> {
     pub(super) header: Header,
     pub(super) stage: UnsafeCell<Stage<F>>,
+    pub(super) extras: E,
 }
 
 /// What the task holds.
 pub(super) enum Stage<F: Future> {
     Future(F),
-    Output(Result<F::Output, JoinError>),
+    Done(F::Output),
+    Failed(Cause),
     Gone,
 }
 
 const _: () = {
-    // A task that does nothing is to fit into 112 bytes of heap.
+    // A task that does nothing is to fit into 96 bytes of heap.
     assert!(IS_MODEL || size_of::<Header>() <= 80);
-    assert!(IS_MODEL || size_of::<Cell<std::future::Ready<()>>>() <= 112);
+    assert!(IS_MODEL || size_of::<Cell<std::future::Ready<()>, ()>>() <= 96);
 };

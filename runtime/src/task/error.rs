@@ -15,25 +15,22 @@ pub struct JoinError {
     id: Id,
 }
 
-enum Cause {
+/// Why, in the task's memory: the task knows its id.
+pub(super) enum Cause {
     Cancelled,
     // The lock makes the error Sync though the payload is only Send.
     Panic(Box<Mutex<Box<dyn Any + Send>>>),
 }
 
-impl JoinError {
-    pub(crate) fn cancelled(id: Id) -> Self {
-        Self {
-            cause: Cause::Cancelled,
-            id,
-        }
+impl Cause {
+    pub(super) fn panic(payload: Box<dyn Any + Send>) -> Self {
+        Self::Panic(Box::new(Mutex::new(payload)))
     }
+}
 
-    pub(crate) fn panic(id: Id, payload: Box<dyn Any + Send>) -> Self {
-        Self {
-            cause: Cause::Panic(Box::new(Mutex::new(payload))),
-            id,
-        }
+impl JoinError {
+    pub(super) fn new(id: Id, cause: Cause) -> Self {
+        Self { cause, id }
     }
 
     /// Whether the task was cancelled.

@@ -7,10 +7,11 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker};
 
-use super::cell::{Cell, Header, Schedule, Stage};
-use super::error::JoinError;
+use super::cell::{Cell, Extras, Header, Schedule, Stage};
+use super::error::{Cause, JoinError};
 use super::id::IdGuard;
-use super::raw::{Notified, Reference};
+use super::memory;
+use super::raw::{Notified, Reference, TaskRef};
 use super::state::{BeginPoll, EndPoll, Snapshot};
 use super::waker::borrow_waker;
 use crate::contain::contain;
@@ -20,34 +21,36 @@ type Panic = Box<dyn Any + Send>;
 /// Runs a notified task.
 ///
 /// # Safety
-/// `task` is a `Cell<F>`, and the caller hands over a notification with its reference.
-pub(super) unsafe fn run<F, S>(task: NonNull<Header>)
+/// `task` is a `Cell<F, E>`, and the caller hands over a notification with its reference.
+pub(super) unsafe fn run<F, S, E>(task: NonNull<Header>)
 where
     F: Future + 'static,
     S: Schedule,
+    E: Extras,
 {
     // SAFETY: the caller's reference keeps the task, whose type it vouches for.
-    let cell = unsafe { task.cast::<Cell<F>>().as_ref() };
+    let cell = unsafe { task.cast::<Cell<F, E>>().as_ref() };
     match cell.header.state.begin_poll() {
-        BeginPoll::Poll => poll::<F, S>(cell, task),
+        BeginPoll::Poll => poll::<F, S, E>(cell, task),
         BeginPoll::Cancel => {
             cancel(cell);
-            complete::<F, S>(cell, task);
+            complete::<F, S, E>(cell, task);
         }
         BeginPoll::Nothing => {}
         // SAFETY: the last reference was ours.
-        BeginPoll::Free => unsafe { free::<F>(task) },
+        BeginPoll::Free => unsafe { free::<F, E>(task) },
     }
 }
 
 /// We have RUNNING, and one reference.
-fn poll<F, S>(cell: &Cell<F>, task: NonNull<Header>)
+fn poll<F, S, E>(cell: &Cell<F, E>, task: NonNull<Header>)
 where
     F: Future + 'static,
     S: Schedule,
+    E: Extras,
 {
-    if poll_future::<F, S>(cell, task).is_ready() {
-        return complete::<F, S>(cell, task);
+    if poll_future::<F, S, E>(cell, task).is_ready() {
+        return complete::<F, S, E>(cell, task);
     }
     match cell.header.state.end_poll() {
         EndPoll::Idle => {}
@@ -57,20 +60,22 @@ where
         })),
         EndPoll::Cancel => {
             cancel(cell);
-            complete::<F, S>(cell, task);
+            complete::<F, S, E>(cell, task);
         }
         // SAFETY: the last reference was ours.
-        EndPoll::Free => unsafe { free::<F>(task) },
+        EndPoll::Free => unsafe { free::<F, E>(task) },
     }
 }
 
 /// Polls; when ready or panicked, the output has taken the future's place.
-fn poll_future<F, S>(cell: &Cell<F>, task: NonNull<Header>) -> Poll<()>
+fn poll_future<F, S, E>(cell: &Cell<F, E>, task: NonNull<Header>) -> Poll<()>
 where
     F: Future + 'static,
     S: Schedule,
+    E: Extras,
 {
     let _id = IdGuard::enter(cell.header.id);
+    cell.header.polls.count();
     let waker = borrow_waker(&task);
     let polled = catch_unwind(AssertUnwindSafe(|| {
         cell.stage.with_mut(|stage| {
@@ -80,46 +85,45 @@ where
             };
             // SAFETY: the future lies in the task's allocation and is dropped in place.
             let future = unsafe { Pin::new_unchecked(future) };
-            future.poll(&mut Context::from_waker(&waker))
+            cell.extras
+                .in_poll(|| future.poll(&mut Context::from_waker(&waker)))
         })
     }));
-    let output = match polled {
+    let end = match polled {
         Ok(Poll::Pending) => return Poll::Pending,
-        Ok(Poll::Ready(output)) => Ok(output),
+        Ok(Poll::Ready(output)) => Stage::Done(output),
         Err(panic) => {
             S::panicked(&cell.header);
-            Err(JoinError::panic(cell.header.id, panic))
+            Stage::Failed(Cause::panic(panic))
         }
     };
-    let output = match drop_future(cell) {
-        None => output,
+    let end = match drop_future(cell) {
+        None => end,
         Some(panic) => {
             // What the future returned, or panicked with, is the user's, and its drop may panic as well.
-            contain(|| drop(output));
-            Err(JoinError::panic(cell.header.id, panic))
+            contain(|| drop(end));
+            Stage::Failed(Cause::panic(panic))
         }
     };
-    set_stage(cell, Stage::Output(output));
+    set_stage(cell, end);
     Poll::Ready(())
 }
 
 /// Drops the future, the output being that of a cancelled task. We have RUNNING.
-fn cancel<F: Future + 'static>(cell: &Cell<F>) {
-    let id = cell.header.id;
-    let _id = IdGuard::enter(id);
-    let error = drop_future(cell).map_or(JoinError::cancelled(id), |panic| {
-        JoinError::panic(id, panic)
-    });
-    set_stage(cell, Stage::Output(Err(error)));
+fn cancel<F: Future + 'static, E: Extras>(cell: &Cell<F, E>) {
+    let _id = IdGuard::enter(cell.header.id);
+    let panic = cell.extras.in_poll(|| drop_future(cell));
+    let cause = panic.map_or(Cause::Cancelled, Cause::panic);
+    set_stage(cell, Stage::Failed(cause));
 }
 
 /// Drops the future in place; a panic of its drop is returned.
-fn drop_future<F: Future>(cell: &Cell<F>) -> Option<Panic> {
+fn drop_future<F: Future, E>(cell: &Cell<F, E>) -> Option<Panic> {
     catch_unwind(AssertUnwindSafe(|| set_stage(cell, Stage::Gone))).err()
 }
 
 /// The caller has the right to the stage: RUNNING, or COMPLETE and the join handle's place.
-fn set_stage<F: Future>(cell: &Cell<F>, next: Stage<F>) {
+fn set_stage<F: Future, E>(cell: &Cell<F, E>, next: Stage<F>) {
     cell.stage.with_mut(|stage| {
         // Should the drop of the old value panic, the new one is in place all the same.
         // SAFETY: the caller has the right to the stage.
@@ -138,10 +142,11 @@ fn set_stage<F: Future>(cell: &Cell<F>, next: Stage<F>) {
 }
 
 /// The output is in place: tells the join handle, leaves the owned set, gives up the reference.
-fn complete<F, S>(cell: &Cell<F>, task: NonNull<Header>)
+fn complete<F, S, E>(cell: &Cell<F, E>, task: NonNull<Header>)
 where
     F: Future + 'static,
     S: Schedule,
+    E: Extras,
 {
     let header = &cell.header;
     // JOIN_INTEREST is never set again, so an output that nobody wants now is ours to drop while we have RUNNING.
@@ -149,7 +154,8 @@ where
     if !seen.has_join_interest() {
         discard_output(cell);
     }
-    let references = 1 + usize::from(S::release(header));
+    // SAFETY: our reference keeps the task meanwhile.
+    let references = 1 + usize::from(S::release(unsafe { TaskRef::new(task) }));
     let last = match header.state.complete_quietly(seen, references) {
         Ok(last) => last,
         Err(()) => {
@@ -159,12 +165,12 @@ where
     };
     if last {
         // SAFETY: the last references were ours.
-        unsafe { free::<F>(task) };
+        unsafe { free::<F, E>(task) };
     }
 }
 
 /// The join handle has stored a waker, which it may take back, or has gone.
-fn complete_and_wake<F: Future>(cell: &Cell<F>) {
+fn complete_and_wake<F: Future, E>(cell: &Cell<F, E>) {
     let snapshot = cell.header.state.complete();
     if !snapshot.has_join_interest() {
         discard_output(cell);
@@ -196,7 +202,7 @@ pub(super) fn drop_join_waker(header: &Header) {
     contain(|| drop(waker));
 }
 
-fn discard_output<F: Future>(cell: &Cell<F>) {
+fn discard_output<F: Future, E>(cell: &Cell<F, E>) {
     let _id = IdGuard::enter(cell.header.id);
     contain(|| set_stage(cell, Stage::Gone));
 }
@@ -204,42 +210,46 @@ fn discard_output<F: Future>(cell: &Cell<F>) {
 /// Frees the task.
 ///
 /// # Safety
-/// The last reference to the `Cell<F>` was given up by the caller.
-pub(super) unsafe fn free<F: Future>(task: NonNull<Header>) {
-    // SAFETY: the cell was made by `Box` in `new_task`, and nobody else can reach it any more.
-    let cell = unsafe { Box::from_raw(task.cast::<Cell<F>>().as_ptr()) };
-    contain(|| drop(cell));
+/// The last reference to the `Cell<F, E>` was given up by the caller.
+pub(super) unsafe fn free<F: Future, E>(task: NonNull<Header>) {
+    // SAFETY: the cell was made by `place` in `new_task`, and nobody else can reach it any more.
+    contain(|| unsafe { memory::remove(task.cast::<Cell<F, E>>()) });
 }
 
 /// The runtime shuts down: cancels the task unless it runs or has completed.
 ///
 /// # Safety
-/// `task` is a `Cell<F>`, and the caller hands over a reference.
-pub(super) unsafe fn shut_down<F, S>(task: NonNull<Header>)
+/// `task` is a `Cell<F, E>`, and the caller hands over a reference.
+pub(super) unsafe fn shut_down<F, S, E>(task: NonNull<Header>)
 where
     F: Future + 'static,
     S: Schedule,
+    E: Extras,
 {
     // SAFETY: the caller's reference keeps the task, whose type it vouches for.
-    let cell = unsafe { task.cast::<Cell<F>>().as_ref() };
+    let cell = unsafe { task.cast::<Cell<F, E>>().as_ref() };
     if cell.header.state.begin_shutdown() {
         cancel(cell);
-        return complete::<F, S>(cell, task);
+        return complete::<F, S, E>(cell, task);
     }
     if cell.header.state.drop_references(1) {
         // SAFETY: the last reference was ours.
-        unsafe { free::<F>(task) };
+        unsafe { free::<F, E>(task) };
     }
 }
 
 /// Moves the output out if the task is complete; otherwise stores the waker.
 ///
 /// # Safety
-/// `task` is a `Cell<F>`, the caller is its join handle, and `into` points to a
+/// `task` is a `Cell<F, E>`, the caller is its join handle, and `into` points to a
 /// `Poll<Result<F::Output, JoinError>>`.
-pub(super) unsafe fn take_output<F: Future>(task: NonNull<Header>, into: *mut (), waker: &Waker) {
+pub(super) unsafe fn take_output<F: Future, E>(
+    task: NonNull<Header>,
+    into: *mut (),
+    waker: &Waker,
+) {
     // SAFETY: the join handle's reference keeps the task, whose type the caller vouches for.
-    let cell = unsafe { task.cast::<Cell<F>>().as_ref() };
+    let cell = unsafe { task.cast::<Cell<F, E>>().as_ref() };
     if !ready_to_join(&cell.header, waker) {
         return;
     }
@@ -247,8 +257,10 @@ pub(super) unsafe fn take_output<F: Future>(task: NonNull<Header>, into: *mut ()
         // SAFETY: COMPLETE with JOIN_INTEREST: the stage is the handle's.
         std::mem::replace(unsafe { &mut *stage }, Stage::Gone)
     });
-    let Stage::Output(output) = stage else {
-        panic!("JoinHandle polled after completion")
+    let output = match stage {
+        Stage::Done(output) => Ok(output),
+        Stage::Failed(cause) => Err(JoinError::new(cell.header.id, cause)),
+        Stage::Future(_) | Stage::Gone => panic!("JoinHandle polled after completion"),
     };
     let into = into.cast::<Poll<Result<F::Output, JoinError>>>();
     // SAFETY: the caller vouches for the pointer.
@@ -300,8 +312,22 @@ fn offer(header: &Header, waker: Waker) -> Result<(), Snapshot> {
 /// The join handle goes: drops the output if the task is complete.
 ///
 /// # Safety
-/// `task` is a `Cell<F>`, complete, and its JOIN_INTEREST was cleared by the caller.
-pub(super) unsafe fn drop_output<F: Future>(task: NonNull<Header>) {
+/// `task` is a `Cell<F, E>`, complete, and its JOIN_INTEREST was cleared by the caller.
+pub(super) unsafe fn drop_output<F: Future, E>(task: NonNull<Header>) {
     // SAFETY: the join handle's reference keeps the task, whose type the caller vouches for.
-    discard_output(unsafe { task.cast::<Cell<F>>().as_ref() });
+    discard_output(unsafe { task.cast::<Cell<F, E>>().as_ref() });
+}
+
+/// The name among the task's extras.
+///
+/// # Safety
+/// `task` is a `Cell<F, E>`.
+pub(super) unsafe fn name<F, E>(task: TaskRef<'_>) -> Option<&str>
+where
+    F: Future + 'static,
+    E: Extras,
+{
+    // SAFETY: the caller vouches for the type, and the look for the time.
+    let cell: &Cell<F, E> = unsafe { task.pointer().cast().as_ref() };
+    cell.extras.name()
 }

@@ -18,7 +18,8 @@
 //!    another; both fail once the task is COMPLETE. After completion the completing thread wakes through it,
 //!    clears the bit, and drops the waker if the handle is gone by then.
 //! 3. `links`: the owned set, under the lock of the task's shard.
-//! 4. Everything else in the header is written before the task is shared.
+//! 4. The counts of polls and their times: written by the thread that has RUNNING, read by anybody.
+//! 5. Everything else in the header, and the extras, are written before the task is shared.
 //!
 //! # Panics
 //!
@@ -36,7 +37,9 @@ mod error;
 mod harness;
 mod id;
 mod join;
+mod memory;
 mod owned;
+mod poll_time;
 mod raw;
 mod state;
 mod waker;
@@ -50,14 +53,14 @@ pub use id::{Id, id, try_id};
 pub use join::JoinHandle;
 pub use yield_now::{YieldNow, yield_now};
 
-pub(crate) use cell::{Header, Placement, Schedule};
+pub(crate) use cell::{Birth, Header, Placement, Schedule};
 pub(crate) use owned::OwnedSet;
-pub(crate) use raw::{Notified, Task, new_task};
+pub(crate) use raw::{Notified, Task, TaskRef, new_task};
 /// For models.
 pub(crate) mod internals {
-    pub use super::cell::{Header, Placement, Schedule};
+    pub use super::cell::{Birth, Header, Placement, Schedule};
     pub use super::owned::OwnedSet;
-    pub use super::raw::{Notified, Task, new_task};
+    pub use super::raw::{Notified, Task, TaskRef, new_task};
 
     /// The id of a new task.
     pub fn next_id() -> super::Id {

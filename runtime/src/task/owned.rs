@@ -7,7 +7,7 @@
 use std::ptr::NonNull;
 
 use super::cell::{Header, Links};
-use super::raw::{Reference, Task};
+use super::raw::{Reference, Task, TaskRef};
 use crate::loom::SpinLock;
 
 /// The live tasks of a runtime.
@@ -47,7 +47,7 @@ impl OwnedSet {
     ///
     /// The task itself, if the set is closed.
     pub fn bind(&self, task: Task) -> Result<(), Task> {
-        let list = &self.lists[task.reference().header().placement.shard as usize];
+        let list = &self.lists[task.reference().header().shard as usize];
         list.0.with(|chain| {
             if chain.closed {
                 return Err(task);
@@ -58,9 +58,9 @@ impl OwnedSet {
     }
 
     /// Takes a task out; `true` if it was there, and its reference is the caller's now.
-    pub fn release(&self, task: &Header) -> bool {
-        let list = &self.lists[task.placement.shard as usize];
-        list.0.with(|chain| chain.remove(NonNull::from(task)))
+    pub fn release(&self, task: TaskRef<'_>) -> bool {
+        let list = &self.lists[task.header().shard as usize];
+        list.0.with(|chain| chain.remove(task.pointer()))
     }
 
     /// Refuses new tasks in one list, and cancels all that are in it. Their futures are dropped here.
@@ -106,7 +106,6 @@ impl Chain {
             Links {
                 previous: None,
                 next: self.head,
-                linked: true,
             },
         );
         if let Some(head) = self.head {
@@ -132,14 +131,11 @@ impl Chain {
     }
 
     fn remove(&mut self, task: NonNull<Header>) -> bool {
-        let Links {
-            previous,
-            next,
-            linked,
-        } = links(task);
-        if !linked {
+        let entry = links(task);
+        if entry == Links::NONE {
             return false;
         }
+        let Links { previous, next } = entry;
         match previous {
             Some(previous) => set_links(
                 previous,
@@ -159,7 +155,7 @@ impl Chain {
                 },
             );
         }
-        set_links(task, Links::default());
+        set_links(task, Links::NONE);
         self.len -= 1;
         true
     }

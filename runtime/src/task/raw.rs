@@ -1,15 +1,15 @@
 //! Handles to a task that own one reference each, over one pointer with its type erased.
 
 use std::future::Future;
+use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
-use std::panic::Location;
 use std::ptr::NonNull;
 use std::task::Waker;
 
-use super::cell::{Cell, Header, Links, Placement, Schedule, Stage};
+use super::cell::{Birth, Cell, Extras, Header, Links, PollTimes, Polls, Schedule, Stage};
 use super::harness;
-use super::id::Id;
 use super::join::JoinHandle;
+use super::memory;
 use super::state::{State, Wake};
 use crate::loom::{UnsafeCell, Witness};
 
@@ -22,50 +22,58 @@ pub(super) struct Vtable {
     /// Moves the output to the `Poll<Result<T, JoinError>>` behind the pointer, or stores the waker.
     pub(super) take_output: unsafe fn(NonNull<Header>, *mut (), &Waker),
     pub(super) drop_output: unsafe fn(NonNull<Header>),
+    pub(super) name: unsafe fn(TaskRef<'_>) -> Option<&str>,
 }
 
 impl Vtable {
-    const fn of<F, S>() -> Self
+    const fn of<F, S, E>() -> Self
     where
         F: Future + 'static,
         S: Schedule,
+        E: Extras,
     {
         Self {
-            run: harness::run::<F, S>,
+            run: harness::run::<F, S, E>,
             schedule: S::schedule,
-            free: harness::free::<F>,
-            shut_down: harness::shut_down::<F, S>,
-            take_output: harness::take_output::<F>,
-            drop_output: harness::drop_output::<F>,
+            free: harness::free::<F, E>,
+            shut_down: harness::shut_down::<F, S, E>,
+            take_output: harness::take_output::<F, E>,
+            drop_output: harness::drop_output::<F, E>,
+            name: harness::name::<F, E>,
         }
     }
 }
 
 /// Makes a task; the three handles are its three references.
-pub fn new_task<F, S>(
+pub fn new_task<F, S, E>(
     future: F,
-    placement: Placement,
-    id: Id,
-    spawned_at: &'static Location<'static>,
+    birth: Birth,
+    extras: E,
 ) -> (Task, Notified, JoinHandle<F::Output>)
 where
     F: Future + 'static,
     S: Schedule,
+    E: Extras,
 {
-    let cell = Box::new(Cell {
+    let cell = memory::place(Cell {
         header: Header {
             state: State::new(),
-            vtable: const { &Vtable::of::<F, S>() },
-            links: UnsafeCell::new(Links::default()),
+            vtable: const { &Vtable::of::<F, S, E>() },
+            links: UnsafeCell::new(Links::NONE),
             join_waker: UnsafeCell::new(None),
-            placement,
-            id,
-            spawned_at,
+            runtime: birth.placement.runtime,
+            shard: birth.placement.shard,
+            poll_times: PollTimes::default(),
+            id: birth.id,
+            spawned_at: birth.spawned_at,
+            born: birth.born,
+            polls: Polls::default(),
             witness: Witness::new(),
         },
         stage: UnsafeCell::new(Stage::Future(future)),
+        extras,
     });
-    let header = NonNull::from(Box::leak(cell)).cast::<Header>();
+    let header = cell.cast::<Header>();
     (
         Task(Reference(header)),
         Notified(Reference(header)),
@@ -94,6 +102,11 @@ impl Reference {
         let header = unsafe { self.0.as_ref() };
         header.witness.touch();
         header
+    }
+
+    pub(super) fn look(&self) -> TaskRef<'_> {
+        // SAFETY: the reference that is borrowed keeps the task.
+        unsafe { TaskRef::new(self.0) }
     }
 
     pub(super) fn into_pointer(self) -> NonNull<Header> {
@@ -138,6 +151,43 @@ impl Drop for Reference {
             // SAFETY: the last reference was ours.
             unsafe { (header.vtable.free)(self.0) };
         }
+    }
+}
+
+/// A look at a task that somebody else's reference keeps for the time.
+///
+/// Not a `&Header`: from this one gets to what lies behind the header.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskRef<'a> {
+    header: NonNull<Header>,
+    kept: PhantomData<&'a Header>,
+}
+
+impl<'a> TaskRef<'a> {
+    /// # Safety
+    /// `header` is that of a task, which somebody's reference keeps for `'a`.
+    pub(super) unsafe fn new(header: NonNull<Header>) -> Self {
+        Self {
+            header,
+            kept: PhantomData,
+        }
+    }
+
+    pub(super) fn pointer(self) -> NonNull<Header> {
+        self.header
+    }
+
+    /// The task's header.
+    pub fn header(self) -> &'a Header {
+        // SAFETY: somebody's reference keeps the task.
+        unsafe { self.header.as_ref() }
+    }
+
+    /// The name that the task was given.
+    pub fn name(self) -> Option<&'a str> {
+        let name = self.header().vtable.name;
+        // SAFETY: the table is the task's own.
+        unsafe { name(self) }
     }
 }
 
@@ -186,6 +236,11 @@ impl Notified {
     /// A reference that keeps the task's memory, and no more than that.
     pub(crate) fn keep(&self) -> Kept {
         Kept(self.0.clone())
+    }
+
+    /// A look at the task.
+    pub fn look(&self) -> TaskRef<'_> {
+        self.0.look()
     }
 
     pub(super) fn from_reference(reference: Reference) -> Self {

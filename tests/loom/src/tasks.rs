@@ -15,7 +15,7 @@ use loom::sync::atomic::AtomicBool;
 use loom::sync::atomic::Ordering::Relaxed;
 use loom::thread::ThreadId;
 use ringway_runtime::internals::{
-    Header, Inject, Notified, OwnedSet, Placement, Schedule, new_task, next_id,
+    Birth, Inject, Notified, OwnedSet, Placement, Schedule, TaskRef, new_task, next_id,
 };
 use ringway_runtime::task::JoinHandle;
 
@@ -49,12 +49,16 @@ impl Runtime {
 
     /// Spawns as the scheduler does.
     pub fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
-        let placement = Placement {
-            runtime: 0,
-            shard: 0,
+        let birth = Birth {
+            placement: Placement {
+                runtime: 0,
+                shard: 0,
+            },
+            id: next_id(),
+            spawned_at: Location::caller(),
+            born: 0,
         };
-        let (task, notified, handle) =
-            new_task::<F, Queue>(future, placement, next_id(), Location::caller());
+        let (task, notified, handle) = new_task::<F, Queue, ()>(future, birth, ());
         match self.owned.bind(task) {
             Ok(()) => self.queue.push(notified),
             Err(task) => {
@@ -103,7 +107,7 @@ impl Schedule for Queue {
         Runtime::current().queue.push(task);
     }
 
-    fn release(task: &Header) -> bool {
+    fn release(task: TaskRef<'_>) -> bool {
         Runtime::current().owned.release(task)
     }
 }
