@@ -174,7 +174,8 @@ impl Watch {
         if let Some(task) = worker.next.take() {
             shared.schedule_outside(task);
         }
-        if !worker.stealer.is_empty() {
+        worker.offers_tasks(true);
+        if worker.has_tasks_to_give() {
             shared.notify();
         }
     }

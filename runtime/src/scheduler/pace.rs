@@ -38,6 +38,9 @@ const LOOK_TARGET: Duration = Duration::from_micros(200);
 const LOOK_POLLS_MAX: u32 = 127;
 /// A backlog that takes less is not worth the waking of another worker.
 const BACKLOG_NS: u64 = 30_000;
+/// A turn that takes less is not worth taking elsewhere: for a task that is spawned here and runs there, memory and
+/// queues move between processors, which costs the two workers this much together.
+const MOVE_NS: u64 = 200;
 /// Help is called for this often though the backlog be small: at 30 µs a time that is 3 % of a processor.
 const CALL_PAUSE: Duration = Duration::from_millis(1);
 /// To sleep and to be woken costs two workers some 10 µs of processor time: a sleep shorter than a few of these
@@ -125,7 +128,13 @@ impl Pace {
 
     /// Whether `waiting` tasks are a reason to wake another worker.
     pub(super) fn wants_help(&self, waiting: usize) -> bool {
-        waiting as u64 * self.mean_ns >= BACKLOG_NS || self.may_call.replace(false)
+        waiting as u64 * self.mean_ns.saturating_sub(MOVE_NS) >= BACKLOG_NS
+            || self.may_call.replace(false)
+    }
+
+    /// Whether turns take so long that others do well to take tasks from here.
+    pub(super) fn is_worth_moving(&self) -> bool {
+        self.mean_ns >= MOVE_NS
     }
 
     fn allow_call(&mut self, now: Instant) {
@@ -164,9 +173,17 @@ mod tests {
 
     #[test]
     fn a_backlog_is_kept_if_it_is_done_sooner_than_another_worker_is_awake() {
-        assert!(!pace_of(100).0.wants_help(100));
-        assert!(pace_of(100).0.wants_help(1000));
+        assert!(!pace_of(1_000).0.wants_help(30));
+        assert!(pace_of(1_000).0.wants_help(40));
         assert!(pace_of(20_000).0.wants_help(2));
+    }
+
+    #[test]
+    fn tasks_that_are_done_sooner_than_moved_are_kept_however_many_they_are() {
+        let (pace, _) = pace_of(100);
+        assert!(!pace.wants_help(1_000_000));
+        assert!(!pace.is_worth_moving());
+        assert!(pace_of(1_000).0.is_worth_moving());
     }
 
     #[test]

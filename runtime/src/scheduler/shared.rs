@@ -50,11 +50,30 @@ pub(super) struct Remote {
     pub(super) slot: CoreSlot<Core>,
     pub(super) shard: Arc<Shard>,
     pub(super) stealer: Stealer<Notified>,
+    /// Others do well to take tasks from the queue: the worker has called for help, or its turns take longer than
+    /// moving a task does, or it is stuck. Nobody else has to: the worker comes to them soon.
+    gives: AtomicBool,
     /// Counts the worker's services and sleeps: one that does not change under a worker that is awake tells
     /// the monitor that the worker is stuck.
     pub(super) heartbeat: AtomicU64,
     /// The thread that runs the core is inside the root future of `block_on`.
     pub(super) polls_root: AtomicBool,
+}
+
+impl Remote {
+    /// Whether others do well to take tasks from here: said by the worker, and by the monitor of one that is stuck.
+    pub(super) fn offers_tasks(&self, gives: bool) {
+        // Relaxed, here and below: a hint. What it hides for a moment, the worker runs, or its next look, or the
+        // monitor, offers again. Read first, so that the line stays with its readers while nothing changes.
+        if self.gives.load(Relaxed) != gives {
+            self.gives.store(gives, Relaxed);
+        }
+    }
+
+    /// Whether the queue has tasks that others do well to take.
+    pub(super) fn has_tasks_to_give(&self) -> bool {
+        self.gives.load(Relaxed) && !self.stealer.is_empty()
+    }
 }
 
 impl Shared {
@@ -69,6 +88,7 @@ impl Shared {
                     stealer: core.stealer(),
                     slot: CoreSlot::new(core),
                     shard: Shard::new(id, index as u32, config.io_enabled)?,
+                    gives: AtomicBool::new(true),
                     heartbeat: AtomicU64::new(0),
                     polls_root: AtomicBool::new(false),
                 })
@@ -129,9 +149,9 @@ impl Shared {
         self.notify();
     }
 
-    /// Whether a task waits where any worker could take it.
+    /// Whether a task waits where any worker does well to take it.
     pub(super) fn has_stealable_work(&self) -> bool {
-        !self.inject.is_empty() || self.workers.iter().any(|worker| !worker.stealer.is_empty())
+        !self.inject.is_empty() || self.workers.iter().any(Remote::has_tasks_to_give)
     }
 
     pub(super) fn beat(&self, worker: usize) {

@@ -146,6 +146,7 @@ impl WorkerContext {
     fn service_at(&self, mut core: Box<Core>, now: Instant, answers: usize) -> Box<Core> {
         self.shared.beat(self.index);
         core.service_at = core.tick.wrapping_add(core.pace.look(now, core.tick));
+        self.remote().offers_tasks(core.pace.is_worth_moving());
         core.unflushed_since = None;
         let mut scratch = std::mem::take(&mut core.scratch);
         let core = self.lend(core, || {
@@ -163,6 +164,7 @@ impl WorkerContext {
     /// Wakes another worker if `waiting` tasks are more than this one should keep for itself.
     fn share(&self, core: &Core, waiting: usize) {
         if waiting > 0 && core.pace.wants_help(waiting) {
+            self.remote().offers_tasks(true);
             self.shared.notify();
         }
     }
@@ -209,10 +211,10 @@ impl WorkerContext {
             .chain(0..start)
             .filter(|&victim| victim != self.index);
         for victim in victims {
-            let stealer = &workers[victim].stealer;
-            if stealer.is_empty() {
+            if !workers[victim].has_tasks_to_give() {
                 continue;
             }
+            let stealer = &workers[victim].stealer;
             if let Some(task) = retry(|| stealer.steal_batch_and_pop(&core.queue)) {
                 return Some(task);
             }
