@@ -102,9 +102,9 @@ impl TaskHooks {
     pub(crate) fn around_poll(&self, task: Notified, poll: impl FnOnce(Notified)) {
         // The poll may be the last, after which only our reference keeps what the second hook is told.
         let kept = task.keep();
-        call(self.before_poll.as_ref(), &kept.header().meta());
+        call(self.before_poll.as_ref(), &kept.look().meta());
         poll(task);
-        call(self.after_poll.as_ref(), &kept.header().meta());
+        call(self.after_poll.as_ref(), &kept.look().meta());
     }
 
     /// A task has returned, panicked or was cancelled; its future is gone.

@@ -87,7 +87,7 @@ impl Shared {
                 born: 0,
             };
             let (task, notified, handle) = new_task::<F, Scheduler, ()>(future, birth, ());
-            self.config.task_hooks.spawned(|| notified.header().meta());
+            self.config.task_hooks.spawned(|| notified.look().meta());
             if let Err(task) = self.owned.bind(task) {
                 drop(notified);
                 task.shut_down();
@@ -117,7 +117,7 @@ impl Schedule for Scheduler {
     fn release(task: TaskRef<'_>) -> bool {
         // A task completes on a thread of its runtime, or on the one that shuts it down.
         registry::with(task.header().placement().runtime, |shared| {
-            shared.config.task_hooks.terminated(|| task.header().meta());
+            shared.config.task_hooks.terminated(|| task.meta());
             shared.owned.release(task)
         })
         .unwrap_or(false)

@@ -13,7 +13,6 @@ use super::id::Id;
 use super::poll_time::PollTime;
 use super::raw::{Notified, TaskRef, Vtable};
 use super::state::State;
-use crate::hooks::TaskMeta;
 use crate::loom::{IS_MODEL, UnsafeCell, Witness};
 
 /// What a task asks of whoever runs it.
@@ -132,11 +131,6 @@ impl Header {
         if time.to_bits() > longest.load(Relaxed) {
             longest.store(time.to_bits(), Relaxed);
         }
-    }
-
-    /// What hooks are told of the task.
-    pub(crate) fn meta(&self) -> TaskMeta<'_> {
-        TaskMeta::new(self.id, self.spawned_at, None)
     }
 }
 

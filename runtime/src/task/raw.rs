@@ -11,6 +11,7 @@ use super::harness;
 use super::join::JoinHandle;
 use super::memory;
 use super::state::{State, Wake};
+use crate::hooks::TaskMeta;
 use crate::loom::{UnsafeCell, Witness};
 
 /// The functions that depend on the future's type.
@@ -189,6 +190,12 @@ impl<'a> TaskRef<'a> {
         // SAFETY: the table is the task's own.
         unsafe { name(self) }
     }
+
+    /// What hooks are told of the task.
+    pub(crate) fn meta(self) -> TaskMeta<'a> {
+        let header = self.header();
+        TaskMeta::new(header.id, header.spawned_at, self.name())
+    }
 }
 
 /// The owned set's reference.
@@ -233,6 +240,11 @@ impl Notified {
         self.0.header()
     }
 
+    /// A look at the task.
+    pub fn look(&self) -> TaskRef<'_> {
+        self.0.look()
+    }
+
     /// A reference that keeps the task's memory, and no more than that.
     pub(crate) fn keep(&self) -> Kept {
         Kept(self.0.clone())
@@ -265,7 +277,7 @@ impl Notified {
 pub(crate) struct Kept(Reference);
 
 impl Kept {
-    pub(crate) fn header(&self) -> &Header {
-        self.0.header()
+    pub(crate) fn look(&self) -> TaskRef<'_> {
+        self.0.look()
     }
 }
