@@ -23,6 +23,8 @@ pub(super) struct Pace {
     last: Option<(Instant, u32)>,
     /// The mean time of a turn, in nanoseconds.
     mean_ns: u64,
+    /// As many tasks that wait are a reason to wake another worker.
+    help_at: usize,
     /// Help has not been called for lately.
     may_call: Cell<bool>,
     /// The look after which help was last called for.
@@ -59,6 +61,7 @@ impl Pace {
             fixed: false,
             last: None,
             mean_ns: MEAN_NS,
+            help_at: help_at(MEAN_NS),
             may_call: Cell::new(true),
             called: None,
             asleep_since: None,
@@ -94,6 +97,7 @@ impl Pace {
         let mean_ns = took.as_nanos() as u64 / u64::from(turns);
         // An eighth of the news, as is usual for round-trip times (RFC 6298).
         self.mean_ns = (7 * self.mean_ns + mean_ns) / 8;
+        self.help_at = help_at(self.mean_ns);
         if !self.fixed {
             let polls = LOOK_TARGET.as_nanos() as u64 / self.mean_ns.max(1);
             self.polls = polls.clamp(1, u64::from(LOOK_POLLS_MAX)) as u32;
@@ -126,10 +130,15 @@ impl Pace {
         self.lingers = true;
     }
 
+    /// Whether any number of waiting tasks is a reason to wake another worker.
+    #[inline]
+    pub(super) fn may_want_help(&self) -> bool {
+        self.help_at != usize::MAX || self.may_call.get()
+    }
+
     /// Whether `waiting` tasks are a reason to wake another worker.
     pub(super) fn wants_help(&self, waiting: usize) -> bool {
-        waiting as u64 * self.mean_ns.saturating_sub(MOVE_NS) >= BACKLOG_NS
-            || self.may_call.replace(false)
+        waiting >= self.help_at || self.may_call.replace(false)
     }
 
     /// Whether turns take so long that others do well to take tasks from here.
@@ -146,6 +155,14 @@ impl Pace {
             self.called = None;
             self.may_call.set(true);
         }
+    }
+}
+
+/// How many tasks that wait are a reason to wake another worker, if a turn takes `mean_ns`.
+fn help_at(mean_ns: u64) -> usize {
+    match mean_ns.saturating_sub(MOVE_NS) {
+        0 => usize::MAX,
+        gain_ns => BACKLOG_NS.div_ceil(gain_ns) as usize,
     }
 }
 

@@ -114,6 +114,7 @@ impl Schedule for Scheduler {
         route(task, WorkerContext::reschedule);
     }
 
+    #[inline]
     fn release(task: TaskRef<'_>) -> bool {
         // A task completes on a thread of its runtime, or on the one that shuts it down.
         registry::with(task.header().placement().runtime, |shared| {

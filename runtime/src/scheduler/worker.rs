@@ -295,7 +295,9 @@ impl WorkerContext {
         }
         if let Some(former) = self.remote().next.put(task) {
             core.queue.push(former);
-            self.share(core, core.queue.len());
+            if core.pace.may_want_help() {
+                self.share(core, core.queue.len());
+            }
         }
     }
 

@@ -36,6 +36,7 @@ thread_local! {
 }
 
 impl Id {
+    #[inline]
     pub(crate) fn next() -> Self {
         let number = MINE.try_with(|mine| {
             let (next, end) = match mine.get() {
@@ -50,6 +51,7 @@ impl Id {
     }
 }
 
+#[cold]
 fn take_block() -> (u64, u64) {
     // Relaxed: only the number counts, and no other memory hangs on it.
     let first = NEXT_BLOCK.fetch_add(BLOCK, Ordering::Relaxed);
@@ -66,6 +68,7 @@ impl fmt::Display for Id {
 pub(super) struct IdGuard(Option<Id>);
 
 impl IdGuard {
+    #[inline]
     pub(super) fn enter(id: Id) -> Self {
         Self(
             RUNNING
@@ -76,6 +79,7 @@ impl IdGuard {
 }
 
 impl Drop for IdGuard {
+    #[inline]
     fn drop(&mut self) {
         let _ = RUNNING.try_with(|running| running.set(self.0));
     }

@@ -46,6 +46,7 @@ impl OwnedSet {
     /// # Errors
     ///
     /// The task itself, if the set is closed.
+    #[inline]
     pub fn bind(&self, task: Task) -> Result<(), Task> {
         let list = &self.lists[task.reference().header().shard as usize];
         list.0.with(|chain| {
@@ -58,6 +59,7 @@ impl OwnedSet {
     }
 
     /// Takes a task out; `true` if it was there, and its reference is the caller's now.
+    #[inline]
     pub fn release(&self, task: TaskRef<'_>) -> bool {
         let list = &self.lists[task.header().shard as usize];
         list.0.with(|chain| chain.remove(task.pointer()))

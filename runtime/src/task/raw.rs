@@ -250,11 +250,6 @@ impl Notified {
         Kept(self.0.clone())
     }
 
-    /// A look at the task.
-    pub fn look(&self) -> TaskRef<'_> {
-        self.0.look()
-    }
-
     pub(super) fn from_reference(reference: Reference) -> Self {
         Self(reference)
     }

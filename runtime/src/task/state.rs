@@ -99,10 +99,12 @@ pub(super) struct DropHandle {
 }
 
 impl State {
+    #[inline]
     pub(super) fn new() -> Self {
         Self(AtomicUsize::new(INITIAL))
     }
 
+    #[inline]
     pub(super) fn load(&self) -> Snapshot {
         // Acquire: pairs with the Release of any transition, so that a reader that sees COMPLETE sees the
         // output.
@@ -110,6 +112,7 @@ impl State {
     }
 
     /// A notification is about to be run. Sets RUNNING, clears NOTIFIED.
+    #[inline]
     pub(super) fn begin_poll(&self) -> BeginPoll {
         self.update(|now| {
             debug_assert!(now.is(NOTIFIED), "only a notified task is run");
@@ -135,6 +138,7 @@ impl State {
     }
 
     /// The poll returned `Pending`. Clears RUNNING unless the task is to be cancelled.
+    #[inline]
     pub(super) fn end_poll(&self) -> EndPoll {
         self.update(|now| {
             debug_assert!(now.is(RUNNING), "only a running task stops running");
@@ -171,6 +175,7 @@ impl State {
     /// As [`Self::complete`], giving up `references` too, if nobody waits for the output: one transition for the
     /// most common end. `Ok` says whether the references were the last. `Err`: there is more to do, since a joiner
     /// is to be woken, or the handle has gone since the caller looked, and nothing was changed.
+    #[inline]
     pub(super) fn complete_quietly(&self, seen: Snapshot, references: usize) -> Result<bool, ()> {
         self.update(|now| {
             debug_assert!(
@@ -198,6 +203,7 @@ impl State {
     }
 
     /// Gives up `count` references; returns whether they were the last.
+    #[inline]
     pub(super) fn drop_references(&self, count: usize) -> bool {
         // AcqRel: Release orders our use of the task before the free, Acquire (of the last) after all uses.
         let before = Snapshot(self.0.fetch_sub(count * REFERENCE, AcqRel));
@@ -209,6 +215,7 @@ impl State {
     }
 
     /// One more reference.
+    #[inline]
     pub(super) fn add_reference(&self) {
         // Relaxed: the caller has a reference, so the task cannot go away meanwhile.
         let before = Snapshot(self.0.fetch_add(REFERENCE, Relaxed));
@@ -218,6 +225,7 @@ impl State {
     }
 
     /// A waker is consumed.
+    #[inline]
     pub(super) fn wake_by_value(&self) -> Wake {
         self.update(|now| {
             if now.is(RUNNING) {
@@ -241,6 +249,7 @@ impl State {
     }
 
     /// A waker is used and kept.
+    #[inline]
     pub(super) fn wake_by_reference(&self) -> Wake {
         self.update(|now| {
             if now.is(COMPLETE) || now.is(NOTIFIED) {
@@ -283,6 +292,7 @@ impl State {
     }
 
     /// The common drop of a join handle, before the task has run: one try, no loop.
+    #[inline]
     pub(super) fn drop_handle_fast(&self) -> bool {
         let next = (INITIAL - REFERENCE) & !JOIN_INTEREST;
         // Release: orders the handle's use before a later free. Relaxed failure: the slow way looks again.
@@ -338,6 +348,7 @@ impl State {
     }
 
     /// One transition: `step` says what it means for the caller and what the word becomes.
+    #[inline]
     fn update<R>(&self, mut step: impl FnMut(Snapshot) -> (R, Option<Snapshot>)) -> R {
         // Acquire: pairs with the Release of the transition that we read.
         let mut now = self.0.load(Acquire);
@@ -354,34 +365,42 @@ impl State {
 }
 
 impl Snapshot {
+    #[inline]
     pub(super) fn is_complete(self) -> bool {
         self.is(COMPLETE)
     }
 
+    #[inline]
     pub(super) fn has_join_interest(self) -> bool {
         self.is(JOIN_INTEREST)
     }
 
+    #[inline]
     pub(super) fn has_join_waker(self) -> bool {
         self.is(JOIN_WAKER)
     }
 
+    #[inline]
     fn is(self, flag: usize) -> bool {
         self.0 & flag != 0
     }
 
+    #[inline]
     fn with(self, flag: usize) -> Self {
         Self(self.0 | flag)
     }
 
+    #[inline]
     fn without(self, flag: usize) -> Self {
         Self(self.0 & !flag)
     }
 
+    #[inline]
     fn references(self) -> usize {
         self.0 / REFERENCE
     }
 
+    #[inline]
     fn plus_reference(self) -> Self {
         if self.references() > REFERENCES_MAX / 2 {
             std::process::abort();
@@ -389,6 +408,7 @@ impl Snapshot {
         Self(self.0 + REFERENCE)
     }
 
+    #[inline]
     fn minus_reference(self) -> Self {
         debug_assert!(self.references() > 0, "a reference was given up twice");
         Self(self.0 - REFERENCE)
