@@ -127,6 +127,26 @@ pub mod time;
 #[doc(inline)]
 pub use ringway_runtime::spawn;
 
+/// # Examples
+///
+/// ```
+/// ringway::task_local! {
+///     static USER: String;
+/// }
+///
+/// # #[ringway::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let answer = USER.scope("ada".to_string(), async {
+///     USER.with(|user| format!("hello {user}"))
+/// });
+/// assert_eq!(ringway::spawn(answer).await.unwrap(), "hello ada");
+/// # }
+/// ```
+///
+/// # More
+#[cfg(feature = "rt")]
+pub use ringway_runtime::task_local;
+
 #[cfg(feature = "sync")]
 pub use tokio::sync;
 

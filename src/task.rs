@@ -24,6 +24,8 @@ pub use ringway_runtime::task::coop;
 #[doc(inline)]
 pub use ringway_runtime::task::coop::{Unconstrained, consume_budget, unconstrained};
 #[doc(inline)]
-pub use ringway_runtime::task::{AbortHandle, Id, JoinError, JoinHandle, id, try_id, yield_now};
+pub use ringway_runtime::task::{
+    AbortHandle, AccessError, Id, JoinError, JoinHandle, LocalKey, futures, id, try_id, yield_now,
+};
 #[doc(inline)]
 pub use ringway_runtime::{spawn, spawn_blocking};

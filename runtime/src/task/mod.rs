@@ -37,6 +37,7 @@ mod error;
 mod harness;
 mod id;
 mod join;
+mod local_key;
 mod memory;
 mod owned;
 mod poll_time;
@@ -47,10 +48,16 @@ mod yield_now;
 
 pub mod coop;
 
+/// Futures of this module's functions that have a name.
+pub mod futures {
+    pub use super::local_key::TaskLocalFuture;
+}
+
 pub use abort::AbortHandle;
 pub use error::JoinError;
 pub use id::{Id, id, try_id};
 pub use join::JoinHandle;
+pub use local_key::{AccessError, LocalKey};
 pub use yield_now::{YieldNow, yield_now};
 
 pub(crate) use cell::{Birth, Header, Placement, Schedule};
