@@ -22,6 +22,8 @@
 
 #[doc(inline)]
 pub use ringway_runtime::{
-    Builder, EnterGuard, Handle, Id, RngSeed, Runtime, RuntimeFlavor, TaskMeta, TryCurrentError,
-    UnhandledPanic, is_rt_shutdown_err, worker_index,
+    Builder, EnterGuard, Handle, HistogramConfiguration, HistogramScale, Id,
+    InvalidHistogramConfiguration, LogHistogram, LogHistogramBuilder, RingMetrics, RngSeed,
+    Runtime, RuntimeFlavor, RuntimeMetrics, TaskMeta, TryCurrentError, UnhandledPanic,
+    is_rt_shutdown_err, worker_index,
 };

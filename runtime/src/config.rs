@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::hooks::TaskHooks;
+use crate::metrics::Seeing;
 use crate::rand::RngSeed;
 use crate::runtime::RuntimeFlavor;
 
@@ -42,6 +43,7 @@ pub(crate) struct Config {
     pub(crate) on_thread_unpark: Option<Hook>,
     pub(crate) task_hooks: TaskHooks,
     pub(crate) unhandled_panic: UnhandledPanic,
+    pub(crate) seeing: Seeing,
 }
 
 /// What a runtime does when a spawned task panics. See [`crate::Builder::unhandled_panic`].
@@ -91,6 +93,7 @@ impl Config {
             on_thread_unpark: None,
             task_hooks: TaskHooks::default(),
             unhandled_panic: UnhandledPanic::Ignore,
+            seeing: Seeing::default(),
         }
     }
 }

@@ -30,6 +30,7 @@ mod handle;
 mod hooks;
 #[doc(hidden)]
 pub mod loom;
+mod metrics;
 mod rand;
 mod registry;
 mod runtime;
@@ -41,6 +42,10 @@ pub use builder::Builder;
 pub use config::UnhandledPanic;
 pub use handle::{EnterGuard, Handle, TryCurrentError};
 pub use hooks::TaskMeta;
+pub use metrics::{
+    HistogramConfiguration, HistogramScale, InvalidHistogramConfiguration, LogHistogram,
+    LogHistogramBuilder, RingMetrics, RuntimeMetrics,
+};
 pub use rand::RngSeed;
 pub use runtime::{Id, Runtime, RuntimeFlavor, is_rt_shutdown_err, worker_index};
 pub use scheduler::spawn::{spawn, spawn_blocking};

@@ -33,6 +33,13 @@ pub(crate) struct Pool {
     keep_alive: Duration,
 }
 
+/// What the metrics say of a pool.
+pub(crate) struct PoolCounts {
+    pub(crate) threads: usize,
+    pub(crate) idle: usize,
+    pub(crate) queued: usize,
+}
+
 #[derive(Default)]
 struct Inner {
     queue: VecDeque<Job>,
@@ -106,6 +113,16 @@ impl Pool {
         }
         inner.queue.push_back(job);
         Ok(())
+    }
+
+    /// How many threads there are, how many of them wait for a job, and how many jobs wait for a thread.
+    pub(crate) fn counts(&self) -> PoolCounts {
+        let inner = self.inner.lock();
+        PoolCounts {
+            threads: inner.threads,
+            idle: inner.idle,
+            queued: inner.queue.len(),
+        }
     }
 
     /// Whether a test's clock may jump: no job is queued or runs that would set something going.

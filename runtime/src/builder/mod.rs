@@ -4,6 +4,7 @@
 //! [`threads`] the runtime's threads and the hooks into them, [`tasks`] the hooks into tasks, [`tuning`] the pace of the
 //! workers and what makes tests repeatable.
 
+mod seeing;
 mod tasks;
 mod threads;
 mod tuning;

@@ -42,6 +42,7 @@ mod park;
 mod ring;
 mod shard;
 mod slots;
+mod tally;
 mod timers;
 
 pub use io_uring::{cqueue, opcode, squeue, types};
@@ -50,6 +51,7 @@ pub use current::assert_context;
 pub use error::{SetupError, is_shutdown, shutdown_error};
 pub use fd::{AsSharedFd, SharedFd};
 pub use op::{Completion, Op, Operation};
+pub use tally::RingMetrics;
 
 pub(crate) use current::with_owner;
 pub(crate) use current::{Entered, enter_guest, enter_owner};

@@ -19,6 +19,7 @@ use io_uring::{opcode, squeue};
 
 use super::op::Operation;
 use super::slots::{Abandoned, Answer, CANCEL, DOORBELL, Key, Polled, Settled, Slots};
+use super::tally::Reaped;
 use crate::loom::Mutex;
 
 /// The two queues shared with the kernel.
@@ -42,6 +43,11 @@ pub trait Ring {
     fn has_answers(&mut self) -> bool {
         false
     }
+
+    /// Times that answers were found to wait for room in the completion queue.
+    fn overflows(&self) -> u64 {
+        0
+    }
 }
 
 /// The operations of one shard and the ring that they are in.
@@ -57,6 +63,7 @@ struct Inner<R> {
     backlog: VecDeque<squeue::Entry>,
     closed: bool,
     doorbell_down: bool,
+    reaped: Reaped,
 }
 
 /// What became of a submission.
@@ -83,6 +90,7 @@ impl<R: Ring> Operations<R> {
             backlog: VecDeque::new(),
             closed: false,
             doorbell_down: true,
+            reaped: Reaped::default(),
         };
         Self {
             inner: Mutex::new(inner),
@@ -177,6 +185,16 @@ impl<R: Ring> Operations<R> {
         self.inner.lock().slots.in_flight()
     }
 
+    /// What was reaped so far, and how many operations are in flight.
+    pub(super) fn tally(&self) -> (Reaped, usize) {
+        let inner = self.inner.lock();
+        let reaped = Reaped {
+            overflows: inner.ring.overflows(),
+            ..inner.reaped
+        };
+        (reaped, inner.slots.in_flight())
+    }
+
     /// Gives up the memory of everything in flight, for the kernel may still use it.
     pub(super) fn leak(&self) {
         std::mem::forget(std::mem::take(&mut self.inner.lock().slots));
@@ -217,16 +235,25 @@ impl<R: Ring> Inner<R> {
             ring,
             slots,
             doorbell_down,
+            reaped,
             ..
         } = self;
-        ring.reap(left, &mut |user_data, answer| match user_data {
-            CANCEL => {}
-            DOORBELL => {
-                *doorbell_down |= !io_uring::cqueue::more(answer.flags);
-                out.doorbell = true;
+        let before = reaped.completions;
+        ring.reap(left, &mut |user_data, answer| {
+            reaped.completions += 1;
+            match user_data {
+                CANCEL => {}
+                DOORBELL => {
+                    *doorbell_down |= !io_uring::cqueue::more(answer.flags);
+                    out.doorbell = true;
+                }
+                operation => {
+                    reaped.answers += 1;
+                    slots.settle(operation, answer, out);
+                }
             }
-            operation => slots.settle(operation, answer, out),
         });
+        reaped.batches += u64::from(reaped.completions > before);
         while let Some(entry) = out.again.pop() {
             self.queue(entry);
         }

@@ -42,18 +42,27 @@ pub(super) fn make_ring() -> Result<Arc<IoUring>, SetupError> {
 }
 
 /// The queues of a ring. There is one of these for each ring, behind the shard's lock.
-pub(crate) struct KernelRing(Arc<IoUring>);
+pub(crate) struct KernelRing {
+    ring: Arc<IoUring>,
+    /// The completion queue had run over when we last looked, and how often that began.
+    is_over: bool,
+    overflows: u64,
+}
 
 impl KernelRing {
     pub(super) fn new(ring: Arc<IoUring>) -> Self {
-        Self(ring)
+        Self {
+            ring,
+            is_over: false,
+            overflows: 0,
+        }
     }
 }
 
 impl std::fmt::Debug for KernelRing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("KernelRing")
-            .field("fd", &self.0.as_raw_fd())
+            .field("fd", &self.ring.as_raw_fd())
             .finish()
     }
 }
@@ -62,7 +71,7 @@ impl Ring for KernelRing {
     fn push(&mut self, entry: &squeue::Entry) -> bool {
         // SAFETY: this is the only `KernelRing` of its ring and we hold it mutably, so nobody else touches
         // the submission queue from user space.
-        let mut queue = unsafe { self.0.submission_shared() };
+        let mut queue = unsafe { self.ring.submission_shared() };
         // SAFETY: the SQE comes from an operation that the table of slots keeps in place until its last CQE
         // (`Operation`'s contract), or names no memory at all.
         unsafe { queue.push(entry) }.is_ok()
@@ -70,7 +79,7 @@ impl Ring for KernelRing {
 
     fn reap(&mut self, left: &mut usize, visit: &mut dyn FnMut(u64, Answer)) {
         // SAFETY: as in `push`, for the completion queue.
-        let queue = unsafe { self.0.completion_shared() };
+        let queue = unsafe { self.ring.completion_shared() };
         for cqe in queue.take(*left) {
             *left -= 1;
             visit(
@@ -85,18 +94,25 @@ impl Ring for KernelRing {
 
     fn unsubmitted(&mut self) -> usize {
         // SAFETY: as in `push`.
-        unsafe { self.0.submission_shared() }.len()
+        unsafe { self.ring.submission_shared() }.len()
     }
 
     fn wants_enter(&mut self) -> bool {
         // SAFETY: as in `push`. Without the lock even a look would be wrong: the view writes the tail back.
-        let queue = unsafe { self.0.submission_shared() };
-        queue.taskrun() || queue.cq_overflow()
+        let queue = unsafe { self.ring.submission_shared() };
+        let is_over = queue.cq_overflow();
+        self.overflows += u64::from(is_over && !self.is_over);
+        self.is_over = is_over;
+        queue.taskrun() || is_over
     }
 
     fn has_answers(&mut self) -> bool {
         // SAFETY: as in `push`, for the completion queue.
-        !unsafe { self.0.completion_shared() }.is_empty()
+        !unsafe { self.ring.completion_shared() }.is_empty()
+    }
+
+    fn overflows(&self) -> u64 {
+        self.overflows
     }
 }
 

@@ -22,6 +22,7 @@ use super::operations::{Operations, Submitted};
 use super::park::{ParkWord, ThreadInRing, Unparked};
 use super::ring::{self, KernelRing};
 use super::slots::{Abandoned, Key, Orphan, Polled, Settled};
+use super::tally::{RingMetrics, Tally};
 use super::timers::{Now, Timers};
 use crate::contain::contain;
 
@@ -41,6 +42,7 @@ pub(crate) struct Shard {
     /// The runtime was made for sockets and the like.
     io_enabled: bool,
     doorbell: Doorbell,
+    tally: Tally,
     ring: Arc<IoUring>,
 }
 
@@ -72,6 +74,7 @@ impl Shard {
             closed: AtomicBool::new(false),
             io_enabled,
             doorbell,
+            tally: Tally::default(),
             ring,
         }))
     }
@@ -200,7 +203,7 @@ impl Shard {
         self.unflushed.store(false, Ordering::Relaxed);
         loop {
             let queued = self.operations.unsubmitted();
-            match ring::enter_now(&self.ring, queued) {
+            match self.enter_now(queued) {
                 Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
                 // EAGAIN, EBUSY: short of memory, or completions must be reaped first. The next service
                 // does so and flushes again.
@@ -210,6 +213,24 @@ impl Shard {
                 Ok(_) => {}
             }
         }
+    }
+
+    fn enter_now(&self, queued: usize) -> std::io::Result<usize> {
+        let outcome = ring::enter_now(&self.ring, queued);
+        self.tally.note_enter(&outcome);
+        outcome
+    }
+
+    fn enter_and_wait(&self, queued: usize, timeout: Option<Duration>) -> std::io::Result<usize> {
+        let outcome = ring::enter_and_wait(&self.ring, queued, timeout.map(types::Timespec::from));
+        self.tally.note_enter(&outcome);
+        outcome
+    }
+
+    /// What happened to the ring so far.
+    pub(crate) fn ring_metrics(&self) -> RingMetrics {
+        let (reaped, in_flight) = self.operations.tally();
+        self.tally.read(reaped, in_flight)
     }
 
     /// The owner's service: submits, reaps `answers` of the kernel at most, fires timers and wakes. Returns how many
@@ -234,7 +255,8 @@ impl Shard {
 
     /// A helper's service of a shard whose owner is stuck. Does nothing if somebody else is at it.
     pub(crate) fn rescue(self: &Arc<Self>, now: Now, kick: bool, scratch: &mut Scratch) -> usize {
-        if self.has_unflushed() {
+        let was_unflushed = self.has_unflushed();
+        if was_unflushed {
             self.flush();
         }
         if kick && self.operations.wants_enter() {
@@ -248,6 +270,10 @@ impl Shard {
             self.ring_again();
         }
         self.timers.fire(now, &mut scratch.settled.wakers);
+        let settled = &scratch.settled;
+        if was_unflushed || !settled.wakers.is_empty() || !settled.orphans.is_empty() {
+            self.tally.note_rescue();
+        }
         self.act(scratch)
     }
 
@@ -293,8 +319,8 @@ impl Shard {
         // Whatever the outcome (a completion, ETIME, EINTR, a refusal), the caller services and looks again.
         let entered = match timeout {
             // A wait of no time is a sleep all the same, of some 15 µs.
-            Some(Duration::ZERO) => ring::enter_now(&self.ring, queued),
-            _ => ring::enter_and_wait(&self.ring, queued, timeout.map(types::Timespec::from)),
+            Some(Duration::ZERO) => self.enter_now(queued),
+            _ => self.enter_and_wait(queued, timeout),
         };
         if entered.unwrap_or(0) < queued {
             self.unflushed.store(true, Ordering::Relaxed);
@@ -320,9 +346,9 @@ impl Shard {
             self.operations.close(cancel_everything);
             let queued = self.operations.unsubmitted();
             let _ = if self.operations.in_flight() == 0 {
-                ring::enter_now(&self.ring, queued)
+                self.enter_now(queued)
             } else {
-                ring::enter_and_wait(&self.ring, queued, Some(DRAIN_RETRY.into()))
+                self.enter_and_wait(queued, Some(DRAIN_RETRY))
             };
             self.operations
                 .reap(&mut { usize::MAX }, &mut scratch.settled);

@@ -172,7 +172,9 @@ impl Watch {
             .shard
             .rescue(shared.clock.now(), kick, &mut self.scratch);
         if let Some(task) = worker.next.take() {
-            shared.schedule_outside(task);
+            worker.metrics.next_slot_rescues.add(1);
+            shared.inject.push(task);
+            shared.notify();
         }
         worker.offers_tasks(true);
         if worker.has_tasks_to_give() {

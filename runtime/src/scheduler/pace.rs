@@ -105,9 +105,9 @@ impl Pace {
     }
 
     /// The worker falls asleep: time passes that says nothing of how long polls take.
-    pub(super) fn fall_asleep(&mut self) {
+    pub(super) fn fall_asleep(&mut self, now: Instant) {
         self.last = None;
-        self.asleep_since = Some(Instant::now());
+        self.asleep_since = Some(now);
     }
 
     /// The worker has woken; `for_work`: because a task was queued elsewhere. After a sleep that was not worth

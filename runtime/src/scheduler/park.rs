@@ -70,7 +70,9 @@ impl WorkerContext {
 
     fn fall_asleep(&self, core: &mut Core) {
         let shared = self.shared();
-        core.pace.fall_asleep();
+        let now = Instant::now();
+        core.pace.fall_asleep(now);
+        self.metrics().park(now);
         shared.beat(self.index());
         let searching = std::mem::take(&mut core.searching);
         let look_again = if self.retires() {
@@ -106,6 +108,7 @@ impl WorkerContext {
         core.searching |= for_work;
         let now = Instant::now();
         core.pace.wake(for_work, now);
+        self.metrics().unpark(now, for_work);
         self.shared().monitor.note_awake();
         self.service_idle(core, now)
     }

@@ -102,6 +102,11 @@ impl Inject {
         retry(|| self.queue.steal_batch_and_pop(local))
     }
 
+    /// How many tasks are queued; a moment's value.
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Whether nothing is queued; a moment's value.
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()

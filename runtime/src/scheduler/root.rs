@@ -130,10 +130,12 @@ fn poll_on_core<F: Future>(
             take_yielded();
             let mut polled = Ok(Poll::Pending);
             worker.set_polls_root(true);
+            worker.metrics().begin_root_poll();
             coop::refill();
             core = worker.lend(core, || {
                 polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
             });
+            worker.metrics().end_poll();
             worker.set_polls_root(false);
             match polled {
                 Ok(Poll::Pending) => {}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread::Thread;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
@@ -19,7 +20,9 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::driver::{SetupError, Shard};
 use crate::loom::deque::Stealer;
+use crate::metrics::WorkerMetrics;
 use crate::registry;
+use crate::runtime::RuntimeFlavor;
 use crate::task::{Notified, OwnedSet};
 use crate::time_source;
 
@@ -37,6 +40,8 @@ pub(crate) struct Shared {
     pub(super) shutdown: Shutdown,
     /// Threads in `block_on` that would take a core over.
     pub(super) waiting_for_core: Mutex<Vec<Thread>>,
+    /// Tasks that were queued from outside the workers.
+    pub(super) scheduled_outside: AtomicU64,
     pub(crate) clock: Clock,
     pub(crate) pool: Arc<Pool>,
     pub(crate) config: Config,
@@ -58,6 +63,7 @@ pub(super) struct Remote {
     pub(super) heartbeat: AtomicU64,
     /// The thread that runs the core is inside the root future of `block_on`.
     pub(super) polls_root: AtomicBool,
+    pub(super) metrics: WorkerMetrics,
 }
 
 impl Remote {
@@ -80,6 +86,9 @@ impl Shared {
     /// Makes the runtime with every core in its slot and every worker asleep.
     pub(crate) fn new(config: Config) -> Result<Arc<Self>, SetupError> {
         let id = registry::next_id();
+        let scale = config.seeing.histogram.scale();
+        let has_thread = config.flavor == RuntimeFlavor::MultiThread;
+        let epoch = Instant::now();
         let workers = (0..config.workers + Self::spares_of(config.flavor))
             .map(|index| {
                 let core = Core::new(index, &config);
@@ -91,6 +100,7 @@ impl Shared {
                     gives: AtomicBool::new(true),
                     heartbeat: AtomicU64::new(0),
                     polls_root: AtomicBool::new(false),
+                    metrics: WorkerMetrics::new(scale, has_thread, epoch),
                 })
             })
             .collect::<Result<Box<[_]>, SetupError>>()?;
@@ -108,6 +118,7 @@ impl Shared {
             spare: Spare::new(),
             shutdown: Shutdown::new(workers.len()),
             waiting_for_core: Mutex::new(Vec::new()),
+            scheduled_outside: AtomicU64::new(0),
             clock,
             pool: Arc::new(Pool::new(&config)),
             config,
@@ -145,6 +156,8 @@ impl Shared {
 
     /// Queues a task from outside the workers.
     pub(crate) fn schedule_outside(&self, task: Notified) {
+        // Relaxed: only the number counts.
+        self.scheduled_outside.fetch_add(1, Relaxed);
         self.inject.push(task);
         self.notify();
     }

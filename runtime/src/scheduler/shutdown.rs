@@ -223,6 +223,7 @@ impl WorkerContext {
     /// Steps 2 to 4.
     pub(super) fn leave(&self, mut core: Box<Core>) {
         let shared = self.shared();
+        self.metrics().end_poll();
         shared.owned.close_and_shut_down(self.index());
         self.drop_queued(&mut core);
         shared.inject.close();
@@ -230,6 +231,7 @@ impl WorkerContext {
         self.shard()
             .drain(shared.shutdown.drain_deadline(), &mut scratch);
         self.drop_queued(&mut core);
+        self.metrics().end(Instant::now());
         shared.shutdown.worker_left();
     }
 }

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::context;
 use crate::driver::{Scratch, Shard};
 use crate::loom::deque::{Stealer, Worker};
+use crate::metrics::WorkerMetrics;
 use crate::rand::FastRand;
 use crate::runtime::RuntimeFlavor;
 use crate::task::{Notified, coop};
@@ -99,6 +100,10 @@ impl WorkerContext {
         }
     }
 
+    pub(super) fn metrics(&self) -> &WorkerMetrics {
+        &self.remote().metrics
+    }
+
     pub(super) fn remote(&self) -> &Remote {
         &self.shared.workers[self.index]
     }
@@ -145,6 +150,8 @@ impl WorkerContext {
     /// Looks at the shard: submits, reaps `answers` at most, fires timers, wakes. Also shares tasks with sleepers.
     fn service_at(&self, mut core: Box<Core>, now: Instant, answers: usize) -> Box<Core> {
         self.shared.beat(self.index);
+        self.metrics().end_poll();
+        self.metrics().mark(now);
         core.service_at = core.tick.wrapping_add(core.pace.look(now, core.tick));
         self.remote().offers_tasks(core.pace.is_worth_moving());
         core.unflushed_since = None;
@@ -189,6 +196,7 @@ impl WorkerContext {
 
     /// Looks for a task elsewhere: the injector, then others' queues.
     fn search(&self, core: &mut Core) -> Option<Notified> {
+        self.metrics().end_poll();
         if let Some(task) = self.shared.inject.take_batch(&core.queue) {
             return Some(task);
         }
@@ -216,6 +224,9 @@ impl WorkerContext {
             }
             let stealer = &workers[victim].stealer;
             if let Some(task) = retry(|| stealer.steal_batch_and_pop(&core.queue)) {
+                let metrics = self.metrics();
+                metrics.steal_operations.add(1);
+                metrics.steals.add(1 + core.queue.len() as u64);
                 return Some(task);
             }
         }
@@ -242,6 +253,7 @@ impl WorkerContext {
     /// Runs a task with the core within reach of what it spawns and wakes.
     fn run(&self, mut core: Box<Core>, task: Notified) -> Box<Core> {
         self.stop_searching(&mut core);
+        self.metrics().begin_poll(task.header().id().as_u64());
         if core.watch_polls {
             return self.run_watched(core, task);
         }
@@ -249,13 +261,16 @@ impl WorkerContext {
         self.lend(core, || task.run())
     }
 
-    /// As `run`, with the user's hooks around it.
+    /// As `run`, with the user's hooks around it, and a look at the clock before and after.
     #[cold]
     fn run_watched(&self, core: Box<Core>, task: Notified) -> Box<Core> {
         self.lend(core, || {
             self.shared.config.task_hooks.around_poll(task, |task| {
                 coop::refill();
-                task.run();
+                match &self.metrics().histogram {
+                    None => task.run(),
+                    Some(histogram) => histogram.time(|| task.run()),
+                }
             });
         })
     }
@@ -286,6 +301,7 @@ impl WorkerContext {
         let Some(core) = core.as_ref() else {
             return self.shared.schedule_outside(task);
         };
+        self.metrics().local_schedules.add(1);
         if self.delivering.get() {
             return core.queue.push(task);
         }
@@ -304,7 +320,10 @@ impl WorkerContext {
     /// A task was woken while it ran: behind the others with it.
     pub(super) fn reschedule(&self, task: Notified) {
         match self.core.borrow().as_ref() {
-            Some(core) => core.queue.push(task),
+            Some(core) => {
+                self.metrics().local_schedules.add(1);
+                core.queue.push(task);
+            }
             None => self.shared.schedule_outside(task),
         }
     }
@@ -335,6 +354,7 @@ pub(super) fn run_worker(shared: Arc<Shared>, index: usize) {
     let cx = WorkerContext::new(shared, index);
     let _entered = context::enter_worker(&cx);
     let _blocking = context::set_blocking(context::Blocking::Forbidden);
+    cx.metrics().note_thread();
     coop::scope(|| {
         let mut core = cx.wake(cx.wait_for_core());
         while !cx.shared.shutdown.has_begun() {
@@ -372,7 +392,7 @@ impl Core {
             events_max: config.events_max,
             busy_events_max: config.busy_events_max.unwrap_or(config.events_max),
             next_slot: config.next_slot,
-            watch_polls: config.task_hooks.watch_polls(),
+            watch_polls: config.task_hooks.watch_polls() || config.seeing.histogram.enabled,
             searching: false,
             streak: 0,
             unflushed_since: None,

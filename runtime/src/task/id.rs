@@ -36,6 +36,11 @@ thread_local! {
 }
 
 impl Id {
+    /// The number itself, never 0.
+    pub(crate) fn as_u64(self) -> u64 {
+        self.0.get()
+    }
+
     #[inline]
     pub(crate) fn next() -> Self {
         let number = MINE.try_with(|mine| {

@@ -25,6 +25,8 @@ struct List(SpinLock<Chain>);
 struct Chain {
     head: Option<NonNull<Header>>,
     len: usize,
+    /// Tasks that were ever entered.
+    entered: u64,
     closed: bool,
 }
 
@@ -94,6 +96,14 @@ impl OwnedSet {
             .sum()
     }
 
+    /// How many tasks were ever entered; a moment's value.
+    pub fn entered(&self) -> u64 {
+        self.lists
+            .iter()
+            .map(|list| list.0.with(|chain| chain.entered))
+            .sum()
+    }
+
     /// Whether no task lives.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -121,6 +131,7 @@ impl Chain {
         }
         self.head = Some(task);
         self.len += 1;
+        self.entered += 1;
     }
 
     fn pop(&mut self) -> Option<Task> {

@@ -1,0 +1,130 @@
+//! What a shard counts about its ring.
+
+use std::io;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Counts of what happens outside the shard's lock: beside each stands a system call, or a worker that is stuck.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Tally {
+    enters: AtomicU64,
+    /// Enters that submitted something.
+    batches: AtomicU64,
+    submitted: AtomicU64,
+    rescues: AtomicU64,
+}
+
+/// Counts of what happens under the shard's lock.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Reaped {
+    /// CQEs.
+    pub(super) completions: u64,
+    /// Those that were answers to operations, and not to a cancel or the doorbell.
+    pub(super) answers: u64,
+    /// Reapings that found something.
+    pub(super) batches: u64,
+    /// Times the completion queue was found to have run over.
+    pub(super) overflows: u64,
+}
+
+/// What happened to one ring so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RingMetrics {
+    enters: u64,
+    submit_batches: u64,
+    submitted: u64,
+    rescues: u64,
+    completions: u64,
+    answers: u64,
+    completion_batches: u64,
+    overflows: u64,
+    in_flight: usize,
+}
+
+impl Tally {
+    /// The kernel was entered, with this outcome.
+    pub(super) fn note_enter(&self, outcome: &io::Result<usize>) {
+        // Relaxed, here and below: only the numbers count.
+        self.enters.fetch_add(1, Relaxed);
+        let submitted = *outcome.as_ref().unwrap_or(&0);
+        if submitted > 0 {
+            self.batches.fetch_add(1, Relaxed);
+            self.submitted.fetch_add(submitted as u64, Relaxed);
+        }
+    }
+
+    /// A helper found something to do here.
+    pub(super) fn note_rescue(&self) {
+        self.rescues.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn read(&self, reaped: Reaped, in_flight: usize) -> RingMetrics {
+        RingMetrics {
+            enters: self.enters.load(Relaxed),
+            submit_batches: self.batches.load(Relaxed),
+            submitted: self.submitted.load(Relaxed),
+            rescues: self.rescues.load(Relaxed),
+            completions: reaped.completions,
+            answers: reaped.answers,
+            completion_batches: reaped.batches,
+            overflows: reaped.overflows,
+            in_flight,
+        }
+    }
+}
+
+impl RingMetrics {
+    /// Submission queue entries that the kernel has taken.
+    pub fn submitted_count(&self) -> u64 {
+        self.submitted
+    }
+
+    /// Completion queue entries that were taken out of the ring, those of cancels and doorbells included.
+    pub fn completed_count(&self) -> u64 {
+        self.completions
+    }
+
+    /// Completion queue entries that were answers to operations.
+    pub fn answer_count(&self) -> u64 {
+        self.answers
+    }
+
+    /// System calls into the ring, to submit or to wait.
+    pub fn enter_count(&self) -> u64 {
+        self.enters
+    }
+
+    /// Entries that a submitting system call submitted in the mean; 0 if there was none.
+    pub fn mean_submit_batch(&self) -> f64 {
+        mean(self.submitted, self.submit_batches)
+    }
+
+    /// Completions that were found together in the mean; 0 if there was none.
+    pub fn mean_completion_batch(&self) -> f64 {
+        mean(self.completions, self.completion_batches)
+    }
+
+    /// Times the completion queue had run over when somebody looked: the kernel kept what did not fit, and nothing is
+    /// lost.
+    pub fn overflow_count(&self) -> u64 {
+        self.overflows
+    }
+
+    /// Times a helper had to submit, reap or fire timers because the worker was stuck in user code.
+    pub fn rescue_count(&self) -> u64 {
+        self.rescues
+    }
+
+    /// Operations that were submitted and are not done, at the moment of the reading.
+    pub fn operations_in_flight(&self) -> usize {
+        self.in_flight
+    }
+}
+
+fn mean(things: u64, batches: u64) -> f64 {
+    if batches == 0 {
+        return 0.0;
+    }
+    things as f64 / batches as f64
+}

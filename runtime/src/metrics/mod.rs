@@ -1,0 +1,306 @@
+//! What a runtime counts about itself, for everyone and always.
+//!
+//! - [`RuntimeMetrics`], here: the readings, under tokio's names where tokio has them.
+//! - [`worker`]: the counters of a worker, which only the holder of its core writes.
+//! - [`RingMetrics`]: what happened to a ring; it is counted in the driver.
+//! - [`histogram`], [`log_histogram`]: the histogram of poll times, if it was asked for.
+//!
+//! A reading is exact, but two readings are not of the same moment.
+
+mod histogram;
+mod log_histogram;
+mod worker;
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::thread::ThreadId;
+use std::time::Duration;
+
+pub use self::histogram::{HistogramConfiguration, HistogramScale};
+pub use self::log_histogram::{InvalidHistogramConfiguration, LogHistogram, LogHistogramBuilder};
+pub use crate::driver::RingMetrics;
+
+pub(crate) use self::worker::WorkerMetrics;
+
+use self::histogram::{HistogramChoice, Scale};
+use crate::runtime::RuntimeFlavor;
+use crate::scheduler::Shared;
+use crate::{Handle, Runtime};
+
+/// What the builder was told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seeing {
+    pub(crate) histogram: HistogramChoice,
+}
+
+/// Readings of a runtime's counters.
+///
+/// It costs nothing to have one, and it can be read while the runtime works, while its workers are stuck, and after
+/// its end. Workers are numbered from 0 to [`num_workers`](Self::num_workers); a multi-thread runtime has one more,
+/// the spare one, which stands in for a root future that blocks its thread, and has the next number.
+///
+/// # Panics
+///
+/// Every method that takes the number of a worker panics if there is no such worker.
+#[derive(Clone)]
+pub struct RuntimeMetrics {
+    shared: Arc<Shared>,
+}
+
+impl Handle {
+    /// Readings of the runtime's counters.
+    pub fn metrics(&self) -> RuntimeMetrics {
+        RuntimeMetrics {
+            shared: Arc::clone(self.shared()),
+        }
+    }
+}
+
+impl Runtime {
+    /// Readings of the runtime's counters.
+    pub fn metrics(&self) -> RuntimeMetrics {
+        self.handle().metrics()
+    }
+}
+
+impl RuntimeMetrics {
+    /// How many workers the runtime has; 1 for a current-thread runtime.
+    pub fn num_workers(&self) -> usize {
+        self.shared.config.workers
+    }
+
+    /// Tasks that were spawned and have not completed.
+    pub fn num_alive_tasks(&self) -> usize {
+        self.shared.tasks_alive()
+    }
+
+    /// Tasks that wait in the queue for what comes from outside the workers.
+    pub fn global_queue_depth(&self) -> usize {
+        self.shared.inject_depth()
+    }
+
+    /// How long the worker has been awake so far: running tasks, looking after its ring, or searching.
+    pub fn worker_total_busy_duration(&self, worker: usize) -> Duration {
+        self.worker(worker).busy()
+    }
+
+    /// How often the worker has parked. A worker starts parked.
+    pub fn worker_park_count(&self, worker: usize) -> u64 {
+        self.worker(worker).parks_and_unparks.get().div_ceil(2)
+    }
+
+    /// How often the worker has parked and unparked together: odd while it is parked.
+    pub fn worker_park_unpark_count(&self, worker: usize) -> u64 {
+        self.worker(worker).parks_and_unparks.get()
+    }
+
+    /// Threads of the pool for blocking jobs.
+    pub fn num_blocking_threads(&self) -> usize {
+        self.shared.pool.counts().threads
+    }
+
+    /// Threads of that pool that wait for a job.
+    pub fn num_idle_blocking_threads(&self) -> usize {
+        self.shared.pool.counts().idle
+    }
+
+    /// Blocking jobs that wait for a thread.
+    pub fn blocking_queue_depth(&self) -> usize {
+        self.shared.pool.counts().queued
+    }
+
+    /// Tasks that were ever spawned.
+    pub fn spawned_tasks_count(&self) -> u64 {
+        self.shared.tasks_entered()
+    }
+
+    /// Tasks that were queued from outside the workers so far: spawned or woken there.
+    pub fn remote_schedule_count(&self) -> u64 {
+        self.shared.scheduled_outside()
+    }
+
+    /// The thread that runs the worker's core, or ran it last; `None` if there was none yet.
+    ///
+    /// [`Runtime::block_on`] on the process's main thread takes over a worker's core for the time.
+    pub fn worker_thread_id(&self, worker: usize) -> Option<ThreadId> {
+        self.worker(worker).thread().map(|thread| thread.id())
+    }
+
+    /// How often the worker parked again without having polled any task.
+    pub fn worker_noop_count(&self, worker: usize) -> u64 {
+        self.worker(worker).noops.get()
+    }
+
+    /// How many tasks the worker has taken from other workers' queues.
+    pub fn worker_steal_count(&self, worker: usize) -> u64 {
+        self.worker(worker).steals.get()
+    }
+
+    /// How often it has taken some.
+    pub fn worker_steal_operations(&self, worker: usize) -> u64 {
+        self.worker(worker).steal_operations.get()
+    }
+
+    /// How many times the worker has polled a task. The root future of `block_on` is not counted.
+    pub fn worker_poll_count(&self, worker: usize) -> u64 {
+        self.worker(worker).polls.get()
+    }
+
+    /// How many tasks were queued on the worker by what it ran: spawned or woken there.
+    pub fn worker_local_schedule_count(&self, worker: usize) -> u64 {
+        self.worker(worker).local_schedules.get()
+    }
+
+    /// Always 0: a worker's queue has no bound, and never moves tasks to the global one.
+    pub fn worker_overflow_count(&self, worker: usize) -> u64 {
+        let _ = self.worker(worker);
+        0
+    }
+
+    /// Tasks that wait in the worker's queue. As with tokio, the next-task slot of a multi-thread runtime's worker is
+    /// no part of it; [`Self::worker_has_next_task`] tells of that.
+    pub fn worker_local_queue_depth(&self, worker: usize) -> usize {
+        let depth = self.shared.queue_depth(worker);
+        if self.shared.config.flavor == RuntimeFlavor::CurrentThread {
+            return depth + usize::from(self.shared.has_next_task(worker));
+        }
+        depth
+    }
+
+    /// How long the worker's polls take: an exponentially weighted mean, with what lies between two polls.
+    ///
+    /// It is brought up to date when the worker looks at its ring, and when it parks; 0 before the first poll.
+    pub fn worker_mean_poll_time(&self, worker: usize) -> Duration {
+        self.worker(worker).mean_poll_time()
+    }
+
+    /// Whether poll times are measured: see
+    /// [`enable_metrics_poll_time_histogram`](crate::Builder::enable_metrics_poll_time_histogram).
+    pub fn poll_time_histogram_enabled(&self) -> bool {
+        self.scale().is_some()
+    }
+
+    /// How many buckets the histogram has; 0 if poll times are not measured.
+    pub fn poll_time_histogram_num_buckets(&self) -> usize {
+        self.scale().map_or(0, |scale| scale.buckets())
+    }
+
+    /// The poll times that fall into a bucket; nothing if poll times are not measured.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such bucket.
+    #[track_caller]
+    pub fn poll_time_histogram_bucket_range(&self, bucket: usize) -> Range<Duration> {
+        let Some(scale) = self.scale() else {
+            return Duration::ZERO..Duration::ZERO;
+        };
+        let buckets = scale.buckets();
+        assert!(bucket < buckets, "bucket {bucket} of {buckets}");
+        let Range { start, end } = scale.bucket_range(bucket);
+        Duration::from_nanos(start)..Duration::from_nanos(end)
+    }
+
+    /// How many polls of a worker took as long as a bucket says; 0 if poll times are not measured.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such worker or bucket.
+    #[track_caller]
+    pub fn poll_time_histogram_bucket_count(&self, worker: usize, bucket: usize) -> u64 {
+        let histogram = &self.worker(worker).histogram;
+        histogram
+            .as_ref()
+            .map_or(0, |histogram| histogram.count(bucket))
+    }
+
+    /// Operations that the kernel has answered, in all rings.
+    pub fn io_driver_ready_count(&self) -> u64 {
+        (0..self.shared.workers_and_spares())
+            .map(|worker| self.ring(worker).answer_count())
+            .sum()
+    }
+
+    /// Whether a task waits in the worker's next-task slot.
+    pub fn worker_has_next_task(&self, worker: usize) -> bool {
+        self.shared.has_next_task(worker)
+    }
+
+    /// How often the worker was woken because tasks waited.
+    pub fn worker_wake_count(&self, worker: usize) -> u64 {
+        self.worker(worker).wakes.get()
+    }
+
+    /// How often the task in the worker's next-task slot was given to others because the worker was stuck in user
+    /// code.
+    pub fn worker_next_task_rescue_count(&self, worker: usize) -> u64 {
+        self.worker(worker).next_slot_rescues.get()
+    }
+
+    /// What happened to the worker's ring so far. Takes the ring's lock for a moment.
+    pub fn ring(&self, worker: usize) -> RingMetrics {
+        let _ = self.worker(worker);
+        self.shared.shard(worker as u32).ring_metrics()
+    }
+
+    #[track_caller]
+    fn worker(&self, worker: usize) -> &WorkerMetrics {
+        self.shared.worker_metrics(worker)
+    }
+
+    fn scale(&self) -> Option<Scale> {
+        self.shared.config.seeing.histogram.scale()
+    }
+}
+
+/// The names that tokio gave up.
+impl RuntimeMetrics {
+    /// The old name of [`Self::num_alive_tasks`].
+    #[deprecated(note = "renamed to `num_alive_tasks`")]
+    pub fn active_tasks_count(&self) -> usize {
+        self.num_alive_tasks()
+    }
+
+    /// The old name of [`Self::global_queue_depth`].
+    #[deprecated(note = "renamed to `global_queue_depth`")]
+    pub fn injection_queue_depth(&self) -> usize {
+        self.global_queue_depth()
+    }
+
+    /// The old name of [`Self::poll_time_histogram_enabled`].
+    #[deprecated(note = "renamed to `poll_time_histogram_enabled`")]
+    pub fn poll_count_histogram_enabled(&self) -> bool {
+        self.poll_time_histogram_enabled()
+    }
+
+    /// The old name of [`Self::poll_time_histogram_num_buckets`].
+    #[deprecated(note = "renamed to `poll_time_histogram_num_buckets`")]
+    pub fn poll_count_histogram_num_buckets(&self) -> usize {
+        self.poll_time_histogram_num_buckets()
+    }
+
+    /// The old name of [`Self::poll_time_histogram_bucket_range`].
+    #[deprecated(note = "renamed to `poll_time_histogram_bucket_range`")]
+    #[track_caller]
+    pub fn poll_count_histogram_bucket_range(&self, bucket: usize) -> Range<Duration> {
+        self.poll_time_histogram_bucket_range(bucket)
+    }
+
+    /// The old name of [`Self::poll_time_histogram_bucket_count`].
+    #[deprecated(note = "renamed to `poll_time_histogram_bucket_count`")]
+    #[track_caller]
+    pub fn poll_count_histogram_bucket_count(&self, worker: usize, bucket: usize) -> u64 {
+        self.poll_time_histogram_bucket_count(worker, bucket)
+    }
+}
+
+impl fmt::Debug for RuntimeMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RuntimeMetrics")
+            .field("num_workers", &self.num_workers())
+            .field("num_alive_tasks", &self.num_alive_tasks())
+            .field("global_queue_depth", &self.global_queue_depth())
+            .finish_non_exhaustive()
+    }
+}
