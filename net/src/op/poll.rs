@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsRawFd;
 
-use ringway_runtime::driver::{Completion, Operation, SharedFd, opcode, squeue, types};
+use ringway_runtime::driver::{Completion, Home, Operation, SharedFd, opcode, squeue, types};
 
 use crate::Ready;
 
@@ -26,6 +26,10 @@ impl PollOnce {
 // SAFETY: the entry points to no memory, and `self` holds the descriptor that it names.
 unsafe impl Operation for PollOnce {
     type Output = io::Result<Ready>;
+
+    fn home(&self) -> Option<Home> {
+        self.fd.home()
+    }
 
     fn entry(&mut self) -> squeue::Entry {
         opcode::PollAdd::new(types::Fd(self.fd.as_raw_fd()), self.events).build()

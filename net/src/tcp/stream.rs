@@ -89,6 +89,7 @@ impl TcpStream {
 
     /// Connects a socket that has been set up already.
     pub(super) async fn connect_socket(fd: OwnedFd, address: SocketAddr) -> io::Result<TcpStream> {
+        driver::assert_context();
         let fd = SharedFd::from(fd);
         Op::new(Connect::new(fd.clone(), address)).await?;
         Ok(TcpStream {

@@ -1,13 +1,41 @@
 //! A file descriptor that operations and their owner share, closed when the last of them is gone.
 
+use std::num::NonZeroU32;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
+
+use super::current::{Here, with_here};
 
 /// A shared file descriptor: every operation in flight holds one, so its number cannot be recycled under it.
 ///
 /// The descriptor is closed, by close(2) and on whichever thread it happens, when the last clone is dropped.
 #[derive(Clone, Debug)]
-pub struct SharedFd(Arc<OwnedFd>);
+pub struct SharedFd(Arc<Place>);
+
+#[derive(Debug)]
+struct Place {
+    fd: OwnedFd,
+    home: Option<Home>,
+}
+
+/// The runtime in which something was made. When it has ended, so has what belongs to it, wherever it is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Home(NonZeroU32);
+
+impl Home {
+    /// The runtime that this thread is in.
+    fn here() -> Option<Self> {
+        let runtime = with_here(|here| match here {
+            Here::Owner(shard) | Here::Guest(shard) => shard.runtime(),
+            Here::Nowhere => 0,
+        });
+        NonZeroU32::new(runtime).map(Self)
+    }
+
+    pub(super) fn number(self) -> u32 {
+        self.0.get()
+    }
+}
 
 impl SharedFd {
     /// Gives the descriptor back if nobody else holds it, in particular no operation in flight.
@@ -16,25 +44,31 @@ impl SharedFd {
     ///
     /// The shared descriptor itself, if it is still shared.
     pub fn try_into_owned(self) -> Result<OwnedFd, Self> {
-        Arc::try_unwrap(self.0).map_err(Self)
+        Arc::try_unwrap(self.0).map(|place| place.fd).map_err(Self)
+    }
+
+    /// The runtime in which the descriptor was shared first; none outside of runtimes.
+    pub fn home(&self) -> Option<Home> {
+        self.0.home
     }
 }
 
 impl From<OwnedFd> for SharedFd {
     fn from(fd: OwnedFd) -> Self {
-        Self(Arc::new(fd))
+        let home = Home::here();
+        Self(Arc::new(Place { fd, home }))
     }
 }
 
 impl AsRawFd for SharedFd {
     fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
+        self.0.fd.as_raw_fd()
     }
 }
 
 impl AsFd for SharedFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.0.fd.as_fd()
     }
 }
 

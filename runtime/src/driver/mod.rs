@@ -35,6 +35,7 @@ mod current;
 mod doorbell;
 mod error;
 mod fd;
+mod home;
 mod kick;
 mod op;
 mod operations;
@@ -49,12 +50,13 @@ pub use io_uring::{cqueue, opcode, squeue, types};
 
 pub use current::assert_context;
 pub use error::{SetupError, is_shutdown, shutdown_error};
-pub use fd::{AsSharedFd, SharedFd};
+pub use fd::{AsSharedFd, Home, SharedFd};
 pub use op::{Completion, Op, Operation};
 pub use tally::RingMetrics;
 
 pub(crate) use current::with_owner;
 pub(crate) use current::{Entered, enter_guest, enter_owner};
+pub(crate) use home::{enter_home, leave_home};
 pub(crate) use park::ParkWord;
 pub(crate) use shard::{Scratch, Shard, wake_all};
 pub(crate) use timers::Now;

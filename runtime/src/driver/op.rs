@@ -10,6 +10,8 @@ use std::task::{Context, Poll};
 use io_uring::squeue;
 
 use super::current::{Here, with_here};
+use super::fd::Home;
+use super::home::shard_of;
 use super::shard::Shard;
 use super::shutdown_error;
 use super::slots::{Answer, Key, Polled};
@@ -30,6 +32,12 @@ pub unsafe trait Operation: Send + 'static {
     /// What the caller gets. It must own what the kernel made (a descriptor, a filled buffer), because it is
     /// simply dropped when the future is gone.
     type Output: Send;
+
+    /// The runtime that this operation belongs to, wherever it is polled: when that runtime has ended it fails, and
+    /// where no runtime is entered it is submitted there. By default it belongs to the runtime where it is polled.
+    fn home(&self) -> Option<Home> {
+        None
+    }
 
     /// Builds the SQE. Called when the operation is submitted, and again in the rare case that it must be
     /// submitted once more because the thread that had submitted it exited.
@@ -92,29 +100,44 @@ impl<T: Operation> Op<T> {
     }
 
     fn submit(&mut self, operation: T, cx: &Context<'_>) -> Poll<T::Output> {
-        let shard = current_shard();
+        let Some(shard) = shard_for(&operation) else {
+            return Poll::Ready(operation.complete(refused()));
+        };
         match shard.submit(operation, Some(cx.waker().clone())) {
             Ok(key) => {
                 self.state = State::Submitted(shard, key);
                 Poll::Pending
             }
-            Err(operation) => Poll::Ready(operation.complete(Completion {
-                result: Err(shutdown_error()),
-                flags: 0,
-            })),
+            Err(operation) => Poll::Ready(operation.complete(refused())),
         }
     }
 }
 
-/// The shard of this thread's worker, or one of the runtime that was entered.
+/// The answer of a runtime that has ended.
+fn refused() -> Completion {
+    Completion {
+        result: Err(shutdown_error()),
+        flags: 0,
+    }
+}
+
+/// The shard of this thread's worker, or one of the runtime that was entered, or of the operation's own; none if that
+/// one has ended.
 #[track_caller]
-fn current_shard() -> Arc<Shard> {
-    with_here(|here| match here {
-        Here::Owner(shard) => Some(Arc::clone(shard)),
-        Here::Guest(shard) => Some(Arc::clone(shard)),
+fn shard_for<T: Operation>(operation: &T) -> Option<Arc<Shard>> {
+    let here = with_here(|here| match here {
+        Here::Owner(shard) | Here::Guest(shard) => Some(Arc::clone(shard)),
         Here::Nowhere => None,
-    })
-    .unwrap_or_else(|| super::current::no_runtime())
+    });
+    match (here, operation.home()) {
+        (None, None) => super::current::no_runtime(),
+        (Some(here), None) => Some(here),
+        (Some(here), Some(home)) if here.runtime() == home.number() => Some(here),
+        (here, Some(home)) => {
+            let home = shard_of(home.number())?;
+            Some(here.unwrap_or(home))
+        }
+    }
 }
 
 impl<T: Operation> Future for Op<T> {
@@ -130,7 +153,8 @@ impl<T: Operation> Future for Op<T> {
                     Poll::Pending
                 }
                 Polled::Ready(operation, answer) => {
-                    Poll::Ready(operation.complete(completion(&shard, answer)))
+                    let completion = completion(&shard, answer, operation.home());
+                    Poll::Ready(operation.complete(completion))
                 }
             },
             State::Finished => panic!("an operation was polled after it had completed"),
@@ -138,9 +162,11 @@ impl<T: Operation> Future for Op<T> {
     }
 }
 
-/// The answer as the operation sees it.
-pub(super) fn completion(shard: &Arc<Shard>, answer: Answer) -> Completion {
-    let result = if answer == Answer::CANCELED && shard.is_closed() {
+/// The answer as the operation sees it: when a shard is closed it cancels what is in it. One that was only a guest there
+/// is told no more than that, and may be tried elsewhere.
+pub(super) fn completion(shard: &Arc<Shard>, answer: Answer, home: Option<Home>) -> Completion {
+    let is_guest = home.is_some_and(|home| home.number() != shard.runtime());
+    let result = if answer == Answer::CANCELED && shard.is_closed() && !is_guest {
         Err(shutdown_error())
     } else {
         answer.into_result()

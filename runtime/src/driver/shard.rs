@@ -79,6 +79,10 @@ impl Shard {
         }))
     }
 
+    pub(super) fn runtime(&self) -> u32 {
+        self.runtime
+    }
+
     pub(crate) fn index(&self) -> u32 {
         self.index
     }
@@ -305,7 +309,7 @@ impl Shard {
     }
 
     fn finish(self: &Arc<Self>, orphan: Orphan) {
-        let completion = completion(self, orphan.answer());
+        let completion = completion(self, orphan.answer(), None);
         orphan.finish(completion);
     }
 

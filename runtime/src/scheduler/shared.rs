@@ -18,7 +18,7 @@ use super::worker::Core;
 use crate::blocking::Pool;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::driver::{SetupError, Shard};
+use crate::driver::{SetupError, Shard, enter_home, leave_home};
 use crate::loom::deque::Stealer;
 use crate::metrics::WorkerMetrics;
 use crate::registry;
@@ -125,6 +125,7 @@ impl Shared {
             workers,
         });
         registry::enter(&shared);
+        enter_home(id, shared.shard(0));
         Ok(shared)
     }
 
@@ -176,6 +177,7 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        leave_home(self.id);
         registry::leave(self.id);
     }
 }
