@@ -14,6 +14,7 @@ pub mod task;
 /// The parts that hold a protocol, for the models that check them. Not for programs: they may change at any time.
 #[doc(hidden)]
 pub mod internals {
+    pub use crate::blocking::internals::*;
     pub use crate::driver::internals::*;
     pub use crate::scheduler::internals::*;
     pub use crate::spin::SpinLock;
@@ -48,4 +49,4 @@ pub use metrics::{
 };
 pub use rand::RngSeed;
 pub use runtime::{Id, Runtime, RuntimeFlavor, is_rt_shutdown_err, worker_index};
-pub use scheduler::spawn::{spawn, spawn_blocking};
+pub use scheduler::spawn::{spawn, spawn_blocking, spawn_mandatory_blocking};

@@ -12,6 +12,8 @@ use crate::task::{Birth, Id, JoinHandle, Notified, Placement, Schedule, Task, Ta
 pub(super) struct Job {
     task: Task,
     notified: Notified,
+    /// It finishes what was reported as done, so it runs at shutdown too.
+    mandatory: bool,
 }
 
 impl Job {
@@ -19,6 +21,19 @@ impl Job {
     pub(super) fn run(self) {
         self.notified.run();
         drop(self.task);
+    }
+
+    pub(super) fn is_mandatory(&self) -> bool {
+        self.mandatory
+    }
+
+    /// At the pool's end: runs the closure if that is mandatory, and cancels the job otherwise.
+    pub(super) fn finish(self) {
+        if self.mandatory {
+            self.run();
+        } else {
+            self.cancel();
+        }
     }
 
     /// Drops the closure; awaiting the handle says that the job was cancelled.
@@ -30,6 +45,7 @@ impl Job {
 
 pub(super) fn new_job<F, R>(
     closure: F,
+    mandatory: bool,
     spawned_at: &'static Location<'static>,
 ) -> (Job, JoinHandle<R>)
 where
@@ -47,7 +63,12 @@ where
         born: 0,
     };
     let (task, notified, handle) = new_task::<_, Unscheduled, ()>(future, birth, ());
-    (Job { task, notified }, handle)
+    let job = Job {
+        task,
+        notified,
+        mandatory,
+    };
+    (job, handle)
 }
 
 struct RunOnce<F>(Option<F>);

@@ -1,35 +1,49 @@
 //! The blocking pool: threads for what the kernel cannot do asynchronously, and for users' blocking jobs.
 //!
-//! Threads are started as jobs come, up to a bound, and end after some idle time. A job is a task whose future
-//! is the closure. At shutdown the jobs that have not started are cancelled, unless they are mandatory: a
-//! write that was reported as done.
+//! A job is a task whose future is the closure. Jobs go into a [`queue`] that all threads take from. Threads are started
+//! as jobs come, up to a bound, sleep when there is none, and end when they have slept for the keep-alive time;
+//! [`crew`] is the protocol by which a job that is queued always has a thread that will come to it, and which
+//! wakes no more threads than that takes. [`threads`] has their lives.
+//!
+//! Whatever a job waits for, another job among it, the jobs behind it are begun, as long as there may be one thread
+//! more. If the system refuses a thread, those that are there come to the job; only if there is none the spawn
+//! panics.
+//!
+//! At the end, jobs that have not begun are cancelled, unless they are mandatory: a write that was reported as done.
+//! Whoever finds a mandatory job in the queue of a pool that has ended runs it.
 
+mod crew;
 mod job;
+mod linger;
+mod queue;
+mod threads;
 
-use std::collections::VecDeque;
 use std::fmt;
+use std::io;
 use std::panic::Location;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle as ThreadHandle};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
-
+use self::crew::{Call, Crew, Rest};
 use self::job::{Job, new_job};
+use self::linger::Linger;
+use self::queue::{Queue, submitter};
+use self::threads::{Roster, Seat};
 use crate::config::Config;
-use crate::contain::contain;
-use crate::context;
 use crate::scheduler::Shared;
 use crate::task::JoinHandle;
 
+/// For models.
+pub(crate) mod internals {
+    pub use super::crew::{Call as JobCall, Counts as JobCounts, Crew as JobCrew, Rest as JobRest};
+    pub use super::queue::Queue as JobQueue;
+}
+
 /// The pool of one runtime.
 pub(crate) struct Pool {
-    inner: Mutex<Inner>,
-    /// A job was queued, or the pool shuts down.
-    work: Condvar,
-    /// A thread has ended.
-    ended: Condvar,
-    threads_max: usize,
+    crew: Crew<Seat>,
+    queue: Queue<Job>,
+    roster: Roster,
     keep_alive: Duration,
 }
 
@@ -40,209 +54,225 @@ pub(crate) struct PoolCounts {
     pub(crate) queued: usize,
 }
 
-#[derive(Default)]
-struct Inner {
-    queue: VecDeque<Job>,
-    threads: usize,
-    idle: usize,
-    /// Jobs queued for idle threads that have not woken yet.
-    promised: usize,
-    running: usize,
-    shut_down: bool,
-    started: Vec<ThreadHandle<()>>,
-}
-
 impl Pool {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            inner: Mutex::default(),
-            work: Condvar::new(),
-            ended: Condvar::new(),
-            threads_max: config.max_blocking_threads,
+            crew: Crew::new(config.max_blocking_threads),
+            queue: Queue::for_processors(),
+            roster: Roster::default(),
             keep_alive: config.thread_keep_alive,
         }
     }
 
-    /// Queues a job; it is cancelled at once if the pool has shut down.
+    /// Queues a job; it is cancelled at once if the pool has ended.
+    ///
+    /// # Panics
+    ///
+    /// If there is no thread and the system refuses one.
     #[track_caller]
     pub(crate) fn spawn<F, R>(
         &self,
         shared: &Arc<Shared>,
-        job: F,
+        closure: F,
         spawned_at: &'static Location<'static>,
     ) -> JoinHandle<R>
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        let (job, handle) = new_job(job, spawned_at);
-        if let Err(refused) = self.queue(shared, job) {
-            panic!("OS can't spawn worker thread: {refused}");
+        let (job, handle) = new_job(closure, false, spawned_at);
+        match self.submit(shared, job) {
+            Ok(()) | Err(Refused::Ended) => handle,
+            Err(Refused::NoThread(error)) => panic!("OS can't spawn worker thread: {error}"),
         }
-        handle
     }
 
-    /// Fails only if there is no thread and the system refuses one.
-    fn queue(&self, shared: &Arc<Shared>, job: Job) -> std::io::Result<()> {
-        let mut inner = self.inner.lock();
-        if inner.shut_down {
-            drop(inner);
+    /// Queues a job that runs even if the runtime ends before it has begun. `None` if the runtime has ended, or if
+    /// there is no thread and the system refuses one; then the job is not run.
+    pub(crate) fn spawn_mandatory<F, R>(
+        &self,
+        shared: &Arc<Shared>,
+        closure: F,
+        spawned_at: &'static Location<'static>,
+    ) -> Option<JoinHandle<R>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        let (job, handle) = new_job(closure, true, spawned_at);
+        // Without a thread the job is run by whoever was refused, which is this thread.
+        let queued = !matches!(self.submit(shared, job), Err(Refused::Ended));
+        queued.then_some(handle)
+    }
+
+    fn submit(&self, shared: &Arc<Shared>, job: Job) -> Result<(), Refused> {
+        if self.crew.counts().has_ended() {
             job.cancel();
-            return Ok(());
+            return Err(Refused::Ended);
         }
-        if inner.idle > inner.promised {
-            inner.promised += 1;
-            inner.queue.push_back(job);
-            self.work.notify_one();
-            return Ok(());
+        self.queue.push(submitter(), job);
+        self.answer(shared, self.crew.post())
+    }
+
+    /// Does what a post asks for.
+    fn answer(&self, shared: &Arc<Shared>, call: Call<Seat>) -> Result<(), Refused> {
+        match call {
+            Call::Nobody => {}
+            Call::Wake(seat) => seat.call(),
+            Call::Start => return self.start_thread(shared),
+            Call::Ended => self.finish_queued(),
         }
-        if inner.threads < self.threads_max {
-            match start_thread(Arc::clone(shared)) {
-                Ok(thread) => {
-                    inner.threads += 1;
-                    inner.started.push(thread);
-                }
-                // Some thread will come to it.
-                Err(_) if inner.threads > 0 => {}
-                Err(refused) => {
-                    drop(inner);
-                    job.cancel();
-                    return Err(refused);
-                }
-            }
-        }
-        inner.queue.push_back(job);
         Ok(())
     }
 
-    /// How many threads there are, how many of them wait for a job, and how many jobs wait for a thread.
-    pub(crate) fn counts(&self) -> PoolCounts {
-        let inner = self.inner.lock();
-        PoolCounts {
-            threads: inner.threads,
-            idle: inner.idle,
-            queued: inner.queue.len(),
+    #[cold]
+    fn start_thread(&self, shared: &Arc<Shared>) -> Result<(), Refused> {
+        let started = self
+            .roster
+            .start(shared, |shared| shared.pool.run_jobs(shared));
+        let Err(refused) = started else { return Ok(()) };
+        if self.crew.start_refused() == 0 {
+            self.finish_queued();
+            return Err(refused);
+        }
+        if !self.queue.is_empty()
+            && let Call::Wake(seat) = self.crew.post_to_sleepers()
+        {
+            seat.call();
+        }
+        Ok(())
+    }
+
+    /// Nobody will come to what is queued: cancels it, and runs what is mandatory.
+    #[cold]
+    fn finish_queued(&self) {
+        while let Some(job) = self.queue.take(0) {
+            job.finish();
+        }
+    }
+
+    /// The body of a thread, which counts as searching: jobs until there is none for the keep-alive time, or the
+    /// pool ends.
+    fn run_jobs(&self, shared: &Arc<Shared>) {
+        let seat = Seat::here();
+        let mut linger = Linger::new();
+        let mut first = submitter();
+        loop {
+            while let Some(job) = self.queue.take(first) {
+                first = first.wrapping_add(1);
+                if self.crew.end_search() && !self.queue.is_empty() {
+                    // If no thread can be started, this one comes to the others' jobs when it is done.
+                    let _ = self.answer(shared, self.crew.post());
+                }
+                self.run(job);
+                self.crew.begin_search();
+            }
+            if linger.finds(&self.queue) {
+                continue;
+            }
+            if !self.rest(shared, &seat) {
+                break;
+            }
+            linger.wake();
+        }
+        self.tell_paused_clock(shared);
+    }
+
+    fn run(&self, job: Job) {
+        if self.crew.counts().has_ended() {
+            job.finish();
+        } else {
+            job.run();
+        }
+    }
+
+    /// `false`: this thread has left the crew, and ends.
+    fn rest(&self, shared: &Arc<Shared>, seat: &Seat) -> bool {
+        match self.crew.fall_asleep(seat.clone()) {
+            Rest::Leave => {
+                self.finish_queued();
+                return false;
+            }
+            Rest::LookAndSleep if !self.queue.is_empty() => {
+                let _ = self.answer(shared, self.crew.post());
+            }
+            Rest::LookAndSleep | Rest::Sleep => {}
+        }
+        self.tell_paused_clock(shared);
+        if seat.wait(self.keep_alive) {
+            return true;
+        }
+        if self.crew.leave(seat) {
+            return false;
+        }
+        seat.take_call();
+        true
+    }
+
+    /// A clock that stands may have waited for us before it jumps.
+    fn tell_paused_clock(&self, shared: &Shared) {
+        if shared.clock.is_paused() {
+            shared.shard(0).unpark();
         }
     }
 
     /// Whether a test's clock may jump: no job is queued or runs that would set something going.
     pub(crate) fn may_advance_clock(&self) -> bool {
-        let inner = self.inner.lock();
-        inner.queue.is_empty() && inner.running == 0
+        let counts = self.crew.counts();
+        counts.threads() == counts.asleep() && self.queue.is_empty()
     }
 
-    /// Cancels the jobs that have not started, and waits for the others until `deadline`.
+    /// Cancels the jobs that have not begun, and waits for the others, and for those that are mandatory, until
+    /// `deadline`.
     pub(crate) fn shut_down(&self, deadline: Option<Instant>) {
-        let mut inner = self.inner.lock();
-        inner.shut_down = true;
-        let cancelled: Vec<_> = inner.queue.drain(..).collect();
-        self.work.notify_all();
-        drop(inner);
-        cancelled.into_iter().for_each(Job::cancel);
-        let mut inner = self.inner.lock();
-        // A job that ends its own runtime does not wait for itself.
-        let this = thread::current().id();
-        let own = inner
-            .started
-            .iter()
-            .filter(|thread| thread.thread().id() == this)
-            .count();
-        while inner.threads > own {
-            match deadline {
-                None => self.ended.wait(&mut inner),
-                Some(deadline) => {
-                    if self.ended.wait_until(&mut inner, deadline).timed_out() {
-                        return;
-                    }
-                }
+        let called = self.crew.end();
+        self.cancel_queued();
+        called.iter().for_each(Seat::call);
+        if self.crew.is_deserted() {
+            self.finish_queued();
+        }
+        self.roster.wait(deadline);
+    }
+
+    /// Leaves only what is mandatory in the queue.
+    fn cancel_queued(&self) {
+        let mut mandatory = Vec::new();
+        while let Some(job) = self.queue.take(0) {
+            if job.is_mandatory() {
+                mandatory.push(job);
+            } else {
+                job.cancel();
             }
         }
-        let threads = std::mem::take(&mut inner.started);
-        drop(inner);
-        for thread in threads
-            .into_iter()
-            .filter(|thread| thread.thread().id() != this)
-        {
-            let _ = thread.join();
+        for job in mandatory {
+            self.queue.push(0, job);
         }
     }
 
-    /// The body of a thread: jobs until there is none for the keep-alive time, or the pool shuts down.
-    fn run_jobs(&self, shared: &Shared) {
-        let mut inner = self.inner.lock();
-        loop {
-            if let Some(job) = inner.queue.pop_front() {
-                inner.running += 1;
-                drop(inner);
-                job.run();
-                inner = self.inner.lock();
-                inner.running -= 1;
-                if shared.clock.is_paused() {
-                    // The clock may have waited for us.
-                    shared.shard(0).unpark();
-                }
-                continue;
-            }
-            if inner.shut_down || !self.wait_for_job(&mut inner) {
-                break;
-            }
+    /// How many threads there are, how many of them wait for a job, and how many jobs wait for a thread; each at
+    /// about the same moment.
+    pub(crate) fn counts(&self) -> PoolCounts {
+        let counts = self.crew.counts();
+        PoolCounts {
+            threads: counts.threads(),
+            idle: counts.asleep(),
+            queued: self.queue.len(),
         }
-        inner.threads -= 1;
-        let this = thread::current().id();
-        if let Some(place) = inner
-            .started
-            .iter()
-            .position(|thread| thread.thread().id() == this)
-            && !inner.shut_down
-        {
-            // Nobody needs to join a thread that has ended by itself.
-            drop(inner.started.swap_remove(place));
-        }
-        drop(inner);
-        self.ended.notify_all();
-    }
-
-    /// `false` if the keep-alive time has passed without a job.
-    fn wait_for_job(&self, inner: &mut parking_lot::MutexGuard<'_, Inner>) -> bool {
-        inner.idle += 1;
-        let deadline = Instant::now() + self.keep_alive;
-        let mut timed_out = false;
-        while inner.promised == 0 && inner.queue.is_empty() && !inner.shut_down && !timed_out {
-            timed_out = self.work.wait_until(inner, deadline).timed_out();
-        }
-        inner.promised = inner.promised.saturating_sub(1);
-        inner.idle -= 1;
-        !inner.queue.is_empty() || !timed_out
     }
 }
 
-fn start_thread(shared: Arc<Shared>) -> std::io::Result<ThreadHandle<()>> {
-    let mut builder = thread::Builder::new().name((shared.config.thread_name)());
-    if let Some(size) = shared.config.thread_stack_size {
-        builder = builder.stack_size(size);
-    }
-    builder.spawn(move || {
-        let pool = Arc::clone(&shared.pool);
-        if let Some(hook) = &shared.config.on_thread_start {
-            contain(|| hook());
-        }
-        {
-            let _entered = context::enter(Arc::clone(&shared));
-            pool.run_jobs(&shared);
-        }
-        if let Some(hook) = &shared.config.on_thread_stop {
-            contain(|| hook());
-        }
-    })
+/// Why a job was not queued, or was taken back.
+#[derive(Debug)]
+enum Refused {
+    Ended,
+    NoThread(io::Error),
 }
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inner = self.inner.lock();
         f.debug_struct("Pool")
-            .field("threads", &inner.threads)
-            .field("idle", &inner.idle)
-            .field("queued", &inner.queue.len())
+            .field("counts", &self.crew.counts())
+            .field("queued", &self.queue.len())
             .finish_non_exhaustive()
     }
 }

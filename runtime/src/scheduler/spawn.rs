@@ -54,6 +54,28 @@ where
     }
 }
 
+/// As [`spawn_blocking`], for a closure that finishes what was already reported as done, such as a write from a
+/// buffer: once queued it runs even if the runtime shuts down before it has begun. For our own crates.
+///
+/// `None`: the runtime has shut down, and the closure is not run.
+///
+/// # Panics
+///
+/// Outside a runtime.
+#[doc(hidden)]
+#[track_caller]
+pub fn spawn_mandatory_blocking<F, R>(job: F) -> Option<JoinHandle<R>>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+{
+    let spawned_at = Location::caller();
+    match context::with_current(|shared| shared.pool.spawn_mandatory(shared, job, spawned_at)) {
+        Ok(handle) => handle,
+        Err(missing) => no_runtime(missing),
+    }
+}
+
 #[track_caller]
 #[cold]
 fn no_runtime(missing: Missing) -> ! {
