@@ -83,12 +83,12 @@ impl Counts {
 
     /// Threads that wait for a call.
     pub fn asleep(self) -> usize {
-        (self.0 / SLEEPER & COUNT_MAX) as usize
+        ((self.0 / SLEEPER) & COUNT_MAX) as usize
     }
 
     /// All threads.
     pub fn threads(self) -> usize {
-        (self.0 / THREAD & COUNT_MAX) as usize
+        ((self.0 / THREAD) & COUNT_MAX) as usize
     }
 
     /// Whether the pool has ended.
