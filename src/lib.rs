@@ -49,8 +49,8 @@
 //!
 //! | module | what is in it |
 //! | --- | --- |
-//! | `runtime` | `Runtime`, `Builder` with both flavours, `Handle` |
-//! | `task` | `spawn`, `spawn_blocking`, `yield_now`, `JoinHandle`, `AbortHandle` |
+//! | `runtime` | `Runtime`, `LocalRuntime`, `Builder` with all flavours, `Handle` |
+//! | `task` | `spawn`, `spawn_blocking`, `yield_now`, `JoinHandle`, `AbortHandle`; `LocalSet`, `spawn_local` |
 //! | `time` | `sleep`, `timeout`, `interval`, `Instant` |
 //! | `net` | TCP, name lookup |
 //! | `fs` | all of tokio's; beyond it, reads and writes of owned buffers at an offset, opening beneath a directory, transfer from a file to a socket |
@@ -58,7 +58,7 @@
 //! | `sync`, [`io`] | tokio's own |
 //!
 //! Of tokio's face are not there: UDP, Unix sockets, pipes and `AsyncFd`; `process`; standard input
-//! and output; `JoinSet`, `LocalSet`, `LocalRuntime`, `block_in_place`, `task_local!` and `task::coop`;
+//! and output; `JoinSet`, `block_in_place`, `task_local!` and `task::coop`;
 //! runtime metrics.
 //!
 //! # What comes from tokio

@@ -23,7 +23,7 @@
 #[doc(inline)]
 pub use ringway_runtime::{
     Builder, EnterGuard, Handle, HistogramConfiguration, HistogramScale, Id,
-    InvalidHistogramConfiguration, LogHistogram, LogHistogramBuilder, RingMetrics, RngSeed,
-    Runtime, RuntimeFlavor, RuntimeMetrics, TaskMeta, TryCurrentError, UnhandledPanic,
-    is_rt_shutdown_err, worker_index,
+    InvalidHistogramConfiguration, LocalOptions, LocalRuntime, LogHistogram, LogHistogramBuilder,
+    RingMetrics, RngSeed, Runtime, RuntimeFlavor, RuntimeMetrics, TaskMeta, TryCurrentError,
+    UnhandledPanic, is_rt_shutdown_err, worker_index,
 };

@@ -28,4 +28,4 @@ pub use ringway_runtime::task::{
     AbortHandle, AccessError, Id, JoinError, JoinHandle, LocalKey, futures, id, try_id, yield_now,
 };
 #[doc(inline)]
-pub use ringway_runtime::{spawn, spawn_blocking};
+pub use ringway_runtime::{LocalEnterGuard, LocalSet, spawn, spawn_blocking, spawn_local};

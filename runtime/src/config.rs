@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::hooks::TaskHooks;
+use crate::local::ThreadNumber;
 use crate::metrics::Seeing;
 use crate::rand::RngSeed;
 use crate::runtime::RuntimeFlavor;
@@ -16,6 +17,8 @@ pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
 #[derive(Clone)]
 pub(crate) struct Config {
     pub(crate) flavor: RuntimeFlavor,
+    /// The thread that a local runtime never leaves.
+    pub(crate) local_to: Option<ThreadNumber>,
     pub(crate) name: Option<Arc<str>>,
     pub(crate) workers: usize,
     /// Turns between two looks at the shard; zero: the worker finds them out.
@@ -72,6 +75,7 @@ impl Config {
     pub(crate) fn new(flavor: RuntimeFlavor) -> Self {
         Self {
             flavor,
+            local_to: None,
             name: None,
             workers: 1,
             event_interval: 0,

@@ -6,6 +6,7 @@
 //! - [`task`]: a task as a thing: one allocation and one state word.
 //! - `scheduler`: who runs which task where, and who sleeps.
 //! - [`driver`]: a ring per worker, its operations, its timers.
+//! - `local`: tasks that stay on one thread.
 //! - `blocking`: the pool for what may block.
 
 pub mod driver;
@@ -16,6 +17,7 @@ pub mod task;
 pub mod internals {
     pub use crate::blocking::internals::*;
     pub use crate::driver::internals::*;
+    pub use crate::local::internals::*;
     pub use crate::scheduler::internals::*;
     pub use crate::spin::SpinLock;
     pub use crate::task::internals::*;
@@ -29,6 +31,7 @@ mod contain;
 mod context;
 mod handle;
 mod hooks;
+mod local;
 #[doc(hidden)]
 pub mod loom;
 mod metrics;
@@ -43,6 +46,7 @@ pub use builder::Builder;
 pub use config::UnhandledPanic;
 pub use handle::{EnterGuard, Handle, TryCurrentError};
 pub use hooks::TaskMeta;
+pub use local::{LocalEnterGuard, LocalOptions, LocalRuntime, LocalSet, spawn_local};
 pub use metrics::{
     HistogramConfiguration, HistogramScale, InvalidHistogramConfiguration, LogHistogram,
     LogHistogramBuilder, RingMetrics, RuntimeMetrics,

@@ -6,6 +6,7 @@ use std::io;
 use std::num::NonZeroU64;
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::builder::Builder;
@@ -25,7 +26,7 @@ pub enum RuntimeFlavor {
     MultiThread,
 }
 
-/// The id of a runtime: unique in the process, also among runtimes that have ended.
+/// The id of a runtime, or of a local set: unique in the process, also among those that have ended.
 ///
 /// ```
 /// let (one, other) = (ringway_runtime::Runtime::new()?, ringway_runtime::Runtime::new()?);
@@ -38,6 +39,14 @@ pub struct Id(NonZeroU64);
 impl Id {
     pub(crate) fn new(number: u32) -> Self {
         Self(NonZeroU64::new(number.into()).expect("runtimes are counted from one"))
+    }
+
+    /// The id of a new local set: beyond those of all runtimes.
+    pub(crate) fn of_set() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1 << u32::BITS);
+        // Relaxed: only the number counts.
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self(NonZeroU64::new(number).expect("a process makes fewer than 2^63 sets"))
     }
 }
 

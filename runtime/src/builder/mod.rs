@@ -11,9 +11,11 @@ mod tuning;
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use crate::config::Config;
 use crate::driver::SetupError;
+use crate::local::{LocalOptions, LocalRuntime, ThreadNumber};
 use crate::runtime::{Runtime, RuntimeFlavor};
 use crate::scheduler::Shared;
 use crate::time_source;
@@ -165,8 +167,43 @@ impl Builder {
     /// ```
     #[track_caller]
     pub fn build(&mut self) -> io::Result<Runtime> {
+        self.build_shared(None).map(Runtime::from_shared)
+    }
+
+    /// Makes a runtime that never leaves this thread, and whose tasks need not be `Send`.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses a ring or a descriptor, as for [`Builder::build`].
+    ///
+    /// # Panics
+    ///
+    /// For a multi-thread runtime.
+    ///
+    /// ```
+    /// use ringway_runtime::{Builder, LocalOptions};
+    ///
+    /// let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+    /// let text = std::rc::Rc::new("done");
+    /// let task = runtime.spawn_local(async move { *text });
+    /// assert_eq!(runtime.block_on(task).unwrap(), "done");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn build_local(&mut self, _options: LocalOptions) -> io::Result<LocalRuntime> {
+        assert!(
+            self.config.flavor == RuntimeFlavor::CurrentThread,
+            "multi_thread is not supported for LocalRuntime"
+        );
+        self.build_shared(Some(ThreadNumber::current()))
+            .map(LocalRuntime::from_shared)
+    }
+
+    #[track_caller]
+    fn build_shared(&self, local_to: Option<ThreadNumber>) -> io::Result<Arc<Shared>> {
         time_source::install();
         let mut config = self.config.clone();
+        config.local_to = local_to;
         if config.flavor == RuntimeFlavor::MultiThread {
             assert!(
                 !config.start_paused,
@@ -182,7 +219,7 @@ impl Builder {
             );
             io::Error::new(refused.kind(), text)
         })?;
-        Ok(Runtime::from_shared(shared))
+        Ok(shared)
     }
 }
 

@@ -85,7 +85,10 @@ pub(crate) fn block_on<F: Future>(shared: &Arc<Shared>, future: F) -> F::Output 
 }
 
 fn may_hold_core(shared: &Shared) -> bool {
-    shared.config.flavor == RuntimeFlavor::CurrentThread || is_main_thread()
+    match shared.config.flavor {
+        RuntimeFlavor::CurrentThread => shared.may_run_here(),
+        RuntimeFlavor::MultiThread => is_main_thread(),
+    }
 }
 
 /// Whether this is the thread whose end is the process's.

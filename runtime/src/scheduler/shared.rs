@@ -19,6 +19,7 @@ use crate::blocking::Pool;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::driver::{SetupError, Shard, enter_home, leave_home};
+use crate::local::ThreadNumber;
 use crate::loom::deque::Stealer;
 use crate::metrics::WorkerMetrics;
 use crate::registry;
@@ -131,6 +132,18 @@ impl Shared {
 
     pub(crate) fn id(&self) -> u32 {
         self.id
+    }
+
+    /// Whether this is a local runtime, on whatever thread.
+    pub(crate) fn is_local(&self) -> bool {
+        self.config.local_to.is_some()
+    }
+
+    /// Whether the calling thread may run tasks of this runtime at all.
+    pub(super) fn may_run_here(&self) -> bool {
+        self.config
+            .local_to
+            .is_none_or(|thread| thread == ThreadNumber::current())
     }
 
     /// The shard to which the calling thread, no worker, queues operations. Threads are spread over shards.

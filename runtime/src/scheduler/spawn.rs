@@ -9,7 +9,7 @@ use super::worker::WorkerContext;
 use crate::context::{self, Missing};
 use crate::registry;
 use crate::task::{
-    Birth, Header, Id, JoinHandle, Notified, Placement, Schedule, TaskRef, new_task,
+    Birth, Extras, Header, Id, JoinHandle, Notified, Placement, Schedule, TaskRef, new_task,
 };
 
 /// Spawns a task onto the runtime that this thread is in.
@@ -96,6 +96,36 @@ impl Shared {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        self.spawn_unchecked(future, spawned_at, ())
+    }
+
+    /// Spawns a task that need not be Send onto this local runtime; `None` if this is not its thread.
+    pub(crate) fn spawn_local<F, E>(
+        self: &Arc<Self>,
+        future: F,
+        spawned_at: &'static Location<'static>,
+        extras: E,
+    ) -> Option<JoinHandle<F::Output>>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+        E: Extras,
+    {
+        let may = self.is_local() && self.may_run_here();
+        may.then(|| self.spawn_unchecked(future, spawned_at, extras))
+    }
+
+    /// The future is Send, or this thread is the only one that runs the runtime's tasks.
+    fn spawn_unchecked<F, E>(
+        self: &Arc<Self>,
+        future: F,
+        spawned_at: &'static Location<'static>,
+        extras: E,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        E: Extras,
+    {
         context::with_worker(|worker| {
             let worker = worker.filter(|worker| worker.shared().id() == self.id());
             let list = worker.map_or_else(|| self.guest_index(), WorkerContext::index);
@@ -108,7 +138,7 @@ impl Shared {
                 spawned_at,
                 born: 0,
             };
-            let (task, notified, handle) = new_task::<F, Scheduler, ()>(future, birth, ());
+            let (task, notified, handle) = new_task::<F, Scheduler, E>(future, birth, extras);
             self.config.task_hooks.spawned(|| notified.look().meta());
             if let Err(task) = self.owned.bind(task) {
                 drop(notified);

@@ -60,7 +60,7 @@ pub use join::JoinHandle;
 pub use local_key::{AccessError, LocalKey};
 pub use yield_now::{YieldNow, yield_now};
 
-pub(crate) use cell::{Birth, Header, Placement, Schedule};
+pub(crate) use cell::{Birth, Extras, Header, Placement, Schedule};
 pub(crate) use owned::OwnedSet;
 pub(crate) use raw::{Notified, Task, TaskRef, new_task};
 /// For models.
