@@ -6,7 +6,9 @@
 //! a file at a position into an owned buffer, which tokio does not have.
 //!
 //! * [`WORKLOADS`] lists them, with the size of a batch and the ratio that we promise.
-//! * [`meter`] measures processor time, which is the figure that counts, beside wall time.
+//! * [`gauges`] lists what is not a time per operation: latencies, memory, the noise of an idle runtime.
+//! * [`meter`] measures processor time, which is the figure that counts, beside wall time; [`calls`]
+//!   counts system calls.
 //! * [`echo_client`] is the other end of the network workloads: this program again, in a process of
 //!   its own, so that its work is not counted.
 //! * [`mod@bench`] hands workloads to criterion (`cargo bench -p ringway-benches`).
@@ -14,7 +16,9 @@
 //!   both and prints the ratios.
 
 pub mod bench;
+pub mod calls;
 pub mod echo_client;
+pub mod gauges;
 pub mod meter;
 pub mod ringway;
 pub mod tokio;

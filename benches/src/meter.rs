@@ -5,13 +5,14 @@
 //! disturbs it little. The kernel brings the time of a thread that runs on *another* core up to date
 //! only at its tick, so a single measurement should take 100 ms or more.
 
-use std::io;
 use std::mem::MaybeUninit;
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
-/// What the process had used at a moment.
+/// What the process, or a thread, had used at a moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Meter {
+    who: libc::c_int,
     start: Instant,
     usage: Usage,
 }
@@ -37,18 +38,28 @@ struct Usage {
 }
 
 impl Meter {
-    /// Begins to measure.
+    /// Begins to measure the process.
     pub fn start() -> Meter {
+        Meter::start_of(libc::RUSAGE_SELF)
+    }
+
+    /// Begins to measure this thread, on which alone the meter may be read.
+    pub fn start_of_this_thread() -> Meter {
+        Meter::start_of(libc::RUSAGE_THREAD)
+    }
+
+    fn start_of(who: libc::c_int) -> Meter {
         Meter {
+            who,
             start: Instant::now(),
-            usage: Usage::now(),
+            usage: Usage::now(who),
         }
     }
 
     /// What was used since the start.
     pub fn read(&self) -> Reading {
         let wall = self.start.elapsed();
-        let usage = Usage::now();
+        let usage = Usage::now(self.who);
         Reading {
             user: usage.user.saturating_sub(self.usage.user),
             system: usage.system.saturating_sub(self.usage.system),
@@ -63,13 +74,23 @@ impl Reading {
     pub fn cpu(&self) -> Duration {
         self.user + self.system
     }
+
+    /// What is left without a part that was measured at the same time.
+    pub fn without(&self, part: &Reading) -> Reading {
+        Reading {
+            user: self.user.saturating_sub(part.user),
+            system: self.system.saturating_sub(part.system),
+            wall: self.wall,
+            waits: self.waits.saturating_sub(part.waits),
+        }
+    }
 }
 
 impl Usage {
-    fn now() -> Usage {
+    fn now(who: libc::c_int) -> Usage {
         let mut usage = MaybeUninit::<libc::rusage>::uninit();
         // SAFETY: `usage` is room for one `rusage`, and getrusage writes no more than that.
-        let result = unsafe { libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) };
+        let result = unsafe { libc::getrusage(who, usage.as_mut_ptr()) };
         assert_eq!(result, 0, "getrusage: {}", io::Error::last_os_error());
         // SAFETY: getrusage has succeeded, so it has filled the whole structure.
         let usage = unsafe { usage.assume_init() };
@@ -77,6 +98,32 @@ impl Usage {
             user: duration(usage.ru_utime),
             system: duration(usage.ru_stime),
             waits: usage.ru_nvcsw as u64,
+        }
+    }
+}
+
+/// The memory of the process at a moment, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// What the system's allocator has given out, with what it needs itself.
+    pub heap: u64,
+    /// What is in memory.
+    pub resident: u64,
+}
+
+/// The pages of the kernels that we measure on.
+const PAGE_BYTES: u64 = 4_096;
+
+impl Memory {
+    /// The memory in use now.
+    pub fn now() -> Memory {
+        // SAFETY: the call takes no argument, and locks what it reads.
+        let heap = unsafe { libc::mallinfo2() };
+        let statm = fs::read_to_string("/proc/self/statm").unwrap();
+        let pages = statm.split_whitespace().nth(1).unwrap();
+        Memory {
+            heap: (heap.uordblks + heap.hblkhd) as u64,
+            resident: pages.parse::<u64>().unwrap() * PAGE_BYTES,
         }
     }
 }
@@ -108,5 +155,16 @@ mod tests {
         assert!(slept.wall >= Duration::from_millis(50), "{slept:?}");
         assert!(slept.cpu() < Duration::from_millis(25), "{slept:?}");
         assert!(slept.waits >= 1, "{slept:?}");
+    }
+
+    #[test]
+    fn the_heap_counts_what_every_thread_allocates() {
+        let before = Memory::now();
+        let kept = std::thread::spawn(|| vec![Box::new([1_u8; 1_000]); 1_000]);
+        let kept = kept.join().unwrap();
+        let memory = Memory::now();
+        assert!(memory.heap >= before.heap + 1_000_000, "{memory:?}");
+        assert!(memory.resident > 0, "{memory:?}");
+        drop(kept);
     }
 }

@@ -4,9 +4,10 @@
 //! the heap of the other. The peers alternate within each round, so that whatever else the machine
 //! does falls on both; of all samples of all rounds the least counts, for that is the one that was
 //! disturbed least. Processor time and wall time are the least of their own. Each run waits for a
-//! quiet machine first; the report says how many did not find one.
+//! quiet machine first; the report says how many did not find one. System calls are counted in a run of
+//! their own, for the counting costs time. Gauges, which are no times per operation, are read the same way.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -14,7 +15,7 @@ use serde_json::Value;
 
 use crate::chore::{self, Result, output, program, target_folder};
 use crate::quiet;
-use crate::report::{self, Cost, Row};
+use crate::report::{self, Cost, Gauged, Promise, Report, Row};
 
 /// The peers, in the order in which they run.
 const PEERS: [&str; 2] = ["ringway", "tokio"];
@@ -48,8 +49,8 @@ impl Extent {
         patience: Duration::ZERO,
     };
 
-    /// How the figures of so many workloads came about, as the report says it.
-    fn describe(&self, workloads: usize, disturbed: u32) -> String {
+    /// How the figures came about, as the report says it.
+    fn describe(&self, runs: &Runs) -> String {
         let Extent {
             rounds,
             samples,
@@ -59,12 +60,21 @@ impl Extent {
         let mut how = format!(
             "the least of {rounds} alternating runs of {samples} samples of {sample_milliseconds} ms"
         );
-        if disturbed > 0 {
-            let runs = workloads as u32 * rounds * PEERS.len() as u32;
-            how += &format!("; {disturbed} of {runs} runs began while other programs were busy");
+        if runs.disturbed > 0 {
+            how += &format!(
+                "; {} of {} runs began while other programs were busy",
+                runs.disturbed, runs.all
+            );
         }
         how
     }
+}
+
+/// How many runs there were, and how many of them began although the machine was not quiet.
+#[derive(Default)]
+struct Runs {
+    all: u32,
+    disturbed: u32,
 }
 
 #[derive(Debug, Args)]
@@ -105,31 +115,35 @@ impl Options {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let driver = build()?;
+    let mut bench = Bench {
+        driver: build()?,
+        extent: options.extent(),
+        runs: Runs::default(),
+    };
     let only = options.only.as_deref().unwrap_or_default();
-    let extent = options.extent();
-    let listed = output(program(&driver).arg("list"))?;
     let mut rows = Vec::new();
-    let mut disturbed = 0;
-    for line in listed.lines() {
-        let mut row = row(line)?;
+    for mut row in bench.list("list", row)? {
         if row.name.contains(only) {
             eprintln!("{}", row.name);
-            disturbed += compare(&driver, &mut row, &extent)?;
+            bench.compare(&mut row)?;
             rows.push(row);
         }
     }
-    if rows.is_empty() {
-        return Err(format!("no workload's name contains `{only}`"));
+    let mut gauged = Vec::new();
+    for (gauge, what) in bench.list("gauges", gauge)? {
+        if gauge.contains(only) {
+            eprintln!("{gauge}");
+            bench.gauge(&gauge, &what, &mut gauged)?;
+        }
     }
-    let how = extent.describe(rows.len(), disturbed);
-    println!(
-        "{}
-Each figure is {how}.",
-        report::table(&rows)
-    );
+    if rows.is_empty() && gauged.is_empty() {
+        return Err(format!("no workload's or gauge's name contains `{only}`"));
+    }
+    let how = bench.extent.describe(&bench.runs);
+    let report = Report { rows, gauged, how };
+    println!("{}\nEach figure is {}.", report.tables(), report.how);
     if options.is_full() {
-        report::write(&rows, &how)
+        report::write(&report)
     } else {
         Ok(())
     }
@@ -145,52 +159,135 @@ fn build() -> Result<PathBuf> {
 /// A workload as the driver lists it, with nothing measured yet.
 fn row(line: &str) -> Result<Row> {
     let value = json(line)?;
-    let text = |key: &str| {
-        value[key]
-            .as_str()
-            .map(str::to_owned)
-            .ok_or(format!("no `{key}` in {line}"))
-    };
     Ok(Row {
-        name: text("name")?,
-        operation: text("operation")?,
+        name: text(&value, "name")?,
+        operation: text(&value, "operation")?,
         promise: value["promise"].as_f64(),
         ringway: Cost::UNKNOWN,
         tokio: Cost::UNKNOWN,
     })
 }
 
-/// Runs one workload alternately on both peers and keeps the least of each. Returns how many of the
-/// runs began although the machine was not quiet.
-fn compare(driver: &Path, row: &mut Row, extent: &Extent) -> Result<u32> {
-    let mut disturbed = 0;
-    for _ in 0..extent.rounds {
-        for peer in PEERS {
-            disturbed += u32::from(!quiet::wait(extent.patience)?);
-            let mut run = program("timeout");
-            run.arg(RUN_SECONDS_MAX).arg(driver).args([&row.name, peer]);
-            run.args([extent.samples, extent.sample_milliseconds].map(|n| n.to_string()));
-            let printed = output(&mut run)?;
-            let cost = if peer == "ringway" {
-                &mut row.ringway
-            } else {
-                &mut row.tokio
-            };
-            for line in printed.lines() {
-                *cost = cost.least(sample(line)?);
+/// A gauge as the driver lists it: its name, and what it measures.
+fn gauge(line: &str) -> Result<(String, String)> {
+    let value = json(line)?;
+    Ok((text(&value, "name")?, text(&value, "what")?))
+}
+
+fn text(value: &Value, key: &str) -> Result<String> {
+    value[key]
+        .as_str()
+        .map(str::to_owned)
+        .ok_or(format!("no `{key}` in {value}"))
+}
+
+fn number(value: &Value, key: &str) -> Result<f64> {
+    value[key].as_f64().ok_or(format!("no `{key}` in {value}"))
+}
+
+/// A comparison under way.
+struct Bench {
+    driver: PathBuf,
+    extent: Extent,
+    runs: Runs,
+}
+
+impl Bench {
+    fn list<T>(&self, what: &str, parse: fn(&str) -> Result<T>) -> Result<Vec<T>> {
+        let listed = output(program(&self.driver).arg(what))?;
+        listed.lines().map(parse).collect()
+    }
+
+    /// Runs one workload alternately on both peers and keeps the least of each.
+    fn compare(&mut self, row: &mut Row) -> Result<()> {
+        let Extent {
+            samples,
+            sample_milliseconds,
+            rounds,
+            ..
+        } = self.extent;
+        let extent = [samples, sample_milliseconds].map(|number| number.to_string());
+        for _ in 0..rounds {
+            for peer in PEERS {
+                let printed = self.run(&[&row.name, peer, &extent[0], &extent[1]])?;
+                let cost = row.cost(peer);
+                for line in printed.lines() {
+                    *cost = cost.least(sample(line)?);
+                }
             }
         }
+        for peer in PEERS {
+            let printed = self.run(&["calls", &row.name, peer])?;
+            row.cost(peer).calls = printed.lines().next().map(calls).transpose()?;
+        }
+        Ok(())
     }
-    Ok(disturbed)
+
+    /// Reads one gauge alternately on both peers and keeps the least of each figure.
+    fn gauge(&mut self, gauge: &str, what: &str, gauged: &mut Vec<Gauged>) -> Result<()> {
+        let begin = gauged.len();
+        for _ in 0..self.extent.rounds {
+            for peer in PEERS {
+                let printed = self.run(&["gauge", gauge, peer])?;
+                for line in printed.lines() {
+                    let (figure, value) = figure(line, gauge, what)?;
+                    let known = gauged[begin..]
+                        .iter()
+                        .position(|known| known.figure == figure.figure);
+                    let place = begin + known.unwrap_or(gauged.len() - begin);
+                    if known.is_none() {
+                        gauged.push(figure);
+                    }
+                    let least = gauged[place].value(peer);
+                    *least = least.min(value);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One run of the driver; what it printed.
+    fn run(&mut self, arguments: &[&str]) -> Result<String> {
+        self.runs.all += 1;
+        self.runs.disturbed += u32::from(!quiet::wait(self.extent.patience)?);
+        let mut run = program("timeout");
+        run.arg(RUN_SECONDS_MAX).arg(&self.driver).args(arguments);
+        output(&mut run)
+    }
 }
 
 fn sample(line: &str) -> Result<Cost> {
     let value = json(line)?;
-    let number = |key: &str| value[key].as_f64().ok_or(format!("no `{key}` in {line}"));
     Ok(Cost {
-        cpu_ns: number("cpu_ns")?,
-        wall_ns: number("wall_ns")?,
+        cpu_ns: number(&value, "cpu_ns")?,
+        wall_ns: number(&value, "wall_ns")?,
+        waits: number(&value, "waits")?,
+        calls: None,
     })
+}
+
+fn calls(line: &str) -> Result<f64> {
+    number(&json(line)?, "calls")
+}
+
+/// A figure of a gauge, not yet known for either peer, and the value that one of them has.
+fn figure(line: &str, gauge: &str, what: &str) -> Result<(Gauged, f64)> {
+    let value = json(line)?;
+    let promise = match (value["ratio_max"].as_f64(), value["max"].as_f64()) {
+        (Some(ratio), _) => Some(Promise::Ratio(ratio)),
+        (None, Some(most)) => Some(Promise::Value(most)),
+        (None, None) => None,
+    };
+    let gauged = Gauged {
+        gauge: gauge.to_owned(),
+        what: what.to_owned(),
+        figure: text(&value, "figure")?,
+        unit: text(&value, "unit")?,
+        promise,
+        ringway: f64::INFINITY,
+        tokio: f64::INFINITY,
+    };
+    Ok((gauged, number(&value, "value")?))
 }
 
 fn json(line: &str) -> Result<Value> {
@@ -203,12 +300,14 @@ mod tests {
 
     #[test]
     fn a_sample_without_a_figure_is_an_error() {
-        let cost = sample(r#"{"cpu_ns":2.5,"wall_ns":1.5,"waits":0.0}"#).unwrap();
+        let cost = sample(r#"{"cpu_ns":2.5,"wall_ns":1.5,"waits":0.5}"#).unwrap();
         assert_eq!(
             cost,
             Cost {
                 cpu_ns: 2.5,
-                wall_ns: 1.5
+                wall_ns: 1.5,
+                waits: 0.5,
+                calls: None,
             }
         );
         assert!(
@@ -221,16 +320,26 @@ mod tests {
 
     #[test]
     fn the_report_says_how_many_runs_were_disturbed() {
-        assert!(
-            Extent::QUICK
-                .describe(3, 0)
-                .ends_with("of 3 samples of 60 ms")
-        );
-        assert!(
-            Extent::QUICK
-                .describe(3, 2)
-                .ends_with("; 2 of 12 runs began while other programs were busy")
-        );
+        let describe = |disturbed| Extent::QUICK.describe(&Runs { all: 12, disturbed });
+        assert!(describe(0).ends_with("of 3 samples of 60 ms"));
+        assert!(describe(2).ends_with("; 2 of 12 runs began while other programs were busy"));
+    }
+
+    #[test]
+    fn a_figure_has_a_promise_of_one_kind_or_none() {
+        let parse = |rest: &str| {
+            let line = format!(r#"{{"figure":"p50","unit":"µs","value":7.5{rest}}}"#);
+            let (figure, value) = figure(&line, "wake", "a wake").unwrap();
+            assert_eq!(
+                (figure.figure.as_str(), figure.unit.as_str(), value),
+                ("p50", "µs", 7.5)
+            );
+            figure.promise
+        };
+        assert_eq!(parse(""), None);
+        assert_eq!(parse(r#","max":0"#), Some(Promise::Value(0.0)));
+        assert_eq!(parse(r#","ratio_max":1"#), Some(Promise::Ratio(1.0)));
+        assert!(figure(r#"{"figure":"p50"}"#, "", "").is_err());
     }
 
     #[test]

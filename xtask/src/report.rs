@@ -10,11 +10,22 @@ const DOCUMENT: &str = "docs/BENCHMARKS.md";
 const BEGIN: &str = "<!-- comparison: written by `cargo xtask bench`, do not edit -->";
 const END: &str = "<!-- end of the comparison -->";
 
-/// What one operation costs on one peer, in nanoseconds.
+/// Everything that was measured, and how.
+pub(crate) struct Report {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) gauged: Vec<Gauged>,
+    pub(crate) how: String,
+}
+
+/// What one operation costs on one peer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Cost {
     pub(crate) cpu_ns: f64,
     pub(crate) wall_ns: f64,
+    /// How often a thread gave its core up to wait.
+    pub(crate) waits: f64,
+    /// System calls, where the kernel lets us count.
+    pub(crate) calls: Option<f64>,
 }
 
 impl Cost {
@@ -22,13 +33,17 @@ impl Cost {
     pub(crate) const UNKNOWN: Cost = Cost {
         cpu_ns: f64::INFINITY,
         wall_ns: f64::INFINITY,
+        waits: f64::INFINITY,
+        calls: None,
     };
 
-    /// The lesser of each figure.
+    /// The lesser of each figure that is taken in every sample.
     pub(crate) fn least(self, other: Cost) -> Cost {
         Cost {
             cpu_ns: self.cpu_ns.min(other.cpu_ns),
             wall_ns: self.wall_ns.min(other.wall_ns),
+            waits: self.waits.min(other.waits),
+            calls: self.calls.or(other.calls),
         }
     }
 }
@@ -44,7 +59,37 @@ pub(crate) struct Row {
     pub(crate) tokio: Cost,
 }
 
+/// A figure of a gauge, measured; less is better.
+#[derive(Clone, Debug)]
+pub(crate) struct Gauged {
+    pub(crate) gauge: String,
+    pub(crate) what: String,
+    pub(crate) figure: String,
+    pub(crate) unit: String,
+    pub(crate) promise: Option<Promise>,
+    pub(crate) ringway: f64,
+    pub(crate) tokio: f64,
+}
+
+/// The most that a figure of ours may be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Promise {
+    /// Of tokio's.
+    Ratio(f64),
+    /// In its unit.
+    Value(f64),
+}
+
 impl Row {
+    /// The cost on one peer.
+    pub(crate) fn cost(&mut self, peer: &str) -> &mut Cost {
+        if peer == "ringway" {
+            &mut self.ringway
+        } else {
+            &mut self.tokio
+        }
+    }
+
     fn cpu_ratio(&self) -> f64 {
         self.ringway.cpu_ns / self.tokio.cpu_ns
     }
@@ -53,35 +98,140 @@ impl Row {
         self.ringway.wall_ns / self.tokio.wall_ns
     }
 
-    /// The promise, and whether it is kept at the precision that is printed.
+    /// The promise, and whether it is kept.
     fn verdict(&self) -> String {
-        match self.promise {
-            None => "".into(),
-            Some(promise) if self.cpu_ratio() < promise + 0.005 => format!("≤ {promise:.2}"),
-            Some(promise) => format!("≤ {promise:.2}, **missed**"),
+        self.promise
+            .map_or_else(String::new, |most| verdict(self.cpu_ratio(), most))
+    }
+
+    /// The ratio of wall time, and whether it breaks the promise that it is never above tokio's.
+    fn wall_verdict(&self) -> String {
+        let ratio = self.wall_ratio();
+        if is_kept(ratio, WALL_RATIO_MAX) {
+            format!("{ratio:.2}")
+        } else {
+            format!("{ratio:.2}, **missed**")
         }
     }
 }
 
-/// The comparison as a table in Markdown.
-pub(crate) fn table(rows: &[Row]) -> String {
+impl Gauged {
+    /// The value on one peer.
+    pub(crate) fn value(&mut self, peer: &str) -> &mut f64 {
+        if peer == "ringway" {
+            &mut self.ringway
+        } else {
+            &mut self.tokio
+        }
+    }
+
+    fn ratio(&self) -> f64 {
+        self.ringway / self.tokio
+    }
+
+    fn verdict(&self) -> String {
+        match self.promise {
+            None => String::new(),
+            Some(Promise::Ratio(most)) => verdict(self.ratio(), most),
+            Some(Promise::Value(most)) => verdict(self.ringway, most),
+        }
+    }
+}
+
+/// Promised of every workload.
+const WALL_RATIO_MAX: f64 = 1.0;
+
+fn verdict(value: f64, most: f64) -> String {
+    if is_kept(value, most) {
+        format!("≤ {most:.2}")
+    } else {
+        format!("≤ {most:.2}, **missed**")
+    }
+}
+
+/// Whether a promise is kept at the precision that is printed.
+fn is_kept(value: f64, most: f64) -> bool {
+    value < most + 0.005
+}
+
+impl Report {
+    /// Both comparisons as tables in Markdown, those that have rows.
+    pub(crate) fn tables(&self) -> String {
+        let mut tables = String::new();
+        if !self.rows.is_empty() {
+            tables += &workload_table(&self.rows);
+        }
+        if !self.gauged.is_empty() {
+            tables += "\n";
+            tables += &gauge_table(&self.gauged);
+        }
+        tables
+    }
+}
+
+fn workload_table(rows: &[Row]) -> String {
     let mut table = "\
-        | workload | one operation | ringway | tokio | ratio | promised | ratio of wall time |\n\
-        |---|---|--:|--:|--:|---|--:|\n"
+        | workload | one operation | ringway | tokio | ratio | promised | ratio of wall time | waits | system calls |\n\
+        |---|---|--:|--:|--:|---|--:|--:|--:|\n"
         .to_owned();
     for row in rows {
         table += &format!(
-            "| {} | {} | {} | {} | **{:.2}** | {} | {:.2} |\n",
+            "| {} | {} | {} | {} | **{:.2}** | {} | {} | {} / {} | {} / {} |\n",
             row.name,
             row.operation,
             time(row.ringway.cpu_ns),
             time(row.tokio.cpu_ns),
             row.cpu_ratio(),
             row.verdict(),
-            row.wall_ratio(),
+            row.wall_verdict(),
+            count(Some(row.ringway.waits)),
+            count(Some(row.tokio.waits)),
+            count(row.ringway.calls),
+            count(row.tokio.calls),
         );
     }
     table
+}
+
+fn gauge_table(gauged: &[Gauged]) -> String {
+    let mut table = "\
+        | gauge | of what | figure | ringway | tokio | ratio | promised |\n\
+        |---|---|---|--:|--:|--:|---|\n"
+        .to_owned();
+    for row in gauged {
+        let unit = row.unit.as_str();
+        table += &format!(
+            "| {} | {} | {} | {} | {} | {:.2} | {} |\n",
+            row.gauge,
+            row.what,
+            row.figure,
+            amount(row.ringway, unit),
+            amount(row.tokio, unit),
+            row.ratio(),
+            row.verdict(),
+        );
+    }
+    table
+}
+
+/// An amount with its unit, and three digits that matter.
+fn amount(value: f64, unit: &str) -> String {
+    let digits = if value < 10.0 {
+        2
+    } else {
+        usize::from(value < 100.0)
+    };
+    format!("{value:.digits$} {unit}").trim_end().to_owned()
+}
+
+/// A count for each operation; a dash where it is not known.
+fn count(each: Option<f64>) -> String {
+    match each {
+        None => "-".into(),
+        Some(each) if each < 0.0005 => "0".into(),
+        Some(each) if each < 1.0 => format!("{each:.3}"),
+        Some(each) => format!("{each:.2}"),
+    }
 }
 
 /// Nanoseconds with three digits that matter.
@@ -96,10 +246,10 @@ fn time(nanoseconds: f64) -> String {
 }
 
 /// Puts the comparison into the document, in place of the last one.
-pub(crate) fn write(rows: &[Row], how: &str) -> Result<()> {
+pub(crate) fn write(report: &Report) -> Result<()> {
     let path = root().join(DOCUMENT);
     let document = fs::read_to_string(&path).map_err(|error| format!("{DOCUMENT}: {error}"))?;
-    let comparison = format!("{}\n{}", facts(how)?, table(rows));
+    let comparison = format!("{}\n{}", facts(&report.how)?, report.tables());
     let document = replace(&document, &comparison)?;
     fs::write(&path, document).map_err(|error| format!("{DOCUMENT}: {error}"))?;
     eprintln!("written to {DOCUMENT}");
@@ -158,60 +308,80 @@ fn locked_version<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    fn row(ringway: f64, promise: Option<f64>) -> Row {
+    const TOKIO: Cost = Cost {
+        cpu_ns: 1_000.0,
+        wall_ns: 3_000.0,
+        waits: 1.5,
+        calls: None,
+    };
+
+    fn row(cpu_ns: f64, wall_ns: f64, promise: Option<f64>) -> Row {
         Row {
             name: "spawn".into(),
             operation: "a task".into(),
             promise,
             ringway: Cost {
-                cpu_ns: ringway,
-                wall_ns: 3_000.0,
+                cpu_ns,
+                wall_ns,
+                waits: 0.0,
+                calls: Some(0.25),
             },
-            tokio: Cost {
-                cpu_ns: 1_000.0,
-                wall_ns: 30_000.0,
-            },
+            tokio: TOKIO,
         }
     }
 
     #[test]
-    fn a_row_shows_the_ratio_and_a_promise_that_is_missed() {
-        let table = table(&[
-            row(504.0, Some(0.5)),
-            row(506.0, Some(0.5)),
-            row(506.0, None),
+    fn a_row_shows_the_ratios_and_the_promises_that_are_missed() {
+        let table = workload_table(&[
+            row(504.0, 300.0, Some(0.5)),
+            row(506.0, 3_000.0, Some(0.5)),
+            row(506.0, 3_030.0, None),
         ]);
         let rows: Vec<_> = table.lines().skip(2).collect();
         assert_eq!(
             rows[0],
-            "| spawn | a task | 504 ns | 1.00 µs | **0.50** | ≤ 0.50 | 0.10 |"
+            "| spawn | a task | 504 ns | 1.00 µs | **0.50** | ≤ 0.50 | 0.10 | 0 / 1.50 | 0.250 / - |"
         );
+        assert!(rows[1].contains("| **0.51** | ≤ 0.50, **missed** | 1.00 |"));
+        assert!(rows[2].contains("| **0.51** |  | 1.01, **missed** |"));
+    }
+
+    #[test]
+    fn a_gauge_is_held_to_a_ratio_or_to_a_value() {
+        let mut gauged = Gauged {
+            gauge: "wake".into(),
+            what: "a wake".into(),
+            figure: "p99".into(),
+            unit: "µs".into(),
+            promise: Some(Promise::Ratio(1.0)),
+            ringway: 12.34,
+            tokio: 123.4,
+        };
+        let table = gauge_table(&[gauged.clone()]);
+        let row = table.lines().last();
         assert_eq!(
-            rows[1],
-            "| spawn | a task | 506 ns | 1.00 µs | **0.51** | ≤ 0.50, **missed** | 0.10 |"
+            row,
+            Some("| wake | a wake | p99 | 12.3 µs | 123 µs | 0.10 | ≤ 1.00 |")
         );
-        assert_eq!(
-            rows[2],
-            "| spawn | a task | 506 ns | 1.00 µs | **0.51** |  | 0.10 |"
-        );
+        gauged.promise = Some(Promise::Value(12.0));
+        assert_eq!(gauged.verdict(), "≤ 12.00, **missed**");
+        gauged.promise = None;
+        assert_eq!(gauged.verdict(), "");
     }
 
     #[test]
     fn the_least_of_each_figure_counts() {
-        let cost = Cost::UNKNOWN.least(Cost {
-            cpu_ns: 2.0,
-            wall_ns: 5.0,
-        });
-        assert_eq!(
-            cost.least(Cost {
-                cpu_ns: 3.0,
-                wall_ns: 4.0
-            }),
-            Cost {
-                cpu_ns: 2.0,
-                wall_ns: 4.0
-            }
-        );
+        let other = Cost {
+            cpu_ns: 2_000.0,
+            wall_ns: 2_000.0,
+            waits: 1.0,
+            calls: Some(1.0),
+        };
+        let least = Cost {
+            cpu_ns: 1_000.0,
+            ..other
+        };
+        assert_eq!(Cost::UNKNOWN.least(TOKIO).least(other), least);
     }
 
     #[test]

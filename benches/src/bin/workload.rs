@@ -1,17 +1,23 @@
-//! Runs one workload on one peer in this process, and prints what it cost as lines of JSON.
+//! Runs one workload, or reads one gauge, on one peer in this process, and prints the figures as lines of JSON.
 //!
 //!     workload list
 //!     workload NAME ringway|tokio [SAMPLES [MILLISECONDS]]
+//!     workload calls NAME ringway|tokio
+//!     workload gauges
+//!     workload gauge NAME ringway|tokio
 //!
 //! One process for each run, so that neither peer finds threads or a heap that the other left
 //! behind; and a profiler sees one thing: `perf record -g workload echo_64 ringway 20`.
 
 use std::time::{Duration, Instant};
 
+use ringway_benches::calls::Calls;
+use ringway_benches::gauges::{Figure, GAUGES, Gauge, Promise};
 use ringway_benches::meter::Meter;
 use ringway_benches::{Peer, Run, WORKLOADS, Workload, echo_client};
 
-const USAGE: &str = "usage: workload list | workload NAME ringway|tokio [SAMPLES [MILLISECONDS]]";
+const USAGE: &str = "usage: workload list | gauges | [calls] NAME PEER | gauge NAME PEER \
+                     | NAME PEER SAMPLES [MILLISECONDS]; a peer is ringway or tokio";
 
 /// Samples of one run, unless told otherwise.
 const SAMPLES: u64 = 5;
@@ -25,6 +31,9 @@ fn main() -> Result<(), String> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match *arguments.as_slice() {
         ["list"] => list(),
+        ["gauges"] => list_gauges(),
+        ["gauge", name, peer] => read_gauge(name, peer)?,
+        ["calls", name, peer] => count_calls(name, peer)?,
         [name, peer] => run(name, peer, SAMPLES, SAMPLE_MILLISECONDS)?,
         [name, peer, samples] => run(name, peer, number(samples)?, SAMPLE_MILLISECONDS)?,
         [name, peer, samples, time] => run(name, peer, number(samples)?, number(time)?)?,
@@ -52,10 +61,56 @@ fn list() {
     }
 }
 
-fn run(name: &str, peer: &str, samples: u64, milliseconds: u64) -> Result<(), String> {
-    let workload = Workload::by_name(name).ok_or(format!("no workload is called `{name}`"))?;
-    let peer = Peer::by_name(peer).ok_or(format!("no peer is called `{peer}`"))?;
+fn list_gauges() {
+    for Gauge { name, what, .. } in GAUGES {
+        println!(r#"{{"name":"{name}","what":"{what}"}}"#);
+    }
+}
+
+fn read_gauge(name: &str, peer: &str) -> Result<(), String> {
+    let gauge = Gauge::by_name(name).ok_or(format!("no gauge is called `{name}`"))?;
+    for figure in gauge.read(find_peer(peer)?) {
+        let Figure {
+            name, unit, value, ..
+        } = figure;
+        let promise = match figure.promise {
+            None => String::new(),
+            Some(Promise::Ratio(most)) => format!(r#","ratio_max":{most}"#),
+            Some(Promise::Value(most)) => format!(r#","max":{most}"#),
+        };
+        println!(r#"{{"figure":"{name}","unit":"{unit}","value":{value:.4}{promise}}}"#);
+    }
+    Ok(())
+}
+
+/// Prints the system calls of an operation; nothing, if the kernel does not let us count.
+fn count_calls(name: &str, peer: &str) -> Result<(), String> {
+    let workload = find_workload(name)?;
+    let peer = find_peer(peer)?;
+    let Ok(calls) = Calls::of_this_and_new_threads() else {
+        return Ok(());
+    };
     let mut run = workload.start(peer);
+    let batches = calibrate(&mut run, Duration::from_millis(SAMPLE_MILLISECONDS));
+    let before = calls.count();
+    run(batches);
+    let made = (calls.count() - before) as f64;
+    let operations = (batches * workload.batch) as f64;
+    println!(r#"{{"calls":{:.6}}}"#, made / operations);
+    Ok(())
+}
+
+fn find_workload(name: &str) -> Result<&'static Workload, String> {
+    Workload::by_name(name).ok_or(format!("no workload is called `{name}`"))
+}
+
+fn find_peer(name: &str) -> Result<Peer, String> {
+    Peer::by_name(name).ok_or(format!("no peer is called `{name}`"))
+}
+
+fn run(name: &str, peer: &str, samples: u64, milliseconds: u64) -> Result<(), String> {
+    let workload = find_workload(name)?;
+    let mut run = workload.start(find_peer(peer)?);
     let batches = calibrate(&mut run, Duration::from_millis(milliseconds));
     for _ in 0..samples {
         let meter = Meter::start();

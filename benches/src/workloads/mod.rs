@@ -13,6 +13,9 @@ use crate::Run;
 
 pub mod blocking;
 pub mod fs;
+pub mod idle;
+pub mod latency;
+pub mod memory;
 pub mod messages;
 pub mod net;
 pub mod outside;
