@@ -21,4 +21,6 @@
 //! ```
 
 #[doc(inline)]
-pub use ringway_net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs, lookup_host, tcp};
+pub use ringway_net::{
+    TcpListener, TcpSocket, TcpStream, ToSocketAddrs, UdpSocket, lookup_host, tcp,
+};

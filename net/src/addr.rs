@@ -54,6 +54,14 @@ pub(crate) fn resolve<T: ToSocketAddrs>(name: T) -> T::Future {
     name.resolve()
 }
 
+/// The error of a name that names no address.
+pub(crate) fn no_address() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "could not resolve to any address",
+    )
+}
+
 pub(crate) mod sealed {
     use std::future::Future;
     use std::io;

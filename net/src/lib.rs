@@ -32,8 +32,10 @@ mod op;
 mod ready;
 mod socket;
 pub mod tcp;
+mod udp;
 
 pub use addr::{ToSocketAddrs, lookup_host};
 pub use interest::Interest;
 pub use ready::Ready;
 pub use tcp::{TcpListener, TcpSocket, TcpStream};
+pub use udp::UdpSocket;

@@ -55,6 +55,9 @@ impl Ready {
     pub const ALL: Ready =
         Ready(READABLE | WRITABLE | READ_CLOSED | WRITE_CLOSED | PRIORITY | ERROR);
 
+    /// The bits that say that a direction is closed.
+    pub(crate) const CLOSED: Ready = Ready(READ_CLOSED | WRITE_CLOSED);
+
     /// Whether the socket is ready for nothing.
     pub fn is_empty(self) -> bool {
         self == Ready::EMPTY

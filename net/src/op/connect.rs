@@ -1,7 +1,6 @@
 //! Connecting a stream socket.
 
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 
 use ringway_runtime::driver::{Completion, Operation, SharedFd, opcode, squeue, types};
@@ -15,11 +14,8 @@ pub(crate) struct Connect {
 }
 
 impl Connect {
-    pub(crate) fn new(fd: SharedFd, address: SocketAddr) -> Connect {
-        Connect {
-            fd,
-            address: SockAddr::from(address),
-        }
+    pub(crate) fn new(fd: SharedFd, address: SockAddr) -> Connect {
+        Connect { fd, address }
     }
 }
 

@@ -10,12 +10,18 @@
 
 mod adopt;
 mod connect;
+mod datagram;
 mod poll;
 mod sys;
+mod watch;
 
 pub(crate) use connect::Connect;
+pub(crate) use datagram::{
+    Filled, Room, fill_buf_mut, fill_read_buf, peek, peek_from, peek_sender, recv, recv_from,
+};
 pub(crate) use poll::PollOnce;
 pub(crate) use sys::{
-    Take, accept, inet_address, poll_now, recv_buf_mut, recv_into, recv_vectored, send,
-    send_vectored, stream_socket, watch,
+    accept, inet_address, new_socket, poll_now, recv_vectored, send, send_to, send_vectored,
+    stream_socket,
 };
+pub(crate) use watch::{Trigger, Watch};

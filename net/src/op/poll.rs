@@ -5,8 +5,6 @@ use std::os::fd::AsRawFd;
 
 use ringway_runtime::driver::{Completion, Home, Operation, SharedFd, opcode, squeue, types};
 
-use crate::Ready;
-
 /// Waits until the descriptor has one of `events`, or an error or a hang-up.
 ///
 /// It takes nothing from the descriptor, so it may be dropped at any time without loss.
@@ -25,7 +23,8 @@ impl PollOnce {
 
 // SAFETY: the entry points to no memory, and `self` holds the descriptor that it names.
 unsafe impl Operation for PollOnce {
-    type Output = io::Result<Ready>;
+    /// The `POLL…` bits that are there.
+    type Output = io::Result<u32>;
 
     fn home(&self) -> Option<Home> {
         self.fd.home()
@@ -35,7 +34,7 @@ unsafe impl Operation for PollOnce {
         opcode::PollAdd::new(types::Fd(self.fd.as_raw_fd()), self.events).build()
     }
 
-    fn complete(self, completion: Completion) -> io::Result<Ready> {
-        completion.result.map(Ready::from_poll)
+    fn complete(self, completion: Completion) -> io::Result<u32> {
+        completion.result
     }
 }

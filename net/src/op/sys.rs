@@ -4,53 +4,10 @@ use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
-use bytes::BufMut;
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
-use tokio::io::ReadBuf;
 
 /// The most slices that one `sendmsg(2)` takes (`UIO_MAXIOV` of the kernel); it refuses more with `EMSGSIZE`.
 const SLICES_MAX: usize = 1024;
-
-/// Whether a receive takes the bytes or leaves them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Take {
-    /// The bytes leave the kernel.
-    Bytes,
-    /// `MSG_PEEK`: the next receive gets the same bytes again.
-    Nothing,
-}
-
-impl Take {
-    fn flags(self) -> libc::c_int {
-        match self {
-            Take::Bytes => libc::MSG_DONTWAIT,
-            Take::Nothing => libc::MSG_DONTWAIT | libc::MSG_PEEK,
-        }
-    }
-}
-
-/// Receives into the unfilled part of `buf`, and advances it.
-pub(crate) fn recv_into(fd: &impl AsFd, buf: &mut ReadBuf<'_>, take: Take) -> io::Result<usize> {
-    let socket = SockRef::from(fd);
-    // SAFETY: nothing but the kernel writes through the slice, and the kernel writes initialized bytes only.
-    let unfilled = unsafe { buf.unfilled_mut() };
-    let count = uninterrupted(|| socket.recv_with_flags(unfilled, take.flags()))?;
-    // SAFETY: the kernel has just filled `count` bytes from the start of the unfilled part.
-    unsafe { buf.assume_init(count) };
-    buf.advance(count);
-    Ok(count)
-}
-
-/// Receives into the next chunk of `buf`, and advances it.
-pub(crate) fn recv_buf_mut(fd: &impl AsFd, buf: &mut impl BufMut) -> io::Result<usize> {
-    let socket = SockRef::from(fd);
-    // SAFETY: nothing but the kernel writes through the slice, and the kernel writes initialized bytes only.
-    let chunk = unsafe { buf.chunk_mut().as_uninit_slice_mut() };
-    let count = uninterrupted(|| socket.recv_with_flags(chunk, Take::Bytes.flags()))?;
-    // SAFETY: the kernel has just filled `count` bytes from the start of the chunk.
-    unsafe { buf.advance_mut(count) };
-    Ok(count)
-}
 
 /// Receives into several slices, the first one first.
 pub(crate) fn recv_vectored(fd: &impl AsFd, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
@@ -63,6 +20,12 @@ pub(crate) fn send(fd: &impl AsFd, bytes: &[u8]) -> io::Result<usize> {
     uninterrupted(|| SockRef::from(fd).send_with_flags(bytes, flags))
 }
 
+/// Sends one message to `target`.
+pub(crate) fn send_to(fd: &impl AsFd, bytes: &[u8], target: &SockAddr) -> io::Result<usize> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    uninterrupted(|| SockRef::from(fd).send_to_with_flags(bytes, target, flags))
+}
+
 /// Sends what fits of several slices, the first one first.
 pub(crate) fn send_vectored(fd: &impl AsFd, slices: &[IoSlice<'_>]) -> io::Result<usize> {
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
@@ -71,7 +34,7 @@ pub(crate) fn send_vectored(fd: &impl AsFd, slices: &[IoSlice<'_>]) -> io::Resul
 }
 
 /// Takes one connection from the listener's queue, close-on-exec and non-blocking.
-pub(crate) fn accept(listener: &impl AsFd) -> io::Result<(OwnedFd, SocketAddr)> {
+pub(crate) fn accept(listener: &impl AsFd) -> io::Result<(OwnedFd, SockAddr)> {
     let listener = listener.as_fd().as_raw_fd();
     let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
     let accept = |storage: *mut socket2::SockAddrStorage, length: *mut libc::socklen_t| {
@@ -86,7 +49,7 @@ pub(crate) fn accept(listener: &impl AsFd) -> io::Result<(OwnedFd, SocketAddr)> 
     let (fd, address) = unsafe { SockAddr::try_init(accept) }?;
     // SAFETY: `accept4` has just made this descriptor, and nobody else knows its number.
     let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-    Ok((fd, inet_address(&address)?))
+    Ok((fd, address))
 }
 
 /// The kernel's present answer to `poll(2)`: the events of `events` that are there, and errors and hang-ups.
@@ -103,33 +66,22 @@ pub(crate) fn poll_now(fd: &impl AsFd, events: u32) -> io::Result<u32> {
     Ok(entry.revents as u16 as u32)
 }
 
-/// A descriptor that is readable when `fd` is, and that does not keep `fd`'s file open.
-///
-/// It is an epoll instance with `fd` as its only member.
-pub(crate) fn watch(fd: &impl AsFd) -> io::Result<OwnedFd> {
-    // SAFETY: no pointer is passed.
-    let epoll = checked(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
-    // SAFETY: `epoll_create1` has just made this descriptor, and nobody else knows its number.
-    let epoll = unsafe { OwnedFd::from_raw_fd(epoll) };
-    let mut event = libc::epoll_event {
-        events: libc::EPOLLIN as u32,
-        u64: 0,
-    };
-    let member = fd.as_fd().as_raw_fd();
-    // SAFETY: both descriptors are open here, and `event` is valid for the call, which copies it.
-    checked(unsafe {
-        libc::epoll_ctl(epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, member, &mut event)
-    })?;
-    Ok(epoll)
-}
-
 /// A new stream socket of the address's family, close-on-exec and non-blocking.
 pub(crate) fn stream_socket(address: &SocketAddr) -> io::Result<Socket> {
-    let kind = Type::STREAM.nonblocking().cloexec();
-    Socket::new_raw(Domain::for_address(*address), kind, Some(Protocol::TCP))
+    let domain = Domain::for_address(*address);
+    new_socket(domain, Type::STREAM, Some(Protocol::TCP))
 }
 
-/// An address of a TCP socket.
+/// A new socket, close-on-exec and non-blocking.
+pub(crate) fn new_socket(
+    domain: Domain,
+    kind: Type,
+    protocol: Option<Protocol>,
+) -> io::Result<Socket> {
+    Socket::new_raw(domain, kind.nonblocking().cloexec(), protocol)
+}
+
+/// An address of a TCP or UDP socket.
 pub(crate) fn inet_address(address: &SockAddr) -> io::Result<SocketAddr> {
     address.as_socket().ok_or_else(|| {
         io::Error::new(
@@ -139,7 +91,7 @@ pub(crate) fn inet_address(address: &SockAddr) -> io::Result<SocketAddr> {
     })
 }
 
-fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
+pub(super) fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
     if result < 0 {
         Err(io::Error::last_os_error())
     } else {
@@ -148,7 +100,7 @@ fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
 }
 
 /// Calls again as long as a signal interrupts the call.
-fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+pub(super) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

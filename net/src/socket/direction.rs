@@ -28,14 +28,15 @@ use parking_lot::MutexGuard;
 use ringway_runtime::driver::SharedFd;
 use ringway_runtime::task::coop;
 
-use super::{Readiness, Side, SideState, Who};
-use crate::ready::poll_events;
+use super::waiters::Ticket;
+use super::{Readiness, Side, SideState, Way, Who};
 use crate::{Interest, Ready};
 
 /// One direction of a socket.
 #[derive(Debug)]
 pub(crate) struct Direction {
     interest: Interest,
+    way: Way,
     /// What is believed before the first call.
     first_belief: Ready,
     /// Made when a call has failed to move all it wanted, or when somebody must wait.
@@ -44,72 +45,85 @@ pub(crate) struct Direction {
 
 impl Direction {
     /// The direction that `interest` names, with what is believed of it before the first call.
-    pub(crate) fn new(interest: Interest, first_belief: Ready) -> Direction {
+    pub(crate) fn new(interest: Interest, first_belief: Ready, way: Way) -> Direction {
         Direction {
             interest,
+            way,
             first_belief,
             side: OnceLock::new(),
         }
     }
 
-    /// The direction's state, made if need be, for places among its waiters.
-    pub(crate) fn side(&self) -> &Side<Readiness> {
+    /// A future that will ask this direction.
+    pub(crate) fn waiting(&self) -> Waiting<'_> {
+        Waiting {
+            direction: self,
+            ticket: None,
+        }
+    }
+
+    /// The direction's state, made if need be.
+    fn side(&self) -> &Side<Readiness> {
         self.side
-            .get_or_init(|| Side::new(Readiness::new(self.first_belief)))
+            .get_or_init(|| Side::new(Readiness::new(self.interest, self.first_belief, self.way)))
     }
 
     /// Whether the direction is ready and nothing has ever been waited for: it has no state then.
-    pub(crate) fn is_untouched(&self) -> bool {
+    fn is_untouched(&self) -> bool {
         !self.first_belief.is_empty() && self.side.get().is_none()
     }
 
     /// Makes `call` until it does not block, or sees to it that `who` is woken when it may not.
     ///
-    /// `wanted` is how many bytes `call` would move if it could; that it moved fewer tells that the next one
-    /// would block. Zero if nothing can be told from it. `call` is one of our own system calls: it runs under
-    /// the direction's lock.
-    pub(crate) fn poll_io(
+    /// `is_short` says of a result that the next call would block; it may always say no. `call` is one of our own
+    /// system calls: it runs under the direction's lock.
+    pub(crate) fn poll_io<R>(
         &self,
-        fd: &SharedFd,
+        at: &SharedFd,
         cx: &mut Context<'_>,
         who: Who<'_>,
-        wanted: usize,
-        call: impl FnMut() -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
+        is_short: impl Fn(&R) -> bool,
+        call: impl FnMut() -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
         let unit = ready!(coop::poll_proceed(cx));
-        let moved = self.poll_call(fd, cx, who, wanted, call);
-        if moved.is_ready() {
+        let result = self.poll_call(at, cx, who, is_short, call);
+        if result.is_ready() {
             unit.made_progress();
         }
-        moved
+        result
     }
 
-    fn poll_call(
+    fn poll_call<R>(
         &self,
-        fd: &SharedFd,
+        at: &SharedFd,
         cx: &mut Context<'_>,
         mut who: Who<'_>,
-        wanted: usize,
-        mut call: impl FnMut() -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
+        is_short: impl Fn(&R) -> bool,
+        mut call: impl FnMut() -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
         if self.is_untouched() {
             let result = call();
-            if let Some(wrong) = self.proved_wrong(&result, wanted) {
-                self.side().lock().doubt(wrong);
+            match &result {
+                result if would_block(result) => self.side().lock().note_block(at),
+                Ok(value) if is_short(value) => self.side().lock().note_success(true),
+                _ => {}
             }
             if !would_block(&result) {
                 return Poll::Ready(result);
             }
         }
         loop {
-            let mut state = ready!(self.poll_state(fd, cx, who.again()))?;
+            let mut state = ready!(self.poll_state(at, cx, who.again()))?;
             let result = call();
-            if let Some(wrong) = self.proved_wrong(&result, wanted) {
-                state.doubt(wrong);
+            match &result {
+                Ok(value) => state.note_success(is_short(value)),
+                result if would_block(result) => {
+                    state.note_block(at);
+                    continue;
+                }
+                Err(_) => {}
             }
-            if !would_block(&result) {
-                return Poll::Ready(result);
-            }
+            return Poll::Ready(result);
         }
     }
 
@@ -117,10 +131,20 @@ impl Direction {
     ///
     /// A call that moved less than it could proves nothing here: the caller tries again until one blocks, as he
     /// would with `read(2)`.
-    pub(crate) fn try_io<R>(&self, call: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
+    pub(crate) fn try_io<R>(
+        &self,
+        at: &SharedFd,
+        call: impl FnOnce() -> io::Result<R>,
+    ) -> io::Result<R> {
+        // `call` may be a caller's own: it runs without the lock. If a poll ends meanwhile, what that says is
+        // newer than what the call has seen.
+        let before = self.side.get().map(|side| side.lock().polls_ended());
         let result = call();
         if would_block(&result) {
-            self.side().lock().doubt(Ready::answering(self.interest));
+            let mut state = self.side().lock();
+            if before.is_none_or(|before| before == state.polls_ended()) {
+                state.note_block(at);
+            }
         }
         result
     }
@@ -128,7 +152,7 @@ impl Direction {
     /// Says what the direction is believed ready for, or sees to it that `who` is woken when it is.
     pub(crate) fn poll_ready(
         &self,
-        fd: &SharedFd,
+        at: &SharedFd,
         cx: &mut Context<'_>,
         who: Who<'_>,
     ) -> Poll<io::Result<Ready>> {
@@ -137,16 +161,16 @@ impl Direction {
             unit.made_progress();
             return Poll::Ready(Ok(self.first_belief));
         }
-        let state = ready!(self.poll_state(fd, cx, who))?;
+        let state = ready!(self.poll_state(at, cx, who))?;
         unit.made_progress();
-        Poll::Ready(Ok(state.believed() & Ready::answering(self.interest)))
+        Poll::Ready(Ok(state.believed()))
     }
 
     /// The locked state if the direction is believed ready. Otherwise a poll operation is under way, and `who`
     /// will be woken by it.
     fn poll_state(
         &self,
-        fd: &SharedFd,
+        at: &SharedFd,
         cx: &mut Context<'_>,
         who: Who<'_>,
     ) -> Poll<io::Result<MutexGuard<'_, Readiness>>> {
@@ -155,7 +179,7 @@ impl Direction {
         let mut state = side.lock();
         state.settle(&mut operations)?;
         loop {
-            if !(state.believed() & Ready::answering(self.interest)).is_empty() {
+            if !state.believed().is_empty() {
                 return Poll::Ready(Ok(state));
             }
             if state.is_armed() {
@@ -164,20 +188,30 @@ impl Direction {
                 drop(stale);
                 return Poll::Pending;
             }
-            state.arm(fd, poll_events(self.interest), &mut operations)?;
+            state.arm(at, &mut operations)?;
         }
     }
+}
 
-    /// The belief that a call's result disproves, if it disproves one.
-    fn proved_wrong(&self, result: &io::Result<usize>, wanted: usize) -> Option<Ready> {
-        let bits = Ready::answering(self.interest);
-        match result {
-            // The queue is empty, or the buffer full; whether the direction is closed does not show.
-            Ok(moved) if 0 < *moved && *moved < wanted => {
-                Some(bits - Ready::READ_CLOSED - Ready::WRITE_CLOSED)
-            }
-            _ if would_block(result) => Some(bits),
-            _ => None,
+/// A future's place among those who wait at a direction, given up when the future is dropped.
+#[derive(Debug)]
+pub(crate) struct Waiting<'a> {
+    direction: &'a Direction,
+    ticket: Option<Ticket>,
+}
+
+impl Waiting<'_> {
+    /// The future, as one who asks.
+    pub(crate) fn who(&mut self) -> Who<'_> {
+        Who::Future(&mut self.ticket)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            let waker = self.direction.side().lock().waiters().remove(ticket);
+            drop(waker);
         }
     }
 }
@@ -193,97 +227,156 @@ mod tests {
     use std::io::{self, Write};
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
+    use std::pin::{Pin, pin};
     use std::task::{Context, Poll, Waker};
 
     use ringway_runtime::Runtime;
     use ringway_runtime::driver::SharedFd;
+    use ringway_runtime::task::yield_now;
 
     use super::Direction;
-    use crate::op;
-    use crate::socket::Who;
+    use crate::op::{self, Filled, Room};
+    use crate::socket::{Way, Who};
     use crate::{Interest, Ready};
 
-    /// A descriptor to read from, and the other end.
-    fn pair() -> (SharedFd, UnixStream) {
+    /// Runs `test` with a descriptor to read from, and the other end.
+    fn with_pair<F: Future<Output = ()>>(test: impl FnOnce(SharedFd, UnixStream) -> F) {
         let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
         ours.set_nonblocking(true).expect("a socket takes the flag");
-        (SharedFd::from(OwnedFd::from(ours)), theirs)
+        Runtime::new().expect("a runtime").block_on(async {
+            test(SharedFd::from(OwnedFd::from(ours)), theirs).await;
+        });
+    }
+
+    fn direction(interest: Interest, belief: Ready) -> Direction {
+        Direction::new(interest, belief, Way::Direct)
     }
 
     /// Receives up to `wanted` bytes, waiting if need be, and counts the system calls.
     async fn receive(
         direction: &Direction,
-        fd: &SharedFd,
+        at: &SharedFd,
         wanted: usize,
         calls: &Cell<u32>,
     ) -> usize {
-        let receive = || {
+        let mut bytes = Vec::with_capacity(wanted);
+        let receive = |room: &mut Room| {
             calls.set(calls.get() + 1);
-            let mut bytes = Vec::with_capacity(wanted);
-            op::recv_buf_mut(fd, &mut bytes)
+            op::recv(at, room)
         };
-        poll_fn(|cx| direction.poll_io(fd, cx, Who::Last, wanted, receive))
-            .await
-            .expect("a receive")
+        let (count, ()) = poll_fn(|cx| {
+            op::fill_buf_mut(&mut bytes, |room| {
+                let is_short = |filled: &Filled<()>| filled.is_short_of(wanted);
+                direction.poll_io(at, cx, Who::Last, is_short, || receive(&mut room[..wanted]))
+            })
+        })
+        .await
+        .expect("a receive");
+        count
     }
 
     #[test]
     fn a_direction_that_never_waited_has_no_state() {
-        let (fd, _other) = pair();
-        let direction = Direction::new(Interest::WRITABLE, Ready::WRITABLE);
-        let mut cx = Context::from_waker(Waker::noop());
-        for _ in 0..3 {
-            let sent = direction.poll_io(&fd, &mut cx, Who::Last, 2, || op::send(&fd, b"ab"));
-            assert!(matches!(sent, Poll::Ready(Ok(2))));
-        }
-        assert!(direction.is_untouched());
+        with_pair(async |at, _other| {
+            let direction = direction(Interest::WRITABLE, Ready::WRITABLE);
+            let mut cx = Context::from_waker(Waker::noop());
+            for _ in 0..3 {
+                let send = || op::send(&at, b"ab");
+                let sent = direction.poll_io(&at, &mut cx, Who::Last, |sent| *sent < 2, send);
+                assert!(matches!(sent, Poll::Ready(Ok(2))));
+            }
+            assert!(direction.is_untouched());
+        });
     }
 
     /// Mutant: take no notice of a receive that brought less than there was room for.
     #[test]
     fn after_a_short_receive_the_next_one_waits_before_it_tries() {
-        Runtime::new().expect("a runtime").block_on(async {
-            let (fd, mut other) = pair();
-            let direction = Direction::new(Interest::READABLE, Ready::READABLE);
+        with_pair(async |at, mut other| {
+            let direction = direction(Interest::READABLE, Ready::READABLE);
             let calls = Cell::new(0);
             other.write_all(b"abc").expect("room");
-            assert_eq!(receive(&direction, &fd, 64, &calls).await, 3);
+            assert_eq!(receive(&direction, &at, 64, &calls).await, 3);
             assert_eq!(calls.get(), 1);
             let mut cx = Context::from_waker(Waker::noop());
             let vain = || -> io::Result<usize> { panic!("there is nothing to receive") };
-            let early = direction.poll_io(&fd, &mut cx, Who::Last, 64, vain);
+            let early = direction.poll_io(&at, &mut cx, Who::Last, |_| false, vain);
             assert!(early.is_pending());
             other.write_all(b"de").expect("room");
-            assert_eq!(receive(&direction, &fd, 64, &calls).await, 2);
+            assert_eq!(receive(&direction, &at, 64, &calls).await, 2);
             assert_eq!(calls.get(), 2);
         });
     }
 
     #[test]
     fn after_a_full_receive_the_next_one_tries_at_once() {
-        Runtime::new().expect("a runtime").block_on(async {
-            let (fd, mut other) = pair();
-            let direction = Direction::new(Interest::READABLE, Ready::READABLE);
+        with_pair(async |at, mut other| {
+            let direction = direction(Interest::READABLE, Ready::READABLE);
             let calls = Cell::new(0);
             other.write_all(b"abcd").expect("room");
-            assert_eq!(receive(&direction, &fd, 2, &calls).await, 2);
-            assert_eq!(receive(&direction, &fd, 2, &calls).await, 2);
+            assert_eq!(receive(&direction, &at, 2, &calls).await, 2);
+            assert_eq!(receive(&direction, &at, 2, &calls).await, 2);
             assert_eq!(calls.get(), 2);
         });
     }
 
     #[test]
     fn a_call_that_would_block_makes_the_direction_wait() {
-        Runtime::new().expect("a runtime").block_on(async {
-            let (fd, mut other) = pair();
-            let direction = Direction::new(Interest::READABLE, Ready::READABLE);
+        with_pair(async |at, mut other| {
+            let direction = direction(Interest::READABLE, Ready::READABLE);
             let blocked = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
-            assert!(direction.try_io(blocked).is_err());
+            assert!(direction.try_io(&at, blocked).is_err());
             let mut cx = Context::from_waker(Waker::noop());
-            assert!(direction.poll_ready(&fd, &mut cx, Who::Last).is_pending());
+            assert!(direction.poll_ready(&at, &mut cx, Who::Last).is_pending());
             other.write_all(b"x").expect("room");
-            let ready = poll_fn(|cx| direction.poll_ready(&fd, cx, Who::Last)).await;
+            let ready = poll_fn(|cx| direction.poll_ready(&at, cx, Who::Last)).await;
             assert!(ready.expect("a poll").is_readable());
         });
+    }
+
+    /// A call that blocks though the poll says that it would not is made twice, and then no more until there is
+    /// news. Mutant: leave out the turn to edges in `Readiness::note_block`.
+    #[test]
+    fn a_state_that_is_reported_for_ever_does_not_spin() {
+        for way in [Way::Direct, Way::Aside] {
+            with_pair(async |at, mut other| {
+                let direction = Direction::new(Interest::READABLE, Ready::EMPTY, way);
+                let calls = Cell::new(0);
+                let blocked = || {
+                    calls.set(calls.get() + 1);
+                    Err::<(), _>(io::ErrorKind::WouldBlock.into())
+                };
+                other.write_all(b"x").expect("room");
+                let waits = poll_fn(|cx| direction.poll_io(&at, cx, Who::Last, |_| false, blocked));
+                let mut waits = pin!(waits);
+                let mut polls = 0;
+                poll_fn(|cx| {
+                    polls += 1;
+                    assert!(waits.as_mut().poll(cx).is_pending());
+                    if polls < 50 && calls.get() < 2 {
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(())
+                })
+                .await;
+                let before = calls.get();
+                for _ in 0..50 {
+                    std::thread::sleep(std::time::Duration::from_micros(100));
+                    yield_now().await;
+                }
+                assert!(poll_once(waits.as_mut()).await.is_pending());
+                assert!(calls.get() <= before + 1, "{} calls", calls.get());
+                let settled = calls.get();
+                other.write_all(b"y").expect("room");
+                while calls.get() == settled {
+                    yield_now().await;
+                    assert!(poll_once(waits.as_mut()).await.is_pending());
+                }
+            });
+        }
+    }
+
+    async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+        poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
     }
 }

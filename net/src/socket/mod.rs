@@ -21,16 +21,51 @@
 //! - [`side`]: the lock, the waker, and a future's place among the waiters.
 //! - [`readiness`]: beliefs, and the poll operation that renews them.
 //! - [`direction`]: trying, waiting and trying again.
-//! - [`stream`]: both directions, over one descriptor.
+//! - [`duplex`]: both directions, over one descriptor.
+//! - [`listener`]: a queue of connections.
+//! - [`face`], [`halves`]: what the public types have in common.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use ringway_runtime::driver::{self, SharedFd};
+use socket2::SockRef;
 
 mod direction;
+mod duplex;
+mod face;
+mod halves;
+mod listener;
 mod readiness;
 mod side;
-mod stream;
 mod waiters;
 
 pub(crate) use direction::Direction;
-pub(crate) use readiness::Readiness;
-pub(crate) use side::{Place, Side, SideState, Wakes};
-pub(crate) use stream::StreamSocket;
+pub(crate) use duplex::Duplex;
+pub(crate) use face::{descriptors, messages, readiness, stream_calls, stream_traits};
+pub(crate) use halves::halves;
+pub(crate) use listener::Listener;
+pub(crate) use readiness::{Readiness, Way};
+pub(crate) use side::{Side, SideState, Wakes};
 pub(crate) use waiters::{Waiters, Who};
+
+/// Debug builds tell the caller who hands over a blocking socket, which would stall a worker sooner or later.
+#[track_caller]
+pub(crate) fn check_nonblocking(socket: &impl AsFd) -> io::Result<()> {
+    debug_assert!(
+        SockRef::from(socket).nonblocking()?,
+        "a blocking socket was given to the runtime; call set_nonblocking(true) on it first"
+    );
+    Ok(())
+}
+
+/// Shares the descriptor of a socket that is made here, in this thread's runtime.
+///
+/// # Panics
+///
+/// Outside a runtime, or in one without I/O.
+#[track_caller]
+pub(crate) fn adopt(fd: impl Into<OwnedFd>) -> SharedFd {
+    driver::assert_context();
+    SharedFd::from(fd.into())
+}

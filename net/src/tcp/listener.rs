@@ -1,36 +1,19 @@
 //! A TCP listener.
-//!
-//! An accept is `accept4(2)` at once. If nobody has connected, a poll operation that belongs to the listener
-//! waits, and the accepts that wait are woken one at a time, in the order in which they came. The poll takes
-//! nothing from the kernel's queue: a connection leaves the queue only in the call that returns it, so an
-//! accept that is dropped can lose none.
-//!
-//! What is polled is not the listener itself but an epoll instance that has the listener as its only member.
-//! An operation in flight keeps its file open, and a listener that stays open after its drop would keep its
-//! port: `drop(listener)` followed by `bind` to the same address would fail now and then. The epoll instance
-//! does not keep its member open, so dropping the listener closes it, there and then.
-//!
-//! Rejected: an accept operation in the ring. It needs a stash for the connections that nobody waited for any
-//! more; under a full descriptor table it fails at once, whether or not anybody connects; and it keeps the port.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::io;
 use std::net::{self, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::task::{Context, Poll, ready};
 
-use ringway_runtime::driver::{self, SharedFd};
-use ringway_runtime::task::coop;
-use socket2::{SockRef, Socket};
+use socket2::{SockAddr, Socket};
 
-use super::{TcpStream, check_nonblocking, no_address};
-use crate::addr::{ToSocketAddrs, resolve};
+use super::TcpStream;
+use crate::Ready;
+use crate::addr::{ToSocketAddrs, no_address, resolve};
 use crate::op;
-use crate::ready::poll_events;
-use crate::socket::{Readiness, Side, SideState, Waiters, Wakes, Who};
-use crate::{Interest, Ready};
+use crate::socket::{Listener, Who, adopt, check_nonblocking, descriptors};
 
 /// How many connections the kernel keeps for a listener made by [`TcpListener::bind`] until they are accepted.
 ///
@@ -59,22 +42,7 @@ const BACKLOG: i32 = 1024;
 /// # }
 /// ```
 pub struct TcpListener {
-    side: Side<Queue>,
-    /// Readable when `socket` is; see the module's prose.
-    watch: SharedFd,
-    socket: Socket,
-}
-
-/// What is known of the kernel's queue of connections.
-#[derive(Debug, Default)]
-struct Queue(Readiness);
-
-impl SideState for Queue {
-    const WAKES: Wakes = Wakes::One;
-
-    fn waiters(&mut self) -> &mut Waiters {
-        self.0.waiters()
-    }
+    socket: Listener,
 }
 
 impl TcpListener {
@@ -118,13 +86,8 @@ impl TcpListener {
     /// Takes a socket that listens.
     #[track_caller]
     pub(super) fn new(socket: Socket) -> io::Result<TcpListener> {
-        driver::assert_context();
-        let watch = SharedFd::from(op::watch(&socket)?);
-        let side = Side::new(Queue(Readiness::new(Ready::READABLE)));
         Ok(TcpListener {
-            side,
-            watch,
-            socket,
+            socket: Listener::new(adopt(socket)),
         })
     }
 
@@ -132,7 +95,7 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// If the kernel has no descriptor left for the runtime's watch on the listener.
+    /// None at present.
     ///
     /// # Panics
     ///
@@ -162,9 +125,9 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// None; the `Result` is there for tokio's sake.
+    /// Those of dup(2), in the rare case that no descriptor was left for the runtime's watch on the listener.
     pub fn into_std(self) -> io::Result<net::TcpListener> {
-        Ok(self.socket.into())
+        self.socket.into_fd().map(net::TcpListener::from)
     }
 
     /// Waits for a connection and takes it.
@@ -179,10 +142,8 @@ impl TcpListener {
     ///
     /// Safe: a connection that this future does not return stays in the kernel's queue for the next accept.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let mut place = self.side.place();
-        let accepted = poll_fn(|cx| self.poll_accept_as(cx, place.who())).await;
-        place.leave();
-        accepted
+        let accepted = self.socket.accept().await?;
+        self.take(accepted)
     }
 
     /// Polls for a connection. Of several callers, only the last one's task is woken.
@@ -191,7 +152,17 @@ impl TcpListener {
     ///
     /// As [`accept`](Self::accept).
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        self.poll_accept_as(cx, Who::Last)
+        let accepted = ready!(self.socket.poll_accept(cx, Who::Last))?;
+        Poll::Ready(self.take(accepted))
+    }
+
+    /// Makes a connection of what the kernel has given. Its client has often sent something already.
+    fn take(&self, (fd, address): (OwnedFd, SockAddr)) -> io::Result<(TcpStream, SocketAddr)> {
+        let fd = self.socket.adopt(fd);
+        Ok((
+            TcpStream::new(fd, Ready::READABLE),
+            op::inet_address(&address)?,
+        ))
     }
 
     /// The address that it listens at.
@@ -200,7 +171,7 @@ impl TcpListener {
     ///
     /// Those of getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        op::inet_address(&self.socket.local_addr()?)
+        op::inet_address(&self.socket.options().local_addr()?)
     }
 
     /// The time to live (in hops) of the packets that it sends.
@@ -209,7 +180,7 @@ impl TcpListener {
     ///
     /// Those of getsockopt(2).
     pub fn ttl(&self) -> io::Result<u32> {
-        self.socket.ttl_v4()
+        self.socket.options().ttl_v4()
     }
 
     /// Sets the time to live (in hops) of the packets that it sends.
@@ -218,115 +189,8 @@ impl TcpListener {
     ///
     /// Those of setsockopt(2).
     pub fn set_ttl(&self, hops: u32) -> io::Result<()> {
-        self.socket.set_ttl_v4(hops)
-    }
-
-    fn poll_accept_as(
-        &self,
-        cx: &mut Context<'_>,
-        who: Who<'_>,
-    ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        let unit = ready!(coop::poll_proceed(cx));
-        let mut queue = self.side.lock();
-        let mut operations = self.side.context();
-        match self.poll_queue(&mut queue.0, &mut operations) {
-            Poll::Pending => {
-                let stale = queue.waiters().register(who, cx.waker());
-                drop(queue);
-                drop(stale);
-                Poll::Pending
-            }
-            Poll::Ready(result) => {
-                unit.made_progress();
-                // Whoever still waits was not woken for this event, so somebody must see to the next one.
-                let others = queue.waiters().has_futures();
-                let watched = !others || self.watch(&mut queue.0, &mut operations).is_ok();
-                drop(queue);
-                if !watched {
-                    self.side.hand_on();
-                }
-                Poll::Ready(result.map(|(fd, address)| (TcpStream::accepted(fd), address)))
-            }
-        }
-    }
-
-    /// Takes a connection from the kernel's queue, or starts the operation that waits for one.
-    fn poll_queue(
-        &self,
-        queue: &mut Readiness,
-        operations: &mut Context<'_>,
-    ) -> Poll<io::Result<(OwnedFd, SocketAddr)>> {
-        queue.settle(operations)?;
-        loop {
-            if queue.believed().is_readable() {
-                match op::accept(&self.socket) {
-                    Err(error) if self.is_empty(&error) => {
-                        queue.doubt(Ready::READABLE | Ready::READ_CLOSED);
-                    }
-                    result => return Poll::Ready(result),
-                }
-            }
-            if queue.is_armed() {
-                return Poll::Pending;
-            }
-            self.watch(queue, operations)?;
-        }
-    }
-
-    fn watch(&self, queue: &mut Readiness, operations: &mut Context<'_>) -> io::Result<()> {
-        queue.arm(&self.watch, poll_events(Interest::READABLE), operations)
-    }
-
-    /// Whether an accept failed because nobody has connected.
-    ///
-    /// With a full descriptor table the kernel says so before it looks at its queue. That is an error of this
-    /// accept only if there is a connection that it would have returned.
-    fn is_empty(&self, error: &io::Error) -> bool {
-        match error.raw_os_error() {
-            Some(libc::EAGAIN) => true,
-            Some(libc::EMFILE | libc::ENFILE) => {
-                matches!(
-                    op::poll_now(&self.socket, poll_events(Interest::READABLE)),
-                    Ok(0)
-                )
-            }
-            _ => false,
-        }
+        self.socket.options().set_ttl_v4(hops)
     }
 }
 
-impl TryFrom<net::TcpListener> for TcpListener {
-    type Error = io::Error;
-
-    /// As [`TcpListener::from_std`].
-    #[track_caller]
-    fn try_from(listener: net::TcpListener) -> io::Result<TcpListener> {
-        TcpListener::from_std(listener)
-    }
-}
-
-impl AsRawFd for TcpListener {
-    fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
-    }
-}
-
-impl AsFd for TcpListener {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-}
-
-// A panic in a waker leaves the lock's state whole: wakers are called outside of it.
-impl UnwindSafe for TcpListener {}
-impl RefUnwindSafe for TcpListener {}
-
-impl fmt::Debug for TcpListener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("TcpListener");
-        if let Ok(address) = self.local_addr() {
-            debug.field("addr", &address);
-        }
-        debug.field("fd", &SockRef::from(self).as_raw_fd()).finish()
-    }
-}
+descriptors!(TcpListener, net::TcpListener);

@@ -23,8 +23,8 @@ struct Place {
 pub struct Home(NonZeroU32);
 
 impl Home {
-    /// The runtime that this thread is in.
-    fn here() -> Option<Self> {
+    /// The runtime that this thread is in; none outside of runtimes.
+    pub fn here() -> Option<Self> {
         let runtime = with_here(|here| match here {
             Here::Owner(shard) | Here::Guest(shard) => shard.runtime(),
             Here::Nowhere => 0,
@@ -38,6 +38,11 @@ impl Home {
 }
 
 impl SharedFd {
+    /// Shares a descriptor of the runtime `home`, whichever this thread is in.
+    pub fn at_home(fd: OwnedFd, home: Option<Home>) -> Self {
+        Self(Arc::new(Place { fd, home }))
+    }
+
     /// Gives the descriptor back if nobody else holds it, in particular no operation in flight.
     ///
     /// # Errors
@@ -55,8 +60,7 @@ impl SharedFd {
 
 impl From<OwnedFd> for SharedFd {
     fn from(fd: OwnedFd) -> Self {
-        let home = Home::here();
-        Self(Arc::new(Place { fd, home }))
+        Self::at_home(fd, Home::here())
     }
 }
 

@@ -1,0 +1,157 @@
+//! A queue of connections that wait to be accepted.
+//!
+//! An accept is `accept4(2)` at once. If nobody has connected, a poll operation that belongs to the listener
+//! waits, and the accepts that wait are woken one at a time, in the order in which they came. The poll takes
+//! nothing from the kernel's queue: a connection leaves the queue only in the call that returns it, so an
+//! accept that is dropped can lose none.
+//!
+//! What is polled is a watch ([`Way::Aside`]), not the listener itself. A listener that stays open after its drop
+//! would keep its port: `drop(listener)` followed by `bind` to the same address would fail now and then.
+//!
+//! Rejected: an accept operation in the ring. It needs a stash for the connections that nobody waited for any
+//! more; under a full descriptor table it fails at once, whether or not anybody connects; and it keeps the port.
+
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::task::{Context, Poll, ready};
+
+use ringway_runtime::driver::{Home, SharedFd};
+use ringway_runtime::task::coop;
+use socket2::{SockAddr, SockRef};
+
+use super::{Readiness, Side, SideState, Waiters, Wakes, Way, Who};
+use crate::op;
+use crate::ready::poll_events;
+use crate::{Interest, Ready};
+
+/// A socket that listens.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    side: Side<Queue>,
+    at: SharedFd,
+}
+
+/// What is known of the kernel's queue of connections.
+#[derive(Debug, Default)]
+struct Queue(Readiness);
+
+impl SideState for Queue {
+    const WAKES: Wakes = Wakes::One;
+
+    fn waiters(&mut self) -> &mut Waiters {
+        self.0.waiters()
+    }
+}
+
+impl Listener {
+    /// Takes a socket that listens and does not block.
+    pub(crate) fn new(at: SharedFd) -> Listener {
+        let queue = Readiness::new(Interest::READABLE, Ready::READABLE, Way::Aside);
+        Listener {
+            side: Side::new(Queue(queue)),
+            at,
+        }
+    }
+
+    pub(crate) fn fd(&self) -> &SharedFd {
+        &self.at
+    }
+
+    pub(crate) fn options(&self) -> SockRef<'_> {
+        SockRef::from(self.fd())
+    }
+
+    /// Shares an accepted connection in the runtime that this thread is in, or else in the listener's.
+    pub(crate) fn adopt(&self, fd: OwnedFd) -> SharedFd {
+        SharedFd::at_home(fd, Home::here().or(self.at.home()))
+    }
+
+    /// Gives the descriptor away, still non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// Those of `dup(2)`, which is needed only where no descriptor was left for a watch.
+    pub(crate) fn into_fd(self) -> io::Result<OwnedFd> {
+        drop(self.side);
+        self.at
+            .try_into_owned()
+            .or_else(|fd| fd.as_fd().try_clone_to_owned())
+    }
+
+    /// Waits for a connection and takes it.
+    pub(crate) async fn accept(&self) -> io::Result<(OwnedFd, SockAddr)> {
+        let mut place = self.side.place();
+        let accepted = poll_fn(|cx| self.poll_accept(cx, place.who())).await;
+        place.leave();
+        accepted
+    }
+
+    /// Polls for a connection.
+    pub(crate) fn poll_accept(
+        &self,
+        cx: &mut Context<'_>,
+        who: Who<'_>,
+    ) -> Poll<io::Result<(OwnedFd, SockAddr)>> {
+        let unit = ready!(coop::poll_proceed(cx));
+        let mut queue = self.side.lock();
+        let mut operations = self.side.context();
+        match self.poll_queue(&mut queue.0, &mut operations) {
+            Poll::Pending => {
+                let stale = queue.waiters().register(who, cx.waker());
+                drop(queue);
+                drop(stale);
+                Poll::Pending
+            }
+            Poll::Ready(result) => {
+                unit.made_progress();
+                // Whoever still waits was not woken for this event, so somebody must see to the next one.
+                let others = queue.waiters().has_futures();
+                let watched = !others || queue.0.arm(&self.at, &mut operations).is_ok();
+                drop(queue);
+                if !watched {
+                    self.side.hand_on();
+                }
+                Poll::Ready(result)
+            }
+        }
+    }
+
+    /// Takes a connection from the kernel's queue, or starts the operation that waits for one.
+    fn poll_queue(
+        &self,
+        queue: &mut Readiness,
+        operations: &mut Context<'_>,
+    ) -> Poll<io::Result<(OwnedFd, SockAddr)>> {
+        queue.settle(operations)?;
+        loop {
+            if !queue.believed().is_empty() {
+                match op::accept(self.fd()) {
+                    Err(error) if self.is_empty(&error) => queue.note_block(&self.at),
+                    result => return Poll::Ready(result),
+                }
+            }
+            if queue.is_armed() {
+                return Poll::Pending;
+            }
+            queue.arm(&self.at, operations)?;
+        }
+    }
+
+    /// Whether an accept failed because nobody has connected.
+    ///
+    /// With a full descriptor table the kernel says so before it looks at its queue. That is an error of this
+    /// accept only if there is a connection that it would have returned.
+    fn is_empty(&self, error: &io::Error) -> bool {
+        match error.raw_os_error() {
+            Some(libc::EAGAIN) => true,
+            Some(libc::EMFILE | libc::ENFILE) => {
+                matches!(
+                    op::poll_now(self.fd(), poll_events(Interest::READABLE)),
+                    Ok(0)
+                )
+            }
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! UDP.
+
+mod options;
+mod peek;
+mod socket;
+
+pub use socket::UdpSocket;

@@ -1,0 +1,150 @@
+//! The options of a UDP socket.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::UdpSocket;
+
+/// Pairs of functions that set and tell one option of the socket.
+macro_rules! options {
+    ($(
+        $set:ident, $get:ident, $type:ty, $inner_set:ident, $inner_get:ident,
+        $set_doc:literal, $get_doc:literal;
+    )*) => {$(
+        #[doc = $set_doc]
+        ///
+        /// # Errors
+        ///
+        /// Those of setsockopt(2).
+        pub fn $set(&self, value: $type) -> io::Result<()> {
+            self.socket.options().$inner_set(value)
+        }
+
+        #[doc = $get_doc]
+        ///
+        /// # Errors
+        ///
+        /// Those of getsockopt(2).
+        pub fn $get(&self) -> io::Result<$type> {
+            self.socket.options().$inner_get()
+        }
+    )*};
+}
+
+impl UdpSocket {
+    options! {
+        set_broadcast, broadcast, bool, set_broadcast, broadcast,
+        "Lets the socket send to broadcast addresses, or not (`SO_BROADCAST`).",
+        "Whether the socket may send to broadcast addresses (`SO_BROADCAST`).";
+
+        set_multicast_loop_v4, multicast_loop_v4, bool, set_multicast_loop_v4, multicast_loop_v4,
+        "Gives IPv4 multicast messages that this machine sends to its own sockets too (`IP_MULTICAST_LOOP`).",
+        "Whether IPv4 multicast messages that this machine sends go to its own sockets too (`IP_MULTICAST_LOOP`).";
+
+        set_multicast_ttl_v4, multicast_ttl_v4, u32, set_multicast_ttl_v4, multicast_ttl_v4,
+        "Sets the time to live (in hops) of IPv4 multicast messages (`IP_MULTICAST_TTL`).",
+        "The time to live (in hops) of IPv4 multicast messages (`IP_MULTICAST_TTL`).";
+
+        set_multicast_loop_v6, multicast_loop_v6, bool, set_multicast_loop_v6, multicast_loop_v6,
+        "Gives IPv6 multicast messages that this machine sends to its own sockets too (`IPV6_MULTICAST_LOOP`).",
+        "Whether IPv6 multicast messages that this machine sends go to its own sockets too (`IPV6_MULTICAST_LOOP`).";
+
+        set_tclass_v6, tclass_v6, u32, set_tclass_v6, tclass_v6,
+        "Sets the traffic class of IPv6 packets (`IPV6_TCLASS`).",
+        "The traffic class of IPv6 packets (`IPV6_TCLASS`).";
+
+        set_ttl, ttl, u32, set_ttl_v4, ttl_v4,
+        "Sets the time to live (in hops) of IPv4 packets (`IP_TTL`).",
+        "The time to live (in hops) of IPv4 packets (`IP_TTL`).";
+
+        set_tos_v4, tos_v4, u32, set_tos_v4, tos_v4,
+        "Sets the type of service of IPv4 packets (`IP_TOS`).",
+        "The type of service of IPv4 packets (`IP_TOS`).";
+    }
+
+    /// As [`tos_v4`](Self::tos_v4).
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
+    #[deprecated = "it is of IPv4 only, and is called `tos_v4` now"]
+    #[doc(hidden)]
+    pub fn tos(&self) -> io::Result<u32> {
+        self.tos_v4()
+    }
+
+    /// As [`set_tos_v4`](Self::set_tos_v4).
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2).
+    #[deprecated = "it is of IPv4 only, and is called `set_tos_v4` now"]
+    #[doc(hidden)]
+    pub fn set_tos(&self, tos: u32) -> io::Result<()> {
+        self.set_tos_v4(tos)
+    }
+
+    /// The network device that the socket is bound to, if any (`SO_BINDTODEVICE`).
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
+    pub fn device(&self) -> io::Result<Option<Vec<u8>>> {
+        self.socket.options().device()
+    }
+
+    /// Binds the socket to a network device, or with `None` to none: it sends and receives through that one only.
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2): `ENODEV` if there is no such device.
+    pub fn bind_device(&self, interface: Option<&[u8]>) -> io::Result<()> {
+        self.socket.options().bind_device(interface)
+    }
+
+    /// Receives what is sent to the group `multiaddr` through the interface that has the address `interface`;
+    /// `0.0.0.0` lets the kernel choose (`IP_ADD_MEMBERSHIP`).
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2): no group's address, no such interface, or a group that was joined before.
+    pub fn join_multicast_v4(&self, multiaddr: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
+        self.socket
+            .options()
+            .join_multicast_v4(&multiaddr, &interface)
+    }
+
+    /// Receives what is sent to the group `multiaddr` through the interface with the index `interface`; 0 lets the
+    /// kernel choose (`IPV6_ADD_MEMBERSHIP`).
+    ///
+    /// # Errors
+    ///
+    /// As [`join_multicast_v4`](Self::join_multicast_v4).
+    pub fn join_multicast_v6(&self, multiaddr: &Ipv6Addr, interface: u32) -> io::Result<()> {
+        self.socket
+            .options()
+            .join_multicast_v6(multiaddr, interface)
+    }
+
+    /// Leaves a group that was joined with the same arguments (`IP_DROP_MEMBERSHIP`).
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2): `AddrNotAvailable` if it had not been joined.
+    pub fn leave_multicast_v4(&self, multiaddr: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
+        self.socket
+            .options()
+            .leave_multicast_v4(&multiaddr, &interface)
+    }
+
+    /// Leaves a group that was joined with the same arguments (`IPV6_DROP_MEMBERSHIP`).
+    ///
+    /// # Errors
+    ///
+    /// As [`leave_multicast_v4`](Self::leave_multicast_v4).
+    pub fn leave_multicast_v6(&self, multiaddr: &Ipv6Addr, interface: u32) -> io::Result<()> {
+        self.socket
+            .options()
+            .leave_multicast_v6(multiaddr, interface)
+    }
+}
