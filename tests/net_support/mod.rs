@@ -4,6 +4,8 @@
 
 use std::future::Future;
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use ringway::net::{TcpListener, TcpStream};
@@ -18,11 +20,7 @@ where
     F: Future<Output: Send> + Send + 'static,
 {
     on_two_workers(body());
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(within(body()));
+    on_this_thread(body());
 }
 
 /// Runs `body` as a task on two workers, with a bound in time.
@@ -122,6 +120,29 @@ pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(begin.elapsed() < WATCHDOG, "never came true: {what}");
         ringway::time::sleep(Duration::from_millis(1)).await;
     }
+}
+
+/// Polls once, with a waker that nobody hears.
+pub(crate) fn poll_once<T>(poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+    poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Polls a future once, as its task.
+pub(crate) async fn poll_future<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
+}
+
+/// The processor time that this thread has used.
+pub(crate) fn thread_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Runs `body` as the root of a runtime on this thread, with a bound in time.
+pub(crate) fn on_this_thread<F: Future>(body: F) -> F::Output {
+    let mut builder = Builder::new_current_thread();
+    let runtime = builder.enable_all().build().expect("a runtime");
+    runtime.block_on(within(body))
 }
 
 /// Whether an I/O result says that it would have to wait.

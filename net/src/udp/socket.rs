@@ -87,14 +87,13 @@ impl UdpSocket {
         let domain = Domain::for_address(address);
         let socket = op::new_socket(domain, Type::DGRAM, Some(Protocol::UDP))?;
         socket.bind(&address.into())?;
-        Ok(UdpSocket::new(socket.into(), Ready::EMPTY))
+        Ok(UdpSocket::new(socket.into()))
     }
 
     #[track_caller]
-    fn new(fd: OwnedFd, first_read: Ready) -> UdpSocket {
-        let at = adopt(fd);
+    fn new(fd: OwnedFd) -> UdpSocket {
         UdpSocket {
-            socket: Duplex::new(at, first_read, Way::Aside),
+            socket: Duplex::new(adopt(fd), Ready::EMPTY, Way::Aside),
         }
     }
 
@@ -125,7 +124,7 @@ impl UdpSocket {
     #[track_caller]
     pub fn from_std(socket: net::UdpSocket) -> io::Result<UdpSocket> {
         check_nonblocking(&socket)?;
-        Ok(UdpSocket::new(socket.into(), Ready::READABLE))
+        Ok(UdpSocket::new(socket.into()))
     }
 
     /// Turns the socket into one of the standard library, which stays non-blocking.
