@@ -52,12 +52,12 @@
 //! | `runtime` | `Runtime`, `LocalRuntime`, `Builder` with all flavours, `Handle` |
 //! | `task` | `spawn`, `spawn_blocking`, `yield_now`, `JoinHandle`, `AbortHandle`; `LocalSet`, `spawn_local` |
 //! | `time` | `sleep`, `timeout`, `interval`, `Instant` |
-//! | `net` | TCP, name lookup |
+//! | `net` | TCP, UDP, name lookup |
 //! | `fs` | all of tokio's; beyond it, reads and writes of owned buffers at an offset, opening beneath a directory, transfer from a file to a socket |
 //! | `signal` | `ctrl_c`, `unix` |
 //! | `sync`, [`io`] | tokio's own |
 //!
-//! Of tokio's face are not there: UDP, Unix sockets, pipes and `AsyncFd`; `process`; standard input
+//! Of tokio's face are not there: Unix sockets, pipes and `AsyncFd`; `process`; standard input
 //! and output; `JoinSet`, `block_in_place`, `task_local!` and `task::coop`;
 //! runtime metrics.
 //!

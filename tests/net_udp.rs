@@ -401,7 +401,7 @@ fn an_unread_error_queue_neither_spins_nor_deafens() {
         let before = thread_time();
         ringway::time::sleep(Duration::from_millis(200)).await;
         let used = thread_time() - before;
-        assert!(used < Duration::from_millis(100), "used {used:?} of 200 ms");
+        assert!(used < Duration::from_millis(40), "used {used:?} of 200 ms");
         let (client, _) = bound().await;
         client.send_to(b"hello", address).await.unwrap();
         assert_eq!(receiver.await.unwrap().unwrap(), 5);
