@@ -294,7 +294,7 @@ fn ready_to_join(header: &Header, waker: &Waker) -> bool {
 }
 
 /// JOIN_WAKER is clear, so the waker is ours, the handle's, to write.
-fn offer(header: &Header, waker: Waker) -> Result<(), Snapshot> {
+pub(super) fn offer(header: &Header, waker: Waker) -> Result<(), Snapshot> {
     // SAFETY: see above.
     header
         .join_waker

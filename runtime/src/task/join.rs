@@ -5,7 +5,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use super::abort::AbortHandle;
 use super::coop;
@@ -71,6 +71,36 @@ impl<T> JoinHandle<T> {
     pub fn id(&self) -> Id {
         self.reference().header().id
     }
+
+    /// Has `waker` woken once the task has completed; `false` if it has already. For a handle that was never polled.
+    pub(crate) fn watch(&self, waker: Waker) -> bool {
+        harness::offer(self.reference().header(), waker).is_ok()
+    }
+
+    /// Takes the output if the task has completed, whatever budget is left.
+    ///
+    /// # Panics
+    ///
+    /// If the output was taken before.
+    pub(crate) fn take_if_finished(&mut self) -> Option<Result<T, JoinError>> {
+        if !self.is_finished() {
+            return None;
+        }
+        match self.take_output(Waker::noop()) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => unreachable!("a task that has completed stays so"),
+        }
+    }
+
+    /// Takes the output, or stores the waker.
+    fn take_output(&mut self, waker: &Waker) -> Poll<Result<T, JoinError>> {
+        let mut output = Poll::Pending;
+        let reference = self.reference();
+        let take_output = reference.header().vtable.take_output;
+        // SAFETY: this is the task's join handle, and `T` the output of its future (`new_task`).
+        unsafe { take_output(reference.pointer(), (&raw mut output).cast(), waker) };
+        output
+    }
 }
 
 impl<T> Future for JoinHandle<T> {
@@ -79,16 +109,11 @@ impl<T> Future for JoinHandle<T> {
     /// # Panics
     ///
     /// After the output was returned.
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut output = Poll::Pending;
-        let reference = self.reference();
-        if reference.header().state.load().is_complete() {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.is_finished() {
             ready!(coop::poll_charge(cx));
         }
-        let take_output = reference.header().vtable.take_output;
-        // SAFETY: this is the task's join handle, and `T` the output of its future (`new_task`).
-        unsafe { take_output(reference.pointer(), (&raw mut output).cast(), cx.waker()) };
-        output
+        self.take_output(cx.waker())
     }
 }
 

@@ -1,0 +1,123 @@
+//! [`Builder`]: spawning a task that has a name.
+//!
+//! A name is a second allocation, which only tasks with a name have: it lies behind the task as its extras.
+
+use std::future::Future;
+use std::io;
+use std::panic::Location;
+
+use crate::handle::Handle;
+use crate::task::{Extras, JoinHandle};
+
+/// Prepares a task that has a name, which [`crate::hooks`] and other looks at the runtime's tasks show.
+///
+/// ```
+/// # use ringway_runtime::task_builder as task;
+/// # let runtime = ringway_runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// let answer = task::Builder::new().name("answer").spawn(async { 42 })?;
+/// assert_eq!(answer.await.unwrap(), 42);
+/// # std::io::Result::Ok(())
+/// # })
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Builder<'a> {
+    name: Option<&'a str>,
+}
+
+/// A task's name.
+struct Name(Box<str>);
+
+impl Extras for Name {
+    fn name(&self) -> Option<&str> {
+        Some(&self.0)
+    }
+}
+
+impl<'a> Builder<'a> {
+    /// A task without a name.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives the task a name.
+    pub fn name(&self, name: &'a str) -> Self {
+        Self { name: Some(name) }
+    }
+
+    /// Spawns a task onto this thread's runtime. See [`crate::spawn`].
+    ///
+    /// # Errors
+    ///
+    /// None; the `Result` is there for compatibility.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn spawn<F>(self, future: F) -> io::Result<JoinHandle<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.spawn_on(future, &Handle::current())
+    }
+
+    /// Spawns a task onto the runtime of `handle`.
+    ///
+    /// # Errors
+    ///
+    /// None; the `Result` is there for compatibility.
+    #[track_caller]
+    pub fn spawn_on<F>(self, future: F, handle: &Handle) -> io::Result<JoinHandle<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let (shared, spawned_at) = (handle.shared(), Location::caller());
+        Ok(match self.extras() {
+            Some(name) => shared.spawn_with(future, name, spawned_at),
+            None => shared.spawn(future, spawned_at),
+        })
+    }
+
+    /// Runs a closure where it may block. See [`crate::spawn_blocking`].
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses the pool's first thread.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn spawn_blocking<F, R>(self, job: F) -> io::Result<JoinHandle<R>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.spawn_blocking_on(job, &Handle::current())
+    }
+
+    /// Runs a closure on the pool for blocking jobs of the runtime of `handle`.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses the pool's first thread.
+    #[track_caller]
+    pub fn spawn_blocking_on<F, R>(self, job: F, handle: &Handle) -> io::Result<JoinHandle<R>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        let (shared, spawned_at) = (handle.shared(), Location::caller());
+        match self.extras() {
+            Some(name) => shared.pool.try_spawn(shared, job, name, spawned_at),
+            None => shared.pool.try_spawn(shared, job, (), spawned_at),
+        }
+    }
+
+    fn extras(self) -> Option<Name> {
+        self.name.map(|name| Name(name.into()))
+    }
+}
