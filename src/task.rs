@@ -20,12 +20,17 @@
 //! ```
 
 #[doc(inline)]
+pub use ringway_runtime::join_set::{self, JoinSet};
+#[doc(inline)]
 pub use ringway_runtime::task::coop;
 #[doc(inline)]
 pub use ringway_runtime::task::coop::{Unconstrained, consume_budget, unconstrained};
 #[doc(inline)]
 pub use ringway_runtime::task::{
-    AbortHandle, AccessError, Id, JoinError, JoinHandle, LocalKey, futures, id, try_id, yield_now,
+    AbortHandle, AbortOnDrop, AccessError, Id, JoinError, JoinHandle, LocalKey, futures, id,
+    try_id, yield_now,
 };
+#[doc(inline)]
+pub use ringway_runtime::task_builder::Builder;
 #[doc(inline)]
 pub use ringway_runtime::{LocalEnterGuard, LocalSet, spawn, spawn_blocking, spawn_local};

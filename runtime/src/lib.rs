@@ -10,7 +10,9 @@
 //! - `blocking`: the pool for what may block.
 
 pub mod driver;
+pub mod join_set;
 pub mod task;
+pub mod task_builder;
 
 /// The parts that hold a protocol, for the models that check them. Not for programs: they may change at any time.
 #[doc(hidden)]

@@ -7,6 +7,7 @@ use std::io;
 use std::panic::Location;
 
 use crate::handle::Handle;
+use crate::local::{LocalSet, spawn_local_with};
 use crate::task::{Extras, JoinHandle};
 
 /// Prepares a task that has a name, which [`crate::hooks`] and other looks at the runtime's tasks show.
@@ -18,7 +19,8 @@ use crate::task::{Extras, JoinHandle};
 /// let answer = task::Builder::new().name("answer").spawn(async { 42 })?;
 /// assert_eq!(answer.await.unwrap(), 42);
 /// # std::io::Result::Ok(())
-/// # })
+/// # })?;
+/// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Builder<'a> {
@@ -76,8 +78,48 @@ impl<'a> Builder<'a> {
     {
         let (shared, spawned_at) = (handle.shared(), Location::caller());
         Ok(match self.extras() {
-            Some(name) => shared.spawn_with(future, name, spawned_at),
+            Some(name) => shared.spawn_with(future, spawned_at, name),
             None => shared.spawn(future, spawned_at),
+        })
+    }
+
+    /// Spawns a task that need not be `Send`. See [`crate::spawn_local`].
+    ///
+    /// # Errors
+    ///
+    /// None; the `Result` is there for compatibility.
+    ///
+    /// # Panics
+    ///
+    /// As [`crate::spawn_local`].
+    #[track_caller]
+    pub fn spawn_local<F>(self, future: F) -> io::Result<JoinHandle<F::Output>>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let spawned_at = Location::caller();
+        Ok(match self.extras() {
+            Some(name) => spawn_local_with(future, spawned_at, name),
+            None => spawn_local_with(future, spawned_at, ()),
+        })
+    }
+
+    /// Spawns a task that need not be `Send` onto a set.
+    ///
+    /// # Errors
+    ///
+    /// None; the `Result` is there for compatibility.
+    #[track_caller]
+    pub fn spawn_local_on<F>(self, future: F, set: &LocalSet) -> io::Result<JoinHandle<F::Output>>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let spawned_at = Location::caller();
+        Ok(match self.extras() {
+            Some(name) => set.spawn_with(future, spawned_at, name),
+            None => set.spawn_with(future, spawned_at, ()),
         })
     }
 

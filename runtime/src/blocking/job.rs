@@ -5,7 +5,9 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::task::{Birth, Id, JoinHandle, Notified, Placement, Schedule, Task, TaskRef, new_task};
+use crate::task::{
+    Birth, Extras, Id, JoinHandle, Notified, Placement, Schedule, Task, TaskRef, new_task,
+};
 
 /// A queued job.
 #[derive(Debug)]
@@ -43,14 +45,16 @@ impl Job {
     }
 }
 
-pub(super) fn new_job<F, R>(
+pub(super) fn new_job<F, R, E>(
     closure: F,
     mandatory: bool,
+    extras: E,
     spawned_at: &'static Location<'static>,
 ) -> (Job, JoinHandle<R>)
 where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
+    E: Extras,
 {
     let future = RunOnce(Some(closure));
     let birth = Birth {
@@ -62,7 +66,7 @@ where
         spawned_at,
         born: 0,
     };
-    let (task, notified, handle) = new_task::<_, Unscheduled, ()>(future, birth, ());
+    let (task, notified, handle) = new_task::<_, Unscheduled, E>(future, birth, extras);
     let job = Job {
         task,
         notified,

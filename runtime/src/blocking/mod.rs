@@ -31,7 +31,7 @@ use self::queue::{Queue, submitter};
 use self::threads::{Roster, Seat};
 use crate::config::Config;
 use crate::scheduler::Shared;
-use crate::task::JoinHandle;
+use crate::task::{Extras, JoinHandle};
 
 /// For models.
 pub(crate) mod internals {
@@ -80,10 +80,33 @@ impl Pool {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        let (job, handle) = new_job(closure, false, spawned_at);
+        match self.try_spawn(shared, closure, (), spawned_at) {
+            Ok(handle) => handle,
+            Err(error) => panic!("OS can't spawn worker thread: {error}"),
+        }
+    }
+
+    /// As [`Self::spawn`], with extras for the job's task.
+    ///
+    /// # Errors
+    ///
+    /// If there is no thread and the system refuses one.
+    pub(crate) fn try_spawn<F, R, E>(
+        &self,
+        shared: &Arc<Shared>,
+        closure: F,
+        extras: E,
+        spawned_at: &'static Location<'static>,
+    ) -> io::Result<JoinHandle<R>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+        E: Extras,
+    {
+        let (job, handle) = new_job(closure, false, extras, spawned_at);
         match self.submit(shared, job) {
-            Ok(()) | Err(Refused::Ended) => handle,
-            Err(Refused::NoThread(error)) => panic!("OS can't spawn worker thread: {error}"),
+            Ok(()) | Err(Refused::Ended) => Ok(handle),
+            Err(Refused::NoThread(error)) => Err(error),
         }
     }
 
@@ -99,7 +122,7 @@ impl Pool {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        let (job, handle) = new_job(closure, true, spawned_at);
+        let (job, handle) = new_job(closure, true, (), spawned_at);
         // Without a thread the job is run by whoever was refused, which is this thread.
         let queued = !matches!(self.submit(shared, job), Err(Refused::Ended));
         queued.then_some(handle)

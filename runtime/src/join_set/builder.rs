@@ -6,6 +6,7 @@ use std::io;
 
 use super::JoinSet;
 use crate::handle::Handle;
+use crate::local::LocalSet;
 use crate::task::AbortHandle;
 use crate::task_builder;
 
@@ -60,6 +61,36 @@ impl<'a, T: 'static> Builder<'a, T> {
         T: Send,
     {
         Ok(self.set.insert(self.task.spawn_on(future, handle)?))
+    }
+
+    /// As [`JoinSet::spawn_local`].
+    ///
+    /// # Errors
+    ///
+    /// None; the `Result` is there for compatibility.
+    ///
+    /// # Panics
+    ///
+    /// As [`JoinSet::spawn_local`].
+    #[track_caller]
+    pub fn spawn_local<F>(self, future: F) -> io::Result<AbortHandle>
+    where
+        F: Future<Output = T> + 'static,
+    {
+        Ok(self.set.insert(self.task.spawn_local(future)?))
+    }
+
+    /// As [`JoinSet::spawn_local_on`].
+    ///
+    /// # Errors
+    ///
+    /// None; the `Result` is there for compatibility.
+    #[track_caller]
+    pub fn spawn_local_on<F>(self, future: F, local: &LocalSet) -> io::Result<AbortHandle>
+    where
+        F: Future<Output = T> + 'static,
+    {
+        Ok(self.set.insert(self.task.spawn_local_on(future, local)?))
     }
 
     /// As [`JoinSet::spawn_blocking`].

@@ -21,6 +21,7 @@ use slab::Slab;
 
 use self::done::Done;
 use crate::handle::Handle;
+use crate::local::LocalSet;
 use crate::task::{AbortHandle, Id, JoinError, JoinHandle, coop};
 
 pub use self::builder::Builder;
@@ -84,7 +85,8 @@ impl<T: 'static> JoinSet<T> {
     /// set.build_task().name("answer").spawn(async { 42 })?;
     /// assert_eq!(set.join_all().await, [42]);
     /// # std::io::Result::Ok(())
-    /// # })
+    /// # })?;
+    /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn build_task(&mut self) -> Builder<'_, T> {
         Builder::new(self)
@@ -112,6 +114,28 @@ impl<T: 'static> JoinSet<T> {
         T: Send,
     {
         self.insert(handle.spawn(task))
+    }
+
+    /// Spawns a task that need not be `Send`. See [`crate::spawn_local`].
+    ///
+    /// # Panics
+    ///
+    /// As [`crate::spawn_local`].
+    #[track_caller]
+    pub fn spawn_local<F>(&mut self, task: F) -> AbortHandle
+    where
+        F: Future<Output = T> + 'static,
+    {
+        self.insert(crate::spawn_local(task))
+    }
+
+    /// Spawns a task that need not be `Send` onto `local`.
+    #[track_caller]
+    pub fn spawn_local_on<F>(&mut self, task: F, local: &LocalSet) -> AbortHandle
+    where
+        F: Future<Output = T> + 'static,
+    {
+        self.insert(local.spawn_local(task))
     }
 
     /// Runs a closure where it may block. See [`crate::spawn_blocking`].
@@ -248,7 +272,10 @@ impl<T: 'static> JoinSet<T> {
                 return None;
             };
             // The key may be a former task's, see the module.
-            let output = self.handles.get_mut(key).and_then(JoinHandle::take_if_finished);
+            let output = self
+                .handles
+                .get_mut(key)
+                .and_then(JoinHandle::take_if_finished);
             if let Some(output) = output {
                 return Some((self.handles.remove(key).id(), output));
             }

@@ -38,6 +38,7 @@ pub use set::{LocalEnterGuard, LocalSet};
 pub use spawn::spawn_local;
 
 pub(crate) use owner::ThreadNumber;
+pub(crate) use spawn::spawn_local_with;
 
 /// For models.
 pub(crate) mod internals {

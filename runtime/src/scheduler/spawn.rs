@@ -96,7 +96,22 @@ impl Shared {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.spawn_unchecked(future, spawned_at, ())
+        self.spawn_with(future, spawned_at, ())
+    }
+
+    /// As [`Self::spawn`], with extras for the task.
+    pub(crate) fn spawn_with<F, E>(
+        self: &Arc<Self>,
+        future: F,
+        spawned_at: &'static Location<'static>,
+        extras: E,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+        E: Extras,
+    {
+        self.spawn_unchecked(future, spawned_at, extras)
     }
 
     /// Spawns a task that need not be Send onto this local runtime; `None` if this is not its thread.

@@ -40,7 +40,8 @@
 //! 1. Whoever runs a task or polls a root future calls [`refill`] before each poll, inside a [`scope`], at whose end
 //!    the thread has the budget again that it had before. A stale budget must not stay behind: outside a runtime
 //!    nobody would ever fill it.
-//! 2. Whoever polls a task from within another one ([`with_full`]) leaves the outer one's budget as it was.
+//! 2. Whoever polls tasks from within another one, as a local set does, does the same: the outer task has its budget
+//!    again afterwards.
 //! 3. Blocking jobs and `block_in_place` run [unconstrained](without).
 
 use std::cell::Cell;
@@ -153,21 +154,6 @@ pub(crate) fn scope<R>(f: impl FnOnce() -> R) -> R {
     without(f)
 }
 
-/// Calls `f`, one poll of a task, with a full budget. What the budget was before, it is again after.
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "for tasks that are polled by other tasks: local sets"
-    )
-)]
-pub(crate) fn with_full<R>(f: impl FnOnce() -> R) -> R {
-    without(|| {
-        refill();
-        f()
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,14 +181,17 @@ mod tests {
         });
     }
 
-    /// Mutant: let `with_full` refill without remembering what was before.
+    /// Mutant: let `scope` call `f` and no more.
     #[test]
     fn a_poll_within_a_poll_leaves_the_outer_budget_alone() {
         scope(|| {
             refill();
             let mut cx = Context::from_waker(Waker::noop());
             assert!(poll_charge(&mut cx).is_ready());
-            with_full(|| assert_eq!(drain(), FULL));
+            scope(|| {
+                refill();
+                assert_eq!(drain(), FULL);
+            });
             assert_eq!(without(drain), u32::MAX);
             assert_eq!(drain(), FULL - 1);
         });
@@ -222,7 +211,12 @@ mod tests {
 
     #[test]
     fn a_panic_puts_the_budget_back() {
-        let panicked = std::panic::catch_unwind(|| with_full(|| panic!("in a poll")));
+        let panicked = std::panic::catch_unwind(|| {
+            scope(|| {
+                refill();
+                panic!("in a poll");
+            })
+        });
         assert!(panicked.is_err());
         assert_eq!(drain(), u32::MAX);
     }

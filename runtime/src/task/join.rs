@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use super::abort::AbortHandle;
+use super::abort_on_drop::AbortOnDrop;
 use super::coop;
 use super::error::JoinError;
 use super::harness;
@@ -55,6 +56,11 @@ impl<T> JoinHandle<T> {
     /// cannot be aborted.
     pub fn abort(&self) {
         self.abort_handle().abort();
+    }
+
+    /// Aborts the task when the handle is dropped, instead of letting it run on.
+    pub fn abort_on_drop(self) -> AbortOnDrop<T> {
+        AbortOnDrop::new(self)
     }
 
     /// Whether the task has completed, was cancelled or panicked.

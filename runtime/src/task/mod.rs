@@ -32,6 +32,7 @@
 //! never by the aborter.
 
 mod abort;
+mod abort_on_drop;
 mod cell;
 mod error;
 mod harness;
@@ -54,6 +55,7 @@ pub mod futures {
 }
 
 pub use abort::AbortHandle;
+pub use abort_on_drop::AbortOnDrop;
 pub use error::JoinError;
 pub use id::{Id, id, try_id};
 pub use join::JoinHandle;
