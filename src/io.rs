@@ -17,6 +17,10 @@ pub use tokio::io::{
     join, repeat, simplex, sink, split,
 };
 
+#[cfg(feature = "io-std")]
+#[doc(inline)]
+pub use ringway_stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
+
 #[cfg(feature = "net")]
 #[doc(inline)]
 pub use ringway_net::{Interest, Ready};

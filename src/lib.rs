@@ -49,16 +49,17 @@
 //!
 //! | module | what is in it |
 //! | --- | --- |
-//! | `runtime` | `Runtime`, `LocalRuntime`, `Builder` with all flavours, `Handle` |
+//! | `runtime` | `Runtime`, `LocalRuntime`, `Builder` with all flavours and options, task hooks among them, `Handle` |
 //! | `task` | `spawn`, `spawn_blocking`, `yield_now`, `JoinHandle`, `AbortHandle`; `LocalSet`, `spawn_local` |
 //! | `time` | `sleep`, `timeout`, `interval`, `Instant` |
 //! | `net` | TCP, UDP, name lookup |
 //! | `fs` | all of tokio's; beyond it, reads and writes of owned buffers at an offset, opening beneath a directory, transfer from a file to a socket |
 //! | `signal` | `ctrl_c`, `unix` |
-//! | `sync`, [`io`] | tokio's own |
+//! | `sync` | tokio's own |
+//! | [`io`] | tokio's own; `stdin`, `stdout`, `stderr` |
 //!
-//! Of tokio's face are not there: Unix sockets, pipes and `AsyncFd`; `process`; standard input
-//! and output; `JoinSet`, `block_in_place`, `task_local!` and `task::coop`;
+//! Of tokio's face are not there: Unix sockets, pipes and `AsyncFd`; `process`; `JoinSet`, `block_in_place`,
+//! `task_local!` and `task::coop`;
 //! runtime metrics.
 //!
 //! # What comes from tokio
@@ -97,7 +98,8 @@
 //! | `sync` | `sync` |
 //! | `io-util` | the adapters and extension traits of `io` |
 //! | `test-util` | `rt`, `sync` and `time`, and `time::{pause, advance, resume}` |
-//! | `io-std`, `parking_lot`, `process` | nothing; they are there to be named |
+//! | `io-std` | `io::{stdin, stdout, stderr}` |
+//! | `parking_lot`, `process` | nothing; they are there to be named |
 //!
 //! # Requirements
 //!

@@ -180,8 +180,11 @@ impl Input {
             let read = read(&mut bytes);
             bytes.truncate(*read.as_ref().unwrap_or(&0));
             for waker in self.hand_out(bytes, read.map(drop)) {
-                // A waker is its user's code, whose panic is not the next reader's business.
-                let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+                // A waker is its user's code, whose panic is not the next reader's business; nor is the drop of what
+                // it panicked with.
+                if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+                    mem::forget(payload);
+                }
             }
         }
     }
@@ -233,7 +236,9 @@ impl State {
     }
 
     fn place_of(&self, number: u64) -> Option<usize> {
-        self.waiters.iter().position(|(waiter, _)| *waiter == number)
+        self.waiters
+            .iter()
+            .position(|(waiter, _)| *waiter == number)
     }
 }
 

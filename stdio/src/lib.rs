@@ -6,8 +6,8 @@
 //! `std::io` and what it does through these is one stream. So they cannot go through the ring, which knows nothing of a
 //! buffer in this process.
 //!
-//! - [`Stdin`] is read by a thread of its own, which belongs to the process and to no runtime: [`input`].
-//! - [`Stdout`] and [`Stderr`] write in the blocking pool: [`output`].
+//! - [`Stdin`] is read by a thread of its own, which belongs to the process and to no runtime: `input`.
+//! - [`Stdout`] and [`Stderr`] write in the blocking pool: `output`.
 
 #![forbid(unsafe_code)]
 

@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ringway-net", &["ringway-runtime"]),
     ("ringway-fs", &["ringway-runtime"]),
     ("ringway-signal", &["ringway-runtime"]),
+    ("ringway-stdio", &["ringway-runtime"]),
     (
         "ringway",
         &[
@@ -23,6 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "ringway-net",
             "ringway-runtime",
             "ringway-signal",
+            "ringway-stdio",
             "ringway-timer",
         ],
     ),

@@ -10,11 +10,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("net/src/", &["ringway_runtime::scheduler"]),
     ("fs/src/", &["ringway_runtime::scheduler"]),
     ("signal/src/", &["ringway_runtime::scheduler"]),
+    ("stdio/src/", &["ringway_runtime::scheduler"]),
 ];
 
 /// The crates that may not ask for `cfg(loom)`...
-const PRODUCT: [&str; 7] = [
-    "fs/", "macros/", "net/", "runtime/", "signal/", "src/", "timer/",
+const PRODUCT: [&str; 8] = [
+    "fs/", "macros/", "net/", "runtime/", "signal/", "src/", "stdio/", "timer/",
 ];
 
 /// ...but for this one module.
