@@ -50,7 +50,8 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | `runtime` | `Runtime`, `LocalRuntime`, `Builder` with all flavours and options, task hooks among them, `Handle` |
-//! | `task` | `spawn`, `spawn_blocking`, `yield_now`, `JoinHandle`, `AbortHandle`; `LocalSet`, `spawn_local` |
+//! | `task` | `spawn`, `spawn_blocking`, `yield_now`, `JoinHandle`, `AbortHandle`, `JoinSet`, `Builder` for tasks with a name, `coop`; beyond tokio, `AbortOnDrop`; `LocalSet`, `spawn_local` |
+//! | `task_local!` | values that belong to a task |
 //! | `time` | `sleep`, `timeout`, `interval`, `Instant` |
 //! | `net` | TCP, UDP, name lookup |
 //! | `fs` | all of tokio's; beyond it, reads and writes of owned buffers at an offset, opening beneath a directory, transfer from a file to a socket |
@@ -58,9 +59,7 @@
 //! | `sync` | tokio's own |
 //! | [`io`] | tokio's own; `stdin`, `stdout`, `stderr` |
 //!
-//! Of tokio's face are not there: Unix sockets, pipes and `AsyncFd`; `process`; `JoinSet`, `block_in_place`,
-//! `task_local!` and `task::coop`;
-//! runtime metrics.
+//! Of tokio's face are not there: Unix sockets, pipes and `AsyncFd`; `process`; `block_in_place`; runtime metrics.
 //!
 //! # What comes from tokio
 //!
@@ -69,10 +68,11 @@
 //! `select!`, `join!`, `try_join!` and [`pin!`]. They are the same types and traits, not copies, so
 //! whatever reads from a tokio `AsyncRead` (TLS, codecs, HTTP) also reads from a socket of ringway.
 //!
+//! They share one cooperative budget with everything that is ringway's own: a task whose channel,
+//! lock, socket or file is ready every time lets others run after 128 such operations (`task::coop`).
+//!
 //! Some things differ because tokio's runtime is not around them:
 //!
-//! - There is no cooperative budget. A task that finds its channel ready every time and awaits
-//!   nothing else keeps its worker, as one that computes does; `task::yield_now` lets others in.
 //! - `blocking_send`, `blocking_recv` and `blocking_lock` do not notice that they are called in async
 //!   code: where tokio panics, they block the worker.
 //! - `mpsc::Sender::send_timeout` needs tokio's own clock and is absent. Put `time::timeout` around
