@@ -21,6 +21,8 @@
 //! ```
 
 #[doc(inline)]
+pub use ringway_runtime::dump;
+#[doc(inline)]
 pub use ringway_runtime::{
     Builder, EnterGuard, Handle, HistogramConfiguration, HistogramScale, Id,
     InvalidHistogramConfiguration, LocalOptions, LocalRuntime, LogHistogram, LogHistogramBuilder,

@@ -7,9 +7,11 @@
 //! - `scheduler`: who runs which task where, and who sleeps.
 //! - [`driver`]: a ring per worker, its operations, its timers.
 //! - `local`: tasks that stay on one thread.
+//! - [`dump`]: which tasks there are, and what holds a worker.
 //! - `blocking`: the pool for what may block.
 
 pub mod driver;
+pub mod dump;
 pub mod join_set;
 pub mod task;
 pub mod task_builder;

@@ -21,7 +21,7 @@ pub use self::histogram::{HistogramConfiguration, HistogramScale};
 pub use self::log_histogram::{InvalidHistogramConfiguration, LogHistogram, LogHistogramBuilder};
 pub use crate::driver::RingMetrics;
 
-pub(crate) use self::worker::WorkerMetrics;
+pub(crate) use self::worker::{Polled, WorkerMetrics};
 
 use self::histogram::{HistogramChoice, Scale};
 use crate::runtime::RuntimeFlavor;

@@ -40,8 +40,9 @@ impl Count {
 #[repr(align(128))]
 pub(crate) struct WorkerMetrics {
     pub(crate) polls: Count,
-    /// What is being polled: the number of a task, [`NOTHING`] or [`ROOT`].
+    /// What is being polled: see [`Polled`].
     polled: Count,
+    poll_began_ms: Count,
     pub(crate) local_schedules: Count,
     /// Polls of the root future of `block_on`.
     root_polls: Count,
@@ -73,15 +74,33 @@ pub(crate) struct WorkerMetrics {
 /// In `busy`: the worker is awake. 2^63 nanoseconds are 292 years.
 const AWAKE: u64 = 1 << 63;
 
+/// What a worker polls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Polled {
+    Nothing,
+    /// The root future of `block_on`.
+    Root,
+    /// The task with this id.
+    Task(u64),
+}
+
 const NOTHING: u64 = 0;
-/// The root future of `block_on`.
 const ROOT: u64 = u64::MAX;
+
+/// One poll, as a reader sees it: as long as two readings are the same, so is the poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sighting {
+    pub(crate) polled: Polled,
+    polls: u64,
+    root_polls: u64,
+}
 
 impl WorkerMetrics {
     pub(crate) fn new(scale: Option<Scale>, parked: bool, epoch: Instant) -> Self {
         let metrics = Self {
             polls: Count::default(),
             polled: Count::default(),
+            poll_began_ms: Count::default(),
             local_schedules: Count::default(),
             root_polls: Count::default(),
             steals: Count::default(),
@@ -106,14 +125,22 @@ impl WorkerMetrics {
 
     /// A task is about to be polled.
     #[inline]
-    pub(crate) fn begin_poll(&self, task: u64) {
+    pub(crate) fn begin_poll(&self, task: u64, now_ms: u32) {
         self.polled.set(task);
+        self.poll_began_ms.set(u64::from(now_ms));
         self.polls.add(1);
     }
 
-    pub(crate) fn begin_root_poll(&self) {
+    pub(crate) fn begin_root_poll(&self, now_ms: u32) {
         self.polled.set(ROOT);
+        self.poll_began_ms.set(u64::from(now_ms));
         self.root_polls.add(1);
+    }
+
+    /// When the last poll began, by the coarse clock.
+    #[inline]
+    pub(crate) fn poll_began_ms(&self) -> u32 {
+        self.poll_began_ms.get() as u32
     }
 
     /// Nothing is being polled. Not said after each poll: the next one says what it polls, and what lies in between is
@@ -193,6 +220,19 @@ impl WorkerMetrics {
         self.thread.lock().clone()
     }
 
+    pub(crate) fn sighting(&self) -> Sighting {
+        let polled = match self.polled.get() {
+            NOTHING => Polled::Nothing,
+            ROOT => Polled::Root,
+            task => Polled::Task(task),
+        };
+        Sighting {
+            polled,
+            polls: self.polls.get(),
+            root_polls: self.root_polls.get(),
+        }
+    }
+
     pub(crate) fn is_parked(&self) -> bool {
         self.parks_and_unparks.get() % 2 == 1
     }
@@ -257,8 +297,8 @@ mod tests {
         let metrics = WorkerMetrics::new(None, true, epoch);
         for round in 0..100 {
             metrics.unpark(at(1000 * round), true);
-            metrics.begin_poll(1);
-            metrics.begin_poll(2);
+            metrics.begin_poll(1, 0);
+            metrics.begin_poll(2, 0);
             metrics.park(at(1000 * round + 6));
         }
         assert_eq!(metrics.mean_poll_time(), Duration::from_millis(3));

@@ -1,9 +1,13 @@
 //! What the metrics read of the scheduler.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 use super::shared::Shared;
 use crate::metrics::WorkerMetrics;
+use crate::runtime::RuntimeFlavor;
+use crate::task::Kept;
 
 impl Shared {
     /// The workers of the configuration, and after them the spare one.
@@ -43,6 +47,21 @@ impl Shared {
 
     pub(crate) fn tasks_alive(&self) -> usize {
         self.owned.len()
+    }
+
+    /// When a task is born, by the coarse clock, which stands still while nobody works.
+    #[inline]
+    pub(super) fn birth_ms(&self, on_worker: bool) -> u32 {
+        let has_monitor = self.config.flavor == RuntimeFlavor::MultiThread;
+        if !on_worker && (!has_monitor || self.monitor.is_asleep()) {
+            self.coarse.set(Instant::now());
+        }
+        self.coarse.ms()
+    }
+
+    /// Calls `visit` with the live tasks, a few at a time. See [`OwnedSet::walk`](crate::task::OwnedSet::walk).
+    pub(crate) fn walk_tasks(&self, visit: impl FnMut(&Kept) -> ControlFlow<()>) {
+        self.owned.walk(visit);
     }
 
     pub(crate) fn tasks_entered(&self) -> u64 {

@@ -11,6 +11,7 @@
 //! - [`spare`]: the worker that stands in for a root that blocks.
 //! - [`idle`]: the protocol of sleeping and waking; README.md beside it has the proof.
 //! - [`slot`]: where a core lies, and how it changes hands.
+//! - [`coarse`]: the clock that polls are timed by.
 //! - [`gauges`]: what others may read of all this.
 //! - [`queue`]: next-task slot and injector. [`spawn`]: a task's birth. [`shutdown`]: the end.
 //!
@@ -23,6 +24,7 @@
 
 pub(crate) mod spawn;
 
+mod coarse;
 mod gauges;
 mod idle;
 mod monitor;

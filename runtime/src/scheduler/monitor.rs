@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::shared::Shared;
 use crate::context;
@@ -53,6 +53,12 @@ impl Monitor {
         if self.asleep.load(Relaxed) {
             self.rouse();
         }
+    }
+
+    /// Whether it sleeps; a moment's value.
+    #[inline]
+    pub(super) fn is_asleep(&self) -> bool {
+        self.asleep.load(Relaxed)
     }
 
     #[cold]
@@ -118,6 +124,7 @@ pub(super) fn run_monitor(shared: Arc<Shared>) {
     let mut quiet_ticks = 0;
     while shared.monitor.wait_tick() {
         if !shared.all_asleep() {
+            shared.coarse.set(Instant::now());
             quiet_ticks = 0;
             watch.look(&shared);
         } else if quiet_ticks < GRACE_TICKS {

@@ -133,7 +133,8 @@ fn poll_on_core<F: Future>(
             take_yielded();
             let mut polled = Ok(Poll::Pending);
             worker.set_polls_root(true);
-            worker.metrics().begin_root_poll();
+            let began_ms = worker.shared().coarse.ms();
+            worker.metrics().begin_root_poll(began_ms);
             coop::refill();
             core = worker.lend(core, || {
                 polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));

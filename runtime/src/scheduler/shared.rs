@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
+use super::coarse::CoarseClock;
 use super::idle::Idle;
 use super::monitor::Monitor;
 use super::queue::{Inject, NextSlot};
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     /// Tasks that were queued from outside the workers.
     pub(super) scheduled_outside: AtomicU64,
     pub(crate) clock: Clock,
+    pub(crate) coarse: Arc<CoarseClock>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) config: Config,
 }
@@ -64,7 +66,7 @@ pub(super) struct Remote {
     pub(super) heartbeat: AtomicU64,
     /// The thread that runs the core is inside the root future of `block_on`.
     pub(super) polls_root: AtomicBool,
-    pub(super) metrics: WorkerMetrics,
+    pub(super) metrics: Arc<WorkerMetrics>,
 }
 
 impl Remote {
@@ -101,7 +103,7 @@ impl Shared {
                     gives: AtomicBool::new(true),
                     heartbeat: AtomicU64::new(0),
                     polls_root: AtomicBool::new(false),
-                    metrics: WorkerMetrics::new(scale, has_thread, epoch),
+                    metrics: Arc::new(WorkerMetrics::new(scale, has_thread, epoch)),
                 })
             })
             .collect::<Result<Box<[_]>, SetupError>>()?;
@@ -121,6 +123,7 @@ impl Shared {
             waiting_for_core: Mutex::new(Vec::new()),
             scheduled_outside: AtomicU64::new(0),
             clock,
+            coarse: Arc::new(CoarseClock::new(epoch)),
             pool: Arc::new(Pool::new(&config)),
             config,
             workers,

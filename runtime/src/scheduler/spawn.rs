@@ -151,7 +151,7 @@ impl Shared {
                 },
                 id: Id::next(),
                 spawned_at,
-                born: 0,
+                born: self.birth_ms(worker.is_some()),
             };
             let (task, notified, handle) = new_task::<F, Scheduler, E>(future, birth, extras);
             self.config.task_hooks.spawned(|| notified.look().meta());
@@ -179,6 +179,15 @@ impl Schedule for Scheduler {
 
     fn reschedule(task: Notified) {
         route(task, WorkerContext::reschedule);
+    }
+
+    #[inline]
+    fn polled(task: &Header) {
+        context::with_worker(|worker| {
+            if let Some(worker) = worker {
+                worker.end_poll(task);
+            }
+        });
     }
 
     #[inline]

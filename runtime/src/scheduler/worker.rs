@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use super::coarse::CoarseClock;
 use super::pace::Pace;
 use super::queue::retry;
 use super::shared::{Remote, Shared};
@@ -16,7 +17,7 @@ use crate::loom::deque::{Stealer, Worker};
 use crate::metrics::WorkerMetrics;
 use crate::rand::FastRand;
 use crate::runtime::RuntimeFlavor;
-use crate::task::{Notified, coop};
+use crate::task::{Header, Notified, PollTime, coop};
 
 /// What only the holder of a worker's core touches.
 pub(crate) struct Core {
@@ -55,6 +56,9 @@ const UNFLUSHED_MAX: Duration = Duration::from_micros(100);
 pub(crate) struct WorkerContext {
     shared: Arc<Shared>,
     index: usize,
+    /// The worker's counters and the clock for them, which every poll touches.
+    metrics: Arc<WorkerMetrics>,
+    coarse: Arc<CoarseClock>,
     /// The core while user code runs (a poll, a wake, a drop), which may spawn and wake.
     core: RefCell<Option<Box<Core>>>,
     /// Completions are being delivered: what they wake goes to the queue, not the next-task slot.
@@ -71,6 +75,8 @@ pub(super) enum Turn {
 impl WorkerContext {
     pub(super) fn new(shared: Arc<Shared>, index: usize) -> Self {
         Self {
+            metrics: Arc::clone(&shared.workers[index].metrics),
+            coarse: Arc::clone(&shared.coarse),
             shared,
             index,
             core: RefCell::new(None),
@@ -101,7 +107,7 @@ impl WorkerContext {
     }
 
     pub(super) fn metrics(&self) -> &WorkerMetrics {
-        &self.remote().metrics
+        &self.metrics
     }
 
     pub(super) fn remote(&self) -> &Remote {
@@ -152,6 +158,7 @@ impl WorkerContext {
         self.shared.beat(self.index);
         self.metrics().end_poll();
         self.metrics().mark(now);
+        self.coarse.set(now);
         core.service_at = core.tick.wrapping_add(core.pace.look(now, core.tick));
         self.remote().offers_tasks(core.pace.is_worth_moving());
         core.unflushed_since = None;
@@ -253,7 +260,8 @@ impl WorkerContext {
     /// Runs a task with the core within reach of what it spawns and wakes.
     fn run(&self, mut core: Box<Core>, task: Notified) -> Box<Core> {
         self.stop_searching(&mut core);
-        self.metrics().begin_poll(task.header().id().as_u64());
+        self.metrics()
+            .begin_poll(task.header().id().as_u64(), self.coarse.ms());
         if core.watch_polls {
             return self.run_watched(core, task);
         }
@@ -273,6 +281,17 @@ impl WorkerContext {
                 }
             });
         })
+    }
+
+    /// A poll of a task has returned, and the task waits. If the clock went on meanwhile, the task is told for how long:
+    /// one tick says nothing, for it may fall into a poll of any length.
+    #[inline]
+    pub(super) fn end_poll(&self, task: &Header) {
+        let began = self.metrics().poll_began_ms();
+        let ticks = self.coarse.ms().wrapping_sub(began);
+        if ticks > 1 {
+            task.note_poll_time(PollTime::new(Duration::from_millis(u64::from(ticks - 1))));
+        }
     }
 
     /// The worker has work: if it was the last searcher, another takes its place.

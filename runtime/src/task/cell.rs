@@ -26,6 +26,11 @@ pub trait Schedule: 'static {
     /// As `schedule`, for a task that was woken while it ran: it goes behind the others.
     fn reschedule(task: Notified);
 
+    /// A poll of the task has returned, and the task waits for more. Nobody else has got it yet.
+    fn polled(task: &Header) {
+        let _ = task;
+    }
+
     /// The task has completed: takes it out of its owned set. Returns whether it was there, and its
     /// reference is now the caller's.
     fn release(task: TaskRef<'_>) -> bool;
@@ -71,6 +76,20 @@ pub trait Extras: Send + Sync + 'static {
 
 impl Extras for () {}
 
+/// What a task is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Activity {
+    /// It is being polled, or its future dropped.
+    Running,
+    /// It is queued, to be polled.
+    Scheduled,
+    /// It waits to be woken.
+    Idle,
+    /// It has just completed.
+    Complete,
+}
+
 /// The part of a task that does not depend on its future's type.
 #[repr(C)]
 pub struct Header {
@@ -100,6 +119,20 @@ impl Header {
     /// The task's number.
     pub fn id(&self) -> Id {
         self.id
+    }
+
+    /// What the task is doing.
+    pub(crate) fn activity(&self) -> Activity {
+        let state = self.state.load();
+        if state.is_complete() {
+            Activity::Complete
+        } else if state.is_running() {
+            Activity::Running
+        } else if state.is_notified() {
+            Activity::Scheduled
+        } else {
+            Activity::Idle
+        }
     }
 
     /// Who spawned the task.

@@ -90,7 +90,10 @@ where
         })
     }));
     let end = match polled {
-        Ok(Poll::Pending) => return Poll::Pending,
+        Ok(Poll::Pending) => {
+            S::polled(&cell.header);
+            return Poll::Pending;
+        }
         Ok(Poll::Ready(output)) => Stage::Done(output),
         Err(panic) => {
             S::panicked(&cell.header);

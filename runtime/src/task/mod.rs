@@ -56,6 +56,7 @@ pub mod futures {
 
 pub use abort::AbortHandle;
 pub use abort_on_drop::AbortOnDrop;
+pub use cell::Activity;
 pub use error::JoinError;
 pub use id::{Id, id, try_id};
 pub use join::JoinHandle;
@@ -64,12 +65,13 @@ pub use yield_now::{YieldNow, yield_now};
 
 pub(crate) use cell::{Birth, Extras, Header, Placement, Schedule};
 pub(crate) use owned::OwnedSet;
-pub(crate) use raw::{Notified, Task, TaskRef, new_task};
+pub(crate) use poll_time::PollTime;
+pub(crate) use raw::{Kept, Notified, Task, TaskRef, new_task};
 /// For models.
 pub(crate) mod internals {
     pub use super::cell::{Birth, Header, Placement, Schedule};
     pub use super::owned::OwnedSet;
-    pub use super::raw::{Notified, Task, TaskRef, new_task};
+    pub use super::raw::{Kept, Notified, Task, TaskRef, new_task};
 
     /// The id of a new task.
     pub fn next_id() -> super::Id {

@@ -3,18 +3,28 @@
 //! One intrusive list for each worker, with a lock of its own: a task is entered in the list of the worker
 //! that spawns it, and leaves it where it completes, mostly the same one. Closing is done list by list, each
 //! under its lock, so a task is either refused or found.
+//!
+//! Who walks over the tasks does so in pieces, and lets go of the lock in between. It leaves a mark in the list: the
+//! next task to be visited. Who takes that task out moves the mark on. So a walk visits every task that is in the set
+//! all the time, and none twice; those that come meanwhile come in front of the mark, and are not visited.
 
+use std::ops::ControlFlow;
 use std::ptr::NonNull;
 
 use super::cell::{Header, Links};
-use super::raw::{Reference, Task, TaskRef};
-use crate::loom::SpinLock;
+use super::raw::{Kept, Reference, Task, TaskRef};
+use crate::loom::{IS_MODEL, Mutex, SpinLock};
 
 /// The live tasks of a runtime.
 #[derive(Debug)]
 pub struct OwnedSet {
     lists: Box<[List]>,
+    /// Held during a walk, for a list has one mark.
+    walking: Mutex<()>,
 }
+
+/// Tasks that a walk takes up at a time: a microsecond or two under the list's lock.
+const PIECE: usize = if IS_MODEL { 1 } else { 32 };
 
 /// Lists of different workers do not share a cache line.
 #[derive(Debug)]
@@ -24,6 +34,8 @@ struct List(SpinLock<Chain>);
 #[derive(Debug, Default)]
 struct Chain {
     head: Option<NonNull<Header>>,
+    /// Where a walk goes on.
+    mark: Option<NonNull<Header>>,
     len: usize,
     /// Tasks that were ever entered.
     entered: u64,
@@ -40,6 +52,7 @@ impl OwnedSet {
             lists: (0..lists)
                 .map(|_| List(SpinLock::new(Chain::default())))
                 .collect(),
+            walking: Mutex::new(()),
         }
     }
 
@@ -85,6 +98,25 @@ impl OwnedSet {
     pub fn close(&self) {
         for list in &self.lists {
             list.0.with(|chain| chain.closed = true);
+        }
+    }
+
+    /// Calls `visit` with every task, until it breaks; without a lock, but while it runs no other walk begins.
+    pub fn walk(&self, mut visit: impl FnMut(&Kept) -> ControlFlow<()>) {
+        let _walking = self.walking.lock();
+        let mut piece = Vec::with_capacity(PIECE);
+        for list in &self.lists {
+            list.0.with(|chain| chain.mark = chain.head);
+            loop {
+                list.0.with(|chain| chain.take_up(&mut piece));
+                if piece.is_empty() {
+                    break;
+                }
+                // The last reference may be the piece's: tasks are let go of out here.
+                if piece.drain(..).try_for_each(|task| visit(&task)).is_break() {
+                    return list.0.with(|chain| chain.mark = None);
+                }
+            }
         }
     }
 
@@ -134,6 +166,15 @@ impl Chain {
         self.entered += 1;
     }
 
+    /// Puts the next tasks of a walk into `piece`, as many as it has room for, with a reference to each.
+    fn take_up(&mut self, piece: &mut Vec<Kept>) {
+        while let Some(task) = self.mark.filter(|_| piece.len() < PIECE) {
+            // SAFETY: the list has a reference to each task in it, and the mark is in the list.
+            piece.push(unsafe { TaskRef::new(task) }.keep());
+            self.mark = links(task).next;
+        }
+    }
+
     fn pop(&mut self) -> Option<Task> {
         let head = self.head?;
         self.remove(head);
@@ -167,6 +208,9 @@ impl Chain {
                     ..links(next)
                 },
             );
+        }
+        if self.mark == Some(task) {
+            self.mark = next;
         }
         set_links(task, Links::NONE);
         self.len -= 1;

@@ -184,6 +184,12 @@ impl<'a> TaskRef<'a> {
         unsafe { self.header.as_ref() }
     }
 
+    /// A reference of our own.
+    pub(super) fn keep(self) -> Kept {
+        self.header().state.add_reference();
+        Kept(Reference(self.header))
+    }
+
     /// The name that the task was given.
     pub fn name(self) -> Option<&'a str> {
         let name = self.header().vtable.name;
@@ -269,10 +275,11 @@ impl Notified {
 
 /// A reference that allows nothing but to look at the header.
 #[derive(Debug)]
-pub(crate) struct Kept(Reference);
+pub struct Kept(Reference);
 
 impl Kept {
-    pub(crate) fn look(&self) -> TaskRef<'_> {
+    /// A look at the task.
+    pub fn look(&self) -> TaskRef<'_> {
         self.0.look()
     }
 }

@@ -365,6 +365,14 @@ impl State {
 }
 
 impl Snapshot {
+    pub(super) fn is_running(self) -> bool {
+        self.is(RUNNING)
+    }
+
+    pub(super) fn is_notified(self) -> bool {
+        self.is(NOTIFIED)
+    }
+
     #[inline]
     pub(super) fn is_complete(self) -> bool {
         self.is(COMPLETE)
