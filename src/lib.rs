@@ -50,7 +50,7 @@
 //! | module | what is in it |
 //! | --- | --- |
 //! | `runtime` | `Runtime`, `LocalRuntime`, `Builder` with all flavours and options, task hooks among them, `Handle` |
-//! | `task` | `spawn`, `spawn_blocking`, `yield_now`, `JoinHandle`, `AbortHandle`, `JoinSet`, `Builder` for tasks with a name, `coop`; beyond tokio, `AbortOnDrop`; `LocalSet`, `spawn_local` |
+//! | `task` | `spawn`, `spawn_blocking`, `yield_now`, `JoinHandle`, `AbortHandle`, `JoinSet`, `Builder` for tasks with a name, `coop`; beyond tokio, `AbortOnDrop`; `LocalSet`, `spawn_local`; `block_in_place` |
 //! | `task_local!` | values that belong to a task |
 //! | `time` | `sleep`, `timeout`, `interval`, `Instant` |
 //! | `net` | TCP, UDP, name lookup |
@@ -59,7 +59,7 @@
 //! | `sync` | tokio's own |
 //! | [`io`] | tokio's own; `stdin`, `stdout`, `stderr` |
 //!
-//! Of tokio's face are not there: Unix sockets, pipes and `AsyncFd`; `process`; `block_in_place`; runtime metrics.
+//! Of tokio's face are not there: Unix sockets, pipes and `AsyncFd`; `process`; runtime metrics.
 //!
 //! # What comes from tokio
 //!

@@ -33,4 +33,6 @@ pub use ringway_runtime::task::{
 #[doc(inline)]
 pub use ringway_runtime::task_builder::Builder;
 #[doc(inline)]
-pub use ringway_runtime::{LocalEnterGuard, LocalSet, spawn, spawn_blocking, spawn_local};
+pub use ringway_runtime::{
+    LocalEnterGuard, LocalSet, block_in_place, spawn, spawn_blocking, spawn_local,
+};

@@ -18,6 +18,8 @@ struct Context {
     /// The core that this thread runs.
     worker: Cell<Option<NonNull<WorkerContext>>>,
     blocking: Cell<Blocking>,
+    /// The thread polls tasks that belong to it, and cannot give them up.
+    has_local_tasks: Cell<bool>,
 }
 
 /// Whether the thread may block in `block_on` or in the drop of a runtime.
@@ -35,6 +37,7 @@ thread_local! {
             depth: Cell::new(0),
             worker: Cell::new(None),
             blocking: Cell::new(Blocking::Allowed),
+            has_local_tasks: Cell::new(false),
         }
     };
 }
@@ -172,6 +175,72 @@ impl Drop for WorkerGuard<'_> {
     fn drop(&mut self) {
         let _ = CONTEXT.try_with(|context| context.worker.set(self.former));
     }
+}
+
+/// This thread runs a core again when the guard is dropped, which it did when the guard was made.
+#[derive(Debug)]
+pub(crate) struct AwayGuard {
+    former: Option<NonNull<WorkerContext>>,
+    not_send: PhantomData<*const ()>,
+}
+
+/// Until the guard is dropped, this thread runs no core: what is called there may take one over.
+pub(crate) fn leave_worker() -> AwayGuard {
+    AwayGuard {
+        former: CONTEXT.with(|context| context.worker.take()),
+        not_send: PhantomData,
+    }
+}
+
+impl Drop for AwayGuard {
+    fn drop(&mut self) {
+        let _ = CONTEXT.try_with(|context| context.worker.set(self.former));
+    }
+}
+
+/// Until it is dropped, what this thread submits is queued from outside.
+#[derive(Debug)]
+pub(crate) struct GuestGuard {
+    // Dropped before the runtime is given up.
+    _driver: driver::Entered,
+    _shared: Arc<Shared>,
+}
+
+/// This thread, which has given its core up, submits to the runtime from outside until the guard is dropped.
+pub(crate) fn submit_from_outside(shared: &Arc<Shared>) -> GuestGuard {
+    GuestGuard {
+        // SAFETY: the shard stays where it is as long as the runtime, which the guard holds.
+        _driver: unsafe { driver::enter_guest(shared.guest_shard()) },
+        _shared: Arc::clone(shared),
+    }
+}
+
+/// Puts the former state back when dropped.
+#[derive(Debug)]
+pub(crate) struct LocalTasksGuard {
+    former: bool,
+    not_send: PhantomData<*const ()>,
+}
+
+/// Until the guard is dropped, this thread polls tasks that belong to it, or does not.
+pub(crate) fn set_has_local_tasks(to: bool) -> LocalTasksGuard {
+    LocalTasksGuard {
+        former: CONTEXT.with(|context| context.has_local_tasks.replace(to)),
+        not_send: PhantomData,
+    }
+}
+
+impl Drop for LocalTasksGuard {
+    fn drop(&mut self) {
+        let _ = CONTEXT.try_with(|context| context.has_local_tasks.set(self.former));
+    }
+}
+
+/// Whether this thread polls tasks that belong to it.
+pub(crate) fn has_local_tasks() -> bool {
+    CONTEXT
+        .try_with(|context| context.has_local_tasks.get())
+        .unwrap_or(false)
 }
 
 /// Whether this thread may block.

@@ -28,7 +28,7 @@ use self::crew::{Call, Crew, Rest};
 use self::job::{Job, new_job};
 use self::linger::Linger;
 use self::queue::{Queue, submitter};
-use self::threads::{Roster, Seat};
+pub(crate) use self::threads::{Roster, Seat};
 use crate::config::Config;
 use crate::scheduler::Shared;
 use crate::task::{Extras, JoinHandle};
@@ -43,7 +43,7 @@ pub(crate) mod internals {
 pub(crate) struct Pool {
     crew: Crew<Seat>,
     queue: Queue<Job>,
-    roster: Roster,
+    roster: Arc<Roster>,
     keep_alive: Duration,
 }
 
@@ -59,7 +59,7 @@ impl Pool {
         Self {
             crew: Crew::new(config.max_blocking_threads),
             queue: Queue::for_processors(),
-            roster: Roster::default(),
+            roster: Arc::default(),
             keep_alive: config.thread_keep_alive,
         }
     }
@@ -286,7 +286,7 @@ impl Pool {
 
 /// Why a job was not queued, or was taken back.
 #[derive(Debug)]
-enum Refused {
+pub(crate) enum Refused {
     Ended,
     NoThread(io::Error),
 }

@@ -13,9 +13,9 @@ use crate::contain::contain;
 use crate::context;
 use crate::scheduler::Shared;
 
-/// Where a thread of the pool sleeps.
+/// Where a thread sleeps until it is called.
 #[derive(Clone, Debug)]
-pub(super) struct Seat(Arc<Place>);
+pub(crate) struct Seat(Arc<Place>);
 
 #[derive(Debug)]
 struct Place {
@@ -25,7 +25,7 @@ struct Place {
 
 impl Seat {
     /// The seat of the calling thread.
-    pub(super) fn here() -> Self {
+    pub(crate) fn here() -> Self {
         Self(Arc::new(Place {
             thread: thread::current(),
             called: AtomicBool::new(false),
@@ -33,14 +33,14 @@ impl Seat {
     }
 
     /// Wakes the thread.
-    pub(super) fn call(&self) {
+    pub(crate) fn call(&self) {
         // Release: pairs with the Acquire in `wait`.
         self.0.called.store(true, Release);
         self.0.thread.unpark();
     }
 
     /// Sleeps until called; `false` if that has not happened for `at_most`.
-    pub(super) fn wait(&self, at_most: Duration) -> bool {
+    pub(crate) fn wait(&self, at_most: Duration) -> bool {
         let deadline = Instant::now().checked_add(at_most);
         let mut left = at_most;
         loop {
@@ -59,7 +59,7 @@ impl Seat {
     }
 
     /// Takes the call that somebody has made, or is about to make, to a sleeper whose time was up.
-    pub(super) fn take_call(&self) {
+    pub(crate) fn take_call(&self) {
         while !self.wait(Duration::MAX) {}
     }
 }
@@ -72,7 +72,7 @@ impl PartialEq for Seat {
 
 /// The threads that were started and have not ended.
 #[derive(Debug, Default)]
-pub(super) struct Roster {
+pub(crate) struct Roster {
     list: Mutex<List>,
     /// A thread has ended.
     ended: Condvar,
@@ -87,9 +87,9 @@ struct List {
 }
 
 impl Roster {
-    /// Starts a thread of the pool, which runs `body` inside the runtime.
-    pub(super) fn start(
-        &self,
+    /// Starts a thread, which runs `body` inside the runtime.
+    pub(crate) fn start(
+        self: &Arc<Self>,
         shared: &Arc<Shared>,
         body: impl FnOnce(&Arc<Shared>) + Send + 'static,
     ) -> Result<(), Refused> {
@@ -103,7 +103,11 @@ impl Roster {
         if list.closed {
             return Err(Refused::Ended);
         }
-        let started = builder.spawn(move || run_thread(&shared, body));
+        let roster = Arc::clone(self);
+        let started = builder.spawn(move || {
+            run_thread(&shared, body);
+            roster.remove(thread::current().id());
+        });
         list.threads.push(started.map_err(Refused::NoThread)?);
         Ok(())
     }
@@ -120,7 +124,7 @@ impl Roster {
     }
 
     /// Waits until every thread has ended but the caller's own, or until `deadline`.
-    pub(super) fn wait(&self, deadline: Option<Instant>) {
+    pub(crate) fn wait(&self, deadline: Option<Instant>) {
         let this = thread::current().id();
         let mut list = self.list.lock();
         list.closed = true;
@@ -154,7 +158,6 @@ fn position(threads: &[JoinHandle<()>], thread: ThreadId) -> Option<usize> {
 }
 
 fn run_thread(shared: &Arc<Shared>, body: impl FnOnce(&Arc<Shared>)) {
-    let pool = Arc::clone(&shared.pool);
     if let Some(hook) = &shared.config.on_thread_start {
         contain(|| hook());
     }
@@ -165,5 +168,4 @@ fn run_thread(shared: &Arc<Shared>, body: impl FnOnce(&Arc<Shared>)) {
     if let Some(hook) = &shared.config.on_thread_stop {
         contain(|| hook());
     }
-    pool.roster.remove(thread::current().id());
 }

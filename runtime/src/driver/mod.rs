@@ -64,7 +64,7 @@ pub(crate) use timers::Now;
 /// For models.
 pub(crate) mod internals {
     pub use super::operations::{Operations, Ring, Submitted};
-    pub use super::park::{ParkWord, ThreadInRing, Unparked};
+    pub use super::park::{Absence, ParkWord, ThreadInRing, Unparked};
     pub use super::slots::{Abandoned, Answer, Key, Orphan, Polled, Settled};
     pub use super::timers::{Inserted, Now, Timers};
 }

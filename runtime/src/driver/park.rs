@@ -138,6 +138,52 @@ impl ThreadInRing {
     }
 }
 
+/// Whether a worker's own thread is elsewhere, inside `block_in_place`, and cannot be called to its core.
+///
+/// The thread leaves while it holds the core, and says so before it gives the core up by a change of the park word;
+/// so who has to start a thread on the core sees it. Back, it says so and then unparks itself: whoever runs the
+/// core meanwhile finds itself notified, sees that the thread is back, and gives it the core.
+#[derive(Debug)]
+pub struct Absence(AtomicBool);
+
+impl Absence {
+    /// A thread that is there.
+    pub fn new() -> Self {
+        Self(AtomicBool::new(false))
+    }
+
+    /// The thread, which holds the core, is about to give it up.
+    pub fn begin(&self) {
+        // Relaxed: the change of the park word that gives the core up publishes it.
+        self.0.store(true, Relaxed);
+    }
+
+    /// The thread has its core again.
+    pub fn end_with_core(&self) {
+        // Relaxed: the next change of the park word publishes it.
+        self.0.store(false, Relaxed);
+    }
+
+    /// The thread is back without its core, and will wait for it.
+    pub fn end(&self, word: &ParkWord) -> Unparked {
+        self.0.store(false, Relaxed);
+        // Publishes the store, to who has to be woken and to who runs the core.
+        word.unpark()
+    }
+
+    /// Whether the thread is elsewhere.
+    pub fn is_on(&self) -> bool {
+        // Relaxed: ordered by the park word.
+        self.0.load(Relaxed)
+    }
+}
+
+impl Default for Absence {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Default for ThreadInRing {
     fn default() -> Self {
         Self::new()

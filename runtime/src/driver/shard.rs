@@ -19,7 +19,7 @@ use super::error::SetupError;
 use super::kick;
 use super::op::{Operation, completion};
 use super::operations::{Operations, Submitted};
-use super::park::{ParkWord, ThreadInRing, Unparked};
+use super::park::{Absence, ParkWord, ThreadInRing, Unparked};
 use super::ring::{self, KernelRing};
 use super::slots::{Abandoned, Key, Orphan, Polled, Settled};
 use super::tally::{RingMetrics, Tally};
@@ -36,6 +36,9 @@ pub(crate) struct Shard {
     thread: OnceLock<Thread>,
     /// The worker's own thread is inside [`Self::sleep_as_thread`], though another may run the core.
     thread_in_ring: ThreadInRing,
+    /// The worker's own thread cannot be called now: [`Self::substitute`] calls another.
+    absence: Absence,
+    substitute: OnceLock<Substitute>,
     /// Something was queued since the last flush.
     unflushed: AtomicBool,
     closed: AtomicBool,
@@ -45,6 +48,9 @@ pub(crate) struct Shard {
     tally: Tally,
     ring: Arc<IoUring>,
 }
+
+/// Calls a thread to the core in place of the worker's own.
+pub(crate) type Substitute = Box<dyn Fn() + Send + Sync>;
 
 /// Room for what reaping hands out; each thread that services shards keeps one.
 #[derive(Debug, Default)]
@@ -70,6 +76,8 @@ impl Shard {
             word: ParkWord::new_vacant(),
             thread: OnceLock::new(),
             thread_in_ring: ThreadInRing::new(),
+            absence: Absence::new(),
+            substitute: OnceLock::new(),
             unflushed: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             io_enabled,
@@ -104,11 +112,34 @@ impl Shard {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Names the thread to start when the core is vacant.
-    pub(crate) fn set_thread(&self, thread: Thread) {
-        self.thread
-            .set(thread)
-            .expect("a shard has one worker thread");
+    /// Names the thread to start when the core is vacant, and who calls another while that one is absent.
+    pub(crate) fn set_thread(&self, thread: Thread, substitute: Substitute) {
+        let first = self.substitute.set(substitute).is_ok() && self.thread.set(thread).is_ok();
+        assert!(first, "a shard has one worker thread");
+    }
+
+    /// Whether the calling thread is the worker's own.
+    pub(crate) fn is_own_thread(&self) -> bool {
+        let own = self.thread.get();
+        own.is_some_and(|own| own.id() == std::thread::current().id())
+    }
+
+    /// Whether the worker's own thread is absent; it says so itself.
+    pub(crate) fn absence(&self) -> &Absence {
+        &self.absence
+    }
+
+    /// The worker's own thread is back, and waits for its core.
+    pub(crate) fn return_thread(&self) {
+        let owed = self.absence.end(&self.word);
+        self.pay(owed);
+    }
+
+    /// Has the worker's own thread look up.
+    pub(crate) fn unpark_own_thread(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
     }
 
     /// Whether the worker's thread was started.
@@ -118,15 +149,22 @@ impl Shard {
 
     /// Wakes whoever serves this shard.
     pub(crate) fn unpark(&self) {
-        match self.word.unpark() {
+        self.pay(self.word.unpark());
+    }
+
+    fn pay(&self, owed: Unparked) {
+        match owed {
             Unparked::Noted => {}
             Unparked::RingDoorbell => self.ring_doorbell(),
             Unparked::StartThread => self.start_thread(),
         }
     }
 
-    /// Has the worker's thread look for its core.
+    /// Has the worker's thread look for its core, or another one in its place.
     pub(crate) fn start_thread(&self) {
+        if let (true, Some(call)) = (self.absence.is_on(), self.substitute.get()) {
+            return call();
+        }
         if let Some(thread) = self.thread.get() {
             thread.unpark();
             if self.thread_in_ring.must_be_rung() {
@@ -195,6 +233,11 @@ impl Shard {
     #[inline]
     pub(crate) fn has_unflushed(&self) -> bool {
         self.unflushed.load(Ordering::Relaxed)
+    }
+
+    /// Whether the kernel has operations, or is about to be given some.
+    pub(crate) fn has_operations(&self) -> bool {
+        self.operations.in_flight() > 0
     }
 
     /// Nothing is in flight, queued or waiting for its time.

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use super::current::{self, CurrentGuard, Here};
 use super::shared::Shared;
+use crate::context::{self, LocalTasksGuard};
 use crate::task::{Notified, coop};
 
 /// Tasks run in one poll, so that whoever shares a task with the set gets its turn. tokio's number.
@@ -49,6 +50,8 @@ pub(super) fn poll_until<F: Future>(
 struct Polling<'a> {
     polls: &'a Cell<u32>,
     _current: CurrentGuard,
+    /// The set's tasks belong to this thread, which therefore cannot be lent.
+    _local: LocalTasksGuard,
 }
 
 impl<'a> Polling<'a> {
@@ -60,6 +63,7 @@ impl<'a> Polling<'a> {
         Self {
             polls,
             _current: current::enter(set),
+            _local: context::set_has_local_tasks(true),
         }
     }
 }

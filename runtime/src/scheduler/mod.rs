@@ -26,6 +26,8 @@ pub(crate) mod spawn;
 
 mod coarse;
 mod gauges;
+pub(crate) mod in_place;
+
 mod idle;
 mod monitor;
 mod pace;
@@ -37,6 +39,7 @@ mod shared;
 mod shutdown;
 mod slot;
 mod spare;
+mod stand_in;
 mod worker;
 
 pub(crate) use root::block_on;

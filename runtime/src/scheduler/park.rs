@@ -11,6 +11,7 @@
 //! Awake, it takes its core again (or waits for it), and by the park word and the list of sleepers finds out
 //! whether it was notified, in which case it counts as searching.
 
+use std::sync::atomic::Ordering::Acquire;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,21 +20,19 @@ use crate::contain::contain;
 
 impl WorkerContext {
     /// A worker thread's sleep.
-    pub(super) fn sleep_as_worker(&self, mut core: Box<Core>) -> Box<Core> {
+    /// `None`: the runtime has ended.
+    pub(super) fn sleep_as_worker(&self, mut core: Box<Core>) -> Option<Box<Core>> {
         if !self.begin_sleep(&mut core) {
-            return self.wake(core);
+            return Some(self.wake(core));
         }
         self.call_hook(true);
         let timeout = self.sleep_timeout();
         let remote = self.remote();
         remote.slot.put(core);
         remote.shard.sleep_as_thread(timeout);
-        let core = match remote.slot.take() {
-            Some(core) => core,
-            None => self.wait_for_core(),
-        };
+        let core = remote.slot.take().or_else(|| self.wait_for_core())?;
         self.call_hook(false);
-        self.wake(core)
+        Some(self.wake(core))
     }
 
     /// The sleep of a thread that has taken the core over: it keeps the core. A clock that stands jumps to the
@@ -103,14 +102,19 @@ impl WorkerContext {
 
     /// Awake with a core: finds out who was to blame, and looks at the shard.
     pub(super) fn wake(&self, mut core: Box<Core>) -> Box<Core> {
+        let now = Instant::now();
+        self.rise(&mut core, now);
+        self.service_idle(core, now)
+    }
+
+    /// Awake with a core: finds out who was to blame.
+    pub(super) fn rise(&self, core: &mut Core, now: Instant) {
         self.remote().shard.word().wake();
         let for_work = self.was_called();
         core.searching |= for_work;
-        let now = Instant::now();
         core.pace.wake(for_work, now);
         self.metrics().unpark(now, for_work);
         self.shared().monitor.note_awake();
-        self.service_idle(core, now)
     }
 
     /// Nothing is left to do at the present time of a clock that stands: it jumps to the next timer.
@@ -129,12 +133,16 @@ impl WorkerContext {
         }
     }
 
-    /// Waits, as a worker thread without a core, until it is given one.
-    pub(super) fn wait_for_core(&self) -> Box<Core> {
+    /// Waits, as a worker thread without a core, until it is given one. `None`: another thread has ended the worker.
+    pub(super) fn wait_for_core(&self) -> Option<Box<Core>> {
+        let remote = self.remote();
         loop {
-            let remote = self.remote();
             if let Some(core) = remote.slot.take_if_called(remote.shard.word()) {
-                return core;
+                return Some(core);
+            }
+            // Acquire: pairs with the Release in `leave`.
+            if remote.has_left.load(Acquire) {
+                return None;
             }
             thread::park();
         }

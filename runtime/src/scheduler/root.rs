@@ -112,7 +112,7 @@ fn take_core(shared: &Arc<Shared>, may_hold: bool) -> Option<(WorkerContext, Box
     Some((WorkerContext::new(Arc::clone(shared), index), core))
 }
 
-/// Polls the root on a core; `None` if the runtime shuts down first.
+/// Polls the root on a core; `None` if the runtime shuts down first, or the core is lost in `block_in_place`.
 fn poll_on_core<F: Future>(
     worker: WorkerContext,
     core: Box<Core>,
@@ -123,9 +123,9 @@ fn poll_on_core<F: Future>(
     let _entered = context::enter_worker(&worker);
     root.wake.move_to(Some(worker.index()));
     let mut core = worker.wake(core);
-    let output = loop {
+    let (output, core) = loop {
         if worker.shared().shutdown.has_begun() {
-            break None;
+            break (None, Some(core));
         }
         if root.wake.take() {
             worker.stop_searching(&mut core);
@@ -136,40 +136,51 @@ fn poll_on_core<F: Future>(
             let began_ms = worker.shared().coarse.ms();
             worker.metrics().begin_root_poll(began_ms);
             coop::refill();
-            core = worker.lend(core, || {
+            let left = worker.lend_to_task(core, || {
                 polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
             });
-            worker.metrics().end_poll();
-            worker.set_polls_root(false);
-            match polled {
-                Ok(Poll::Pending) => {}
-                Ok(Poll::Ready(output)) => break Some(Ok(output)),
-                Err(panic) => break Some(Err(panic)),
+            if left.is_some() {
+                worker.metrics().end_poll();
+                worker.set_polls_root(false);
+            }
+            match (polled, left) {
+                (Ok(Poll::Ready(output)), left) => break (Some(Ok(output)), left),
+                (Err(panic), left) => break (Some(Err(panic)), left),
+                (Ok(Poll::Pending), None) => break (None, None),
+                (Ok(Poll::Pending), Some(left)) => core = left,
             }
             if take_yielded() {
-                core = give_turns(&worker, core);
+                match give_turns(&worker, core) {
+                    Some(left) => core = left,
+                    None => break (None, None),
+                }
             }
         }
-        let turn;
-        (core, turn) = worker.turn(core);
-        if turn == Turn::NothingToDo && !root.wake.is_woken() {
-            core = worker.sleep_as_guest(core, || root.wake.is_woken());
-        }
+        core = match worker.turn(core) {
+            Turn::NothingToDo(core) if !root.wake.is_woken() => {
+                worker.sleep_as_guest(core, || root.wake.is_woken())
+            }
+            Turn::NothingToDo(core) | Turn::Ran(core) => core,
+            Turn::LostCore => break (None, None),
+        };
     };
     root.wake.move_to(None);
-    worker.give_back(core);
+    match core {
+        Some(core) => worker.give_back(core),
+        None => worker.end_away(),
+    }
     output.map(|output| output.unwrap_or_else(|panic| resume_unwind(panic)))
 }
 
-fn give_turns(worker: &WorkerContext, mut core: Box<Core>) -> Box<Core> {
+fn give_turns(worker: &WorkerContext, mut core: Box<Core>) -> Option<Box<Core>> {
     for _ in 0..TURNS_AFTER_YIELD {
-        let turn;
-        (core, turn) = worker.turn(core);
-        if turn == Turn::NothingToDo {
-            return worker.service(core);
-        }
+        core = match worker.turn(core) {
+            Turn::Ran(core) => core,
+            Turn::NothingToDo(core) => return Some(worker.service(core)),
+            Turn::LostCore => return None,
+        };
     }
-    core
+    Some(core)
 }
 
 /// Polls the root without a core; `None` if one may be free now.
@@ -231,7 +242,7 @@ fn wait_for_free_core(shared: &Shared) -> bool {
 
 impl WorkerContext {
     /// Gives up a core that was taken over.
-    fn give_back(&self, mut core: Box<Core>) {
+    pub(super) fn give_back(&self, mut core: Box<Core>) {
         let current_thread = self.shared().config.flavor == RuntimeFlavor::CurrentThread;
         if current_thread || self.is_at_rest(&core) {
             self.lay_down(core);
@@ -248,7 +259,7 @@ impl WorkerContext {
     }
 
     /// Nothing is left on this worker that its thread would have to look after.
-    fn is_at_rest(&self, core: &Core) -> bool {
+    pub(super) fn is_at_rest(&self, core: &Core) -> bool {
         !self.has_local_work(core) && self.remote().shard.is_idle()
     }
 

@@ -15,6 +15,7 @@ use super::queue::{Inject, NextSlot};
 use super::shutdown::Shutdown;
 use super::slot::CoreSlot;
 use super::spare::Spare;
+use super::stand_in::StandIns;
 use super::worker::Core;
 use crate::blocking::Pool;
 use crate::clock::Clock;
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     pub(super) idle: Idle,
     pub(super) monitor: Monitor,
     pub(super) spare: Spare,
+    pub(super) stand_ins: StandIns,
     pub(super) shutdown: Shutdown,
     /// Threads in `block_on` that would take a core over.
     pub(super) waiting_for_core: Mutex<Vec<Thread>>,
@@ -66,6 +68,8 @@ pub(super) struct Remote {
     pub(super) heartbeat: AtomicU64,
     /// The thread that runs the core is inside the root future of `block_on`.
     pub(super) polls_root: AtomicBool,
+    /// The worker has ended, and nobody gives its core to anybody any more.
+    pub(super) has_left: AtomicBool,
     pub(super) metrics: Arc<WorkerMetrics>,
 }
 
@@ -103,6 +107,7 @@ impl Shared {
                     gives: AtomicBool::new(true),
                     heartbeat: AtomicU64::new(0),
                     polls_root: AtomicBool::new(false),
+                    has_left: AtomicBool::new(false),
                     metrics: Arc::new(WorkerMetrics::new(scale, has_thread, epoch)),
                 })
             })
@@ -119,6 +124,7 @@ impl Shared {
             idle: Idle::new(config.workers, 0..config.workers),
             monitor: Monitor::new(),
             spare: Spare::new(),
+            stand_ins: StandIns::new(&config),
             shutdown: Shutdown::new(workers.len()),
             waiting_for_core: Mutex::new(Vec::new()),
             scheduled_outside: AtomicU64::new(0),

@@ -43,6 +43,8 @@ struct State {
     deadline: Option<Instant>,
     workers_left: usize,
     threads: Vec<JoinHandle<()>>,
+    /// Of the workers' threads. One that is inside `block_in_place` runs on when its worker has left.
+    threads_left: usize,
 }
 
 impl Shutdown {
@@ -51,6 +53,7 @@ impl Shutdown {
             deadline: None,
             workers_left: workers,
             threads: Vec::new(),
+            threads_left: 0,
         };
         Self {
             begun: AtomicBool::new(false),
@@ -91,15 +94,24 @@ impl Shutdown {
         self.changed.notify_all();
     }
 
-    /// Waits for all workers; `false` if the deadline came first.
+    fn count_thread(&self, started: bool) {
+        let threads = &mut self.state.lock().threads_left;
+        *threads = if started { *threads + 1 } else { *threads - 1 };
+        self.changed.notify_all();
+    }
+
+    /// Waits for all workers and their threads, but not for the calling thread; `false` if the deadline came first.
     fn wait(&self, deadline: Option<Instant>) -> bool {
         let mut state = self.state.lock();
-        while state.workers_left > 0 {
+        let this = std::thread::current().id();
+        let is_own = |thread: &JoinHandle<()>| thread.thread().id() == this;
+        let own = usize::from(state.threads.iter().any(is_own));
+        while state.workers_left > 0 || state.threads_left > own {
             match deadline {
                 None => self.changed.wait(&mut state),
                 Some(deadline) => {
                     if self.changed.wait_until(&mut state, deadline).timed_out() {
-                        return state.workers_left == 0;
+                        return state.workers_left == 0 && state.threads_left <= own;
                     }
                 }
             }
@@ -146,20 +158,36 @@ impl Shared {
             builder = builder.stack_size(size);
         }
         let shared = Arc::clone(self);
-        let thread = builder.spawn(move || {
+        if worker.is_some() {
+            self.shutdown.count_thread(true);
+        }
+        let started = builder.spawn(move || {
             let config = shared.config.clone();
             if let (Some(hook), true) = (&config.on_thread_start, worker.is_some()) {
                 contain(|| hook());
             }
-            body(shared);
+            body(Arc::clone(&shared));
             if let (Some(hook), true) = (&config.on_thread_stop, worker.is_some()) {
                 contain(|| hook());
             }
-        })?;
+            if worker.is_some() {
+                shared.shutdown.count_thread(false);
+            }
+        });
+        if started.is_err() && worker.is_some() {
+            self.shutdown.count_thread(false);
+        }
+        let thread = started?;
         if let Some(worker) = worker {
+            let shared = Arc::downgrade(self);
+            let substitute = Box::new(move || {
+                if let Some(shared) = shared.upgrade() {
+                    shared.call_stand_in(worker);
+                }
+            });
             self.workers[worker]
                 .shard
-                .set_thread(thread.thread().clone());
+                .set_thread(thread.thread().clone(), substitute);
         }
         self.shutdown.state.lock().threads.push(thread);
         Ok(())
@@ -186,11 +214,16 @@ impl Shared {
         self.monitor.stop();
         let threads = std::mem::take(&mut self.shutdown.state.lock().threads);
         if all_left {
+            let this = std::thread::current().id();
             for thread in threads {
+                if thread.thread().id() == this {
+                    continue;
+                }
                 // A worker's body does not unwind: tasks' panics are caught, and ours would have aborted.
                 let _ = thread.join();
             }
         }
+        self.stand_ins.shut_down(deadline);
         self.pool.shut_down(deadline);
     }
 
@@ -233,5 +266,8 @@ impl WorkerContext {
         self.drop_queued(&mut core);
         self.metrics().end(Instant::now());
         shared.shutdown.worker_left();
+        // Release: pairs with the Acquire in `wait_for_core`.
+        self.remote().has_left.store(true, Ordering::Release);
+        self.shard().unpark_own_thread();
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::coarse::CoarseClock;
+use super::in_place::Away;
 use super::pace::Pace;
 use super::queue::retry;
 use super::shared::{Remote, Shared};
@@ -61,15 +62,19 @@ pub(crate) struct WorkerContext {
     coarse: Arc<CoarseClock>,
     /// The core while user code runs (a poll, a wake, a drop), which may spawn and wake.
     core: RefCell<Option<Box<Core>>>,
+    /// While user code runs that has given the core up in `block_in_place`: what is to be put right afterwards.
+    pub(super) away: RefCell<Option<Away>>,
     /// Completions are being delivered: what they wake goes to the queue, not the next-task slot.
     delivering: Cell<bool>,
 }
 
 /// What a turn did.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Turn {
-    Ran,
-    NothingToDo,
+    Ran(Box<Core>),
+    NothingToDo(Box<Core>),
+    /// Ran a task, which gave the core up in `block_in_place`, and somebody took it.
+    LostCore,
 }
 
 impl WorkerContext {
@@ -80,6 +85,7 @@ impl WorkerContext {
             shared,
             index,
             core: RefCell::new(None),
+            away: RefCell::new(None),
             delivering: Cell::new(false),
         }
     }
@@ -115,7 +121,7 @@ impl WorkerContext {
     }
 
     /// One turn: at most one task is run.
-    pub(super) fn turn(&self, mut core: Box<Core>) -> (Box<Core>, Turn) {
+    pub(super) fn turn(&self, mut core: Box<Core>) -> Turn {
         core.tick = core.tick.wrapping_add(1);
         if self.is_service_due(&mut core) {
             let answers = core.busy_events_max;
@@ -123,8 +129,8 @@ impl WorkerContext {
         }
         let task = self.next_task(&mut core).or_else(|| self.search(&mut core));
         match task {
-            Some(task) => (self.run(core, task), Turn::Ran),
-            None => (core, Turn::NothingToDo),
+            Some(task) => self.run(core, task).map_or(Turn::LostCore, Turn::Ran),
+            None => Turn::NothingToDo(core),
         }
     }
 
@@ -257,8 +263,8 @@ impl WorkerContext {
         None
     }
 
-    /// Runs a task with the core within reach of what it spawns and wakes.
-    fn run(&self, mut core: Box<Core>, task: Notified) -> Box<Core> {
+    /// Runs a task with the core within reach of what it spawns and wakes. `None`: it gave the core up.
+    fn run(&self, mut core: Box<Core>, task: Notified) -> Option<Box<Core>> {
         self.stop_searching(&mut core);
         self.metrics()
             .begin_poll(task.header().id().as_u64(), self.coarse.ms());
@@ -266,13 +272,13 @@ impl WorkerContext {
             return self.run_watched(core, task);
         }
         coop::refill();
-        self.lend(core, || task.run())
+        self.lend_to_task(core, || task.run())
     }
 
     /// As `run`, with the user's hooks around it, and a look at the clock before and after.
     #[cold]
-    fn run_watched(&self, core: Box<Core>, task: Notified) -> Box<Core> {
-        self.lend(core, || {
+    fn run_watched(&self, core: Box<Core>, task: Notified) -> Option<Box<Core>> {
+        self.lend_to_task(core, || {
             self.shared.config.task_hooks.around_poll(task, |task| {
                 coop::refill();
                 match &self.metrics().histogram {
@@ -304,14 +310,37 @@ impl WorkerContext {
         }
     }
 
-    /// Calls user code with the core within its reach.
-    pub(super) fn lend<R>(&self, core: Box<Core>, user_code: impl FnOnce() -> R) -> Box<Core> {
+    /// Calls wakers and drops with the core within their reach.
+    fn lend(&self, core: Box<Core>, user_code: impl FnOnce()) -> Box<Core> {
+        self.lend_to_task(core, user_code)
+            .expect("while completions are delivered the core is not given up")
+    }
+
+    /// Calls user code with the core within its reach. `None`: it gave the core up in `block_in_place`.
+    #[inline]
+    pub(super) fn lend_to_task(
+        &self,
+        core: Box<Core>,
+        user_code: impl FnOnce(),
+    ) -> Option<Box<Core>> {
         *self.core.borrow_mut() = Some(core);
         user_code();
-        self.core
-            .borrow_mut()
-            .take()
-            .expect("nobody else takes the core of a thread that runs it")
+        self.core.borrow_mut().take()
+    }
+
+    /// The core that user code on this thread has within its reach, to be given up.
+    pub(super) fn take_lent(&self) -> Option<Box<Core>> {
+        if self.delivering.get() {
+            return None;
+        }
+        self.core.borrow_mut().take()
+    }
+
+    /// Puts within reach of user code again what [`Self::take_lent`] took.
+    pub(super) fn lend_again(&self, mut core: Box<Core>) {
+        // Whatever waits in the shard is looked at as soon as the task has ended its poll.
+        core.service_at = core.tick.wrapping_add(1);
+        *self.core.borrow_mut() = Some(core);
     }
 
     /// A task was spawned, or woken by user code on this thread.
@@ -375,15 +404,17 @@ pub(super) fn run_worker(shared: Arc<Shared>, index: usize) {
     let _blocking = context::set_blocking(context::Blocking::Forbidden);
     cx.metrics().note_thread();
     coop::scope(|| {
-        let mut core = cx.wake(cx.wait_for_core());
-        while !cx.shared.shutdown.has_begun() {
-            let turn;
-            (core, turn) = cx.turn(core);
-            if turn == Turn::NothingToDo {
-                core = cx.sleep_as_worker(core);
+        let mut next = cx.wait_for_core().map(|core| cx.wake(core));
+        while let Some(core) = next {
+            if cx.shared.shutdown.has_begun() {
+                return cx.leave(core);
             }
+            next = match cx.turn(core) {
+                Turn::Ran(core) => Some(core),
+                Turn::NothingToDo(core) => cx.sleep_as_worker(core),
+                Turn::LostCore => cx.return_and_wait(),
+            };
         }
-        cx.leave(core);
     });
 }
 

@@ -1,0 +1,205 @@
+//! Stand-ins: threads that run a worker's core while its own thread is inside `block_in_place`.
+//!
+//! A thread that is about to give its core up *reserves* a stand-in: there are at least as many stand-ins as
+//! reservations, so each core that needs one gets one. A stand-in that is *called* takes the core, if the call still
+//! stands, and runs it until there is nothing left to do, until the worker's own thread is back, or until a task takes
+//! the core away from it by `block_in_place` in turn.
+//!
+//! Stand-ins are threads of their own, not the blocking pool's, so that a pool whose threads are all taken by jobs does
+//! not keep a worker from going on. There are no more of them than the pool may have threads. One that has had nothing
+//! to do for the keep-alive time ends, unless it is reserved, or a shard that it has served has operations in flight: they
+//! would die with the thread that submitted them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::shared::Shared;
+use super::worker::{Turn, WorkerContext};
+use crate::blocking::{Roster, Seat};
+use crate::config::Config;
+use crate::context::{self, Blocking};
+use crate::task::coop;
+
+/// The stand-ins of a runtime.
+#[derive(Debug)]
+pub(crate) struct StandIns {
+    state: Mutex<State>,
+    roster: Arc<Roster>,
+    threads_max: usize,
+    keep_alive: Duration,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Threads there are, those that are being started included.
+    threads: usize,
+    reserved: usize,
+    idle: Vec<Seat>,
+    /// Workers whose core needs a thread.
+    calls: VecDeque<usize>,
+    ended: bool,
+}
+
+/// What a stand-in does next.
+enum Next {
+    Serve(usize),
+    Rest,
+    End,
+}
+
+impl StandIns {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            state: Mutex::default(),
+            roster: Arc::default(),
+            threads_max: config.max_blocking_threads,
+            keep_alive: config.thread_keep_alive,
+        }
+    }
+
+    /// Takes a reservation back.
+    pub(super) fn release(&self) {
+        self.state.lock().reserved -= 1;
+    }
+
+    /// Ends all that have nothing to do, and waits for all until `deadline`.
+    pub(super) fn shut_down(&self, deadline: Option<Instant>) {
+        let mut state = self.state.lock();
+        state.ended = true;
+        let idle = std::mem::take(&mut state.idle);
+        drop(state);
+        idle.iter().for_each(Seat::call);
+        self.roster.wait(deadline);
+    }
+
+    fn next(&self, seat: &Seat) -> Next {
+        let mut state = self.state.lock();
+        if let Some(worker) = state.calls.pop_front() {
+            return Next::Serve(worker);
+        }
+        if state.ended {
+            state.threads -= 1;
+            return Next::End;
+        }
+        state.idle.push(seat.clone());
+        Next::Rest
+    }
+
+    /// A stand-in has rested long enough. `true`: it ends. Otherwise it goes on, and its place is taken from the list.
+    fn may_end(&self, seat: &Seat, owes: bool) -> bool {
+        let mut state = self.state.lock();
+        let Some(place) = state.idle.iter().position(|idle| idle == seat) else {
+            drop(state);
+            seat.take_call();
+            return false;
+        };
+        state.idle.remove(place);
+        let ends = !owes && state.threads > state.reserved;
+        state.threads -= usize::from(ends);
+        ends
+    }
+}
+
+impl Shared {
+    /// Sees to it that there is a stand-in for the caller's core; `false` if there may not be one more, or the system
+    /// refuses it.
+    pub(super) fn reserve_stand_in(self: &Arc<Self>) -> bool {
+        let mut state = self.stand_ins.state.lock();
+        if state.ended || state.reserved >= self.stand_ins.threads_max {
+            return false;
+        }
+        state.reserved += 1;
+        if state.threads >= state.reserved {
+            return true;
+        }
+        state.threads += 1;
+        drop(state);
+        let started = self.start_stand_in();
+        if !started {
+            self.stand_ins.release();
+        }
+        started
+    }
+
+    /// Calls a stand-in to a worker's core.
+    pub(super) fn call_stand_in(self: &Arc<Self>, worker: usize) {
+        let mut state = self.stand_ins.state.lock();
+        state.calls.push_back(worker);
+        if let Some(seat) = state.idle.pop() {
+            drop(state);
+            return seat.call();
+        }
+        // All are on their way, or about to be done; but a task may keep one of them.
+        if !state.ended && state.threads < self.stand_ins.threads_max {
+            state.threads += 1;
+            drop(state);
+            self.start_stand_in();
+        }
+    }
+
+    fn start_stand_in(self: &Arc<Self>) -> bool {
+        let started = self.stand_ins.roster.start(self, run_stand_in).is_ok();
+        if !started {
+            self.stand_ins.state.lock().threads -= 1;
+        }
+        started
+    }
+}
+
+/// The body of a stand-in's thread.
+fn run_stand_in(shared: &Arc<Shared>) {
+    let stand_ins = &shared.stand_ins;
+    let seat = Seat::here();
+    let mut served: Vec<usize> = Vec::new();
+    loop {
+        match stand_ins.next(&seat) {
+            Next::Serve(worker) => {
+                serve(shared, worker);
+                if !served.contains(&worker) {
+                    served.push(worker);
+                }
+            }
+            Next::Rest if seat.wait(stand_ins.keep_alive) => {}
+            Next::Rest => {
+                served.retain(|&worker| shared.workers[worker].shard.has_operations());
+                if stand_ins.may_end(&seat, !served.is_empty()) {
+                    return;
+                }
+            }
+            Next::End => return,
+        }
+    }
+}
+
+/// Runs a worker's core, if it is still there to be run.
+fn serve(shared: &Arc<Shared>, index: usize) {
+    let remote = &shared.workers[index];
+    let Some(core) = remote.slot.take_if_called(remote.shard.word()) else {
+        return;
+    };
+    let worker = WorkerContext::new(Arc::clone(shared), index);
+    let _entered = context::enter_worker(&worker);
+    let _blocking = context::set_blocking(Blocking::Forbidden);
+    coop::scope(|| {
+        let mut core = worker.wake(core);
+        loop {
+            if !remote.shard.absence().is_on() {
+                return worker.give_back(core);
+            }
+            if shared.shutdown.has_begun() {
+                return worker.leave(core);
+            }
+            core = match worker.turn(core) {
+                Turn::Ran(core) => core,
+                Turn::NothingToDo(core) if worker.is_at_rest(&core) => {
+                    return worker.give_back(core);
+                }
+                Turn::NothingToDo(core) => worker.sleep_as_guest(core, || false),
+                Turn::LostCore => return worker.end_away(),
+            };
+        }
+    });
+}
