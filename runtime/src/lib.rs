@@ -57,5 +57,6 @@ pub use metrics::{
 };
 pub use rand::RngSeed;
 pub use runtime::{Id, Runtime, RuntimeFlavor, is_rt_shutdown_err, worker_index};
+pub use scheduler::BlockedWorker;
 pub use scheduler::in_place::block_in_place;
 pub use scheduler::spawn::{spawn, spawn_blocking, spawn_mandatory_blocking};

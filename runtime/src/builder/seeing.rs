@@ -1,9 +1,11 @@
 //! What can be seen of a runtime.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Builder;
 use crate::metrics::{HistogramConfiguration, HistogramScale};
+use crate::scheduler::{BlockedWorker, Watchdog};
 
 impl Builder {
     /// Measures every poll of a task, for the histogram in [`RuntimeMetrics`](crate::RuntimeMetrics). The default
@@ -56,6 +58,53 @@ impl Builder {
     #[deprecated(note = "use `metrics_poll_time_histogram_configuration`")]
     pub fn metrics_poll_count_histogram_buckets(&mut self, buckets: usize) -> &mut Self {
         self.config.seeing.histogram.set_buckets(buckets);
+        self
+    }
+
+    /// Has `callback` called when one poll of a task, or of the root future of `block_on`, has held a worker for
+    /// `threshold`, which is to say that code blocks or computes where it should await.
+    ///
+    /// It is called once for each such poll, while that still goes on: within a few milliseconds of the threshold, and
+    /// never before. A poll inside [`block_in_place`](crate::task) holds no worker. The callback runs on a thread of
+    /// its own, with no lock held, so it may take its time; while it does, further reports wait, up to 64 of them,
+    /// and those after that are dropped. A call that goes on when the runtime ends is not waited for.
+    ///
+    /// Polls pay nothing for it. A current-thread runtime, which has no thread of its own otherwise, gets one that
+    /// looks at it once a millisecond while it works.
+    ///
+    /// Without this, and with the feature `tracing`, a multi-thread runtime warns through `tracing` of polls that
+    /// take 100 ms.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use std::time::Duration;
+    ///
+    /// let (alarm, alarms) = mpsc::channel();
+    /// let runtime = ringway_runtime::Builder::new_multi_thread()
+    ///     .worker_threads(1)
+    ///     .on_blocked_worker(Duration::from_millis(20), move |blocked| {
+    ///         let _ = alarm.send(blocked.to_string());
+    ///     })
+    ///     .build()?;
+    /// runtime.spawn(async { std::thread::sleep(Duration::from_millis(100)) });
+    /// let alarm = alarms.recv().unwrap();
+    /// assert!(alarm.contains("by one poll of task"), "{alarm}");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `threshold` is zero.
+    #[track_caller]
+    pub fn on_blocked_worker<F>(&mut self, threshold: Duration, callback: F) -> &mut Self
+    where
+        F: Fn(&BlockedWorker) + Send + Sync + 'static,
+    {
+        assert!(!threshold.is_zero(), "threshold must be greater than 0");
+        self.config.seeing.watchdog = Some(Watchdog {
+            threshold,
+            callback: Arc::new(callback),
+        });
         self
     }
 }

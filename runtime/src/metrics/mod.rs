@@ -21,17 +21,18 @@ pub use self::histogram::{HistogramConfiguration, HistogramScale};
 pub use self::log_histogram::{InvalidHistogramConfiguration, LogHistogram, LogHistogramBuilder};
 pub use crate::driver::RingMetrics;
 
-pub(crate) use self::worker::{Polled, WorkerMetrics};
+pub(crate) use self::worker::{Polled, Sighting, WorkerMetrics};
 
 use self::histogram::{HistogramChoice, Scale};
 use crate::runtime::RuntimeFlavor;
-use crate::scheduler::Shared;
+use crate::scheduler::{Shared, Watchdog};
 use crate::{Handle, Runtime};
 
 /// What the builder was told.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seeing {
     pub(crate) histogram: HistogramChoice,
+    pub(crate) watchdog: Option<Watchdog>,
 }
 
 /// Readings of a runtime's counters.

@@ -8,6 +8,7 @@
 //! - [`pace`]: how often a worker looks at its shard, and when it calls for help.
 //! - [`root`]: `block_on`, which runs its future on a worker's core. [`root_wake`]: how it is woken.
 //! - [`monitor`]: the thread that looks after workers that are stuck in user code.
+//! - [`watchdog`]: what the monitor tells of polls that take too long.
 //! - [`spare`]: the worker that stands in for a root that blocks.
 //! - [`idle`]: the protocol of sleeping and waking; README.md beside it has the proof.
 //! - [`slot`]: where a core lies, and how it changes hands.
@@ -40,10 +41,13 @@ mod shutdown;
 mod slot;
 mod spare;
 mod stand_in;
+mod watchdog;
 mod worker;
 
 pub(crate) use root::block_on;
 pub(crate) use shared::Shared;
+pub use watchdog::BlockedWorker;
+pub(crate) use watchdog::Watchdog;
 pub(crate) use worker::WorkerContext;
 
 /// For models.

@@ -13,10 +13,12 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
 use super::shared::Shared;
+use super::watchdog::Watching;
 use crate::context;
 use crate::driver::Scratch;
 use crate::loom::atomic::{AtomicBool, fence};
 use crate::loom::{Condvar, Mutex};
+use crate::runtime::RuntimeFlavor;
 
 /// How often the monitor looks: a worker that is stuck is found after one to two ticks. A look costs
 /// some 10 µs with the waking, so this is one percent of one processor.
@@ -120,13 +122,16 @@ pub(super) fn run_monitor(shared: Arc<Shared>) {
     let mut watch = Watch {
         seen: shared.workers.iter().map(|_| Seen::default()).collect(),
         scratch: Scratch::default(),
+        watching: Watching::new(&shared),
+        rescues: shared.config.flavor == RuntimeFlavor::MultiThread,
     };
     let mut quiet_ticks = 0;
     while shared.monitor.wait_tick() {
         if !shared.all_asleep() {
-            shared.coarse.set(Instant::now());
+            let now = Instant::now();
+            shared.coarse.set(now);
             quiet_ticks = 0;
-            watch.look(&shared);
+            watch.look(&shared, now);
         } else if quiet_ticks < GRACE_TICKS {
             quiet_ticks += 1;
         } else {
@@ -142,6 +147,9 @@ pub(super) fn run_monitor(shared: Arc<Shared>) {
 struct Watch {
     seen: Vec<Seen>,
     scratch: Scratch,
+    watching: Watching,
+    /// Stuck workers are looked after. In a current-thread runtime nobody else waits for what they owe.
+    rescues: bool,
 }
 
 /// What it knows of one worker.
@@ -154,8 +162,12 @@ struct Seen {
 }
 
 impl Watch {
-    fn look(&mut self, shared: &Shared) {
+    fn look(&mut self, shared: &Arc<Shared>, now: Instant) {
         for (index, worker) in shared.workers.iter().enumerate() {
+            self.watching.look(shared, index, now);
+            if !self.rescues {
+                continue;
+            }
             let is_awake = worker.shard.word().is_awake();
             let beat = is_awake.then(|| worker.heartbeat.load(Relaxed));
             let seen = &mut self.seen[index];

@@ -128,7 +128,7 @@ impl Shared {
     /// If the system refuses a thread; those that were started are ended.
     pub(crate) fn start_threads(self: &Arc<Self>) -> std::io::Result<()> {
         if self.config.flavor == RuntimeFlavor::CurrentThread {
-            return Ok(());
+            return self.start_watching();
         }
         let started = (0..self.workers.len())
             .try_for_each(|index| {
@@ -146,6 +146,15 @@ impl Shared {
             self.shut_down(None);
         }
         started
+    }
+
+    /// Starts the monitor of a current-thread runtime, if there is one.
+    fn start_watching(self: &Arc<Self>) -> std::io::Result<()> {
+        if !self.has_monitor() {
+            return Ok(());
+        }
+        self.start_thread(run_monitor, None)
+            .inspect_err(|_| self.shut_down(None))
     }
 
     fn start_thread(

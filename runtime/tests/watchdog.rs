@@ -1,0 +1,178 @@
+//! Who holds a worker for too long is named, and nobody else is.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ringway_runtime::task::yield_now;
+use ringway_runtime::{BlockedWorker, Builder, Runtime, spawn, task_builder};
+
+use support::WATCHDOG;
+
+const THRESHOLD: Duration = Duration::from_millis(30);
+
+/// Set by a callback.
+type Flag = Arc<AtomicBool>;
+
+fn watched(mut builder: Builder, threshold: Duration) -> (Runtime, Receiver<BlockedWorker>, Flag) {
+    let (tell, told) = mpsc::channel();
+    let flag = Flag::default();
+    let set = Arc::clone(&flag);
+    let runtime = builder
+        .worker_threads(2)
+        .enable_all()
+        .on_blocked_worker(threshold, move |blocked| {
+            // The receiver is gone when the test is over.
+            let _ = tell.send(blocked.clone());
+            set.store(true, Ordering::SeqCst);
+        })
+        .build()
+        .unwrap();
+    (runtime, told, flag)
+}
+
+/// Spins until the callback was called, and for some thresholds more.
+fn spin_until(flag: &AtomicBool) {
+    let begin = Instant::now();
+    while !flag.load(Ordering::SeqCst) {
+        assert!(begin.elapsed() < WATCHDOG, "nobody was told");
+        std::hint::spin_loop();
+    }
+    let told = Instant::now();
+    while told.elapsed() < 3 * THRESHOLD {
+        std::hint::spin_loop();
+    }
+}
+
+/// Mutants: the monitor does not look; it compares the threshold with the task's age; a poll is reported at every tick;
+/// the task is looked up in the first list only.
+#[test]
+fn a_task_that_spins_is_named_once_while_it_spins() {
+    for builder in [Builder::new_multi_thread(), Builder::new_current_thread()] {
+        let (runtime, told, flag) = watched(builder, THRESHOLD);
+        let begin = Instant::now();
+        let spinner = move || {
+            let task = async move {
+                spin_until(&flag);
+                (thread::current().id(), yield_now().await)
+            };
+            task_builder::Builder::new()
+                .name("spinner")
+                .spawn(task)
+                .unwrap()
+        };
+        let (id, thread) = runtime.block_on(async {
+            let task = spinner();
+            (task.id(), task.await.unwrap().0)
+        });
+        let blocked = told.recv_timeout(WATCHDOG).unwrap();
+        assert_eq!(blocked.task_id(), Some(id));
+        assert_eq!(blocked.name(), Some("spinner"));
+        assert!(blocked.location().unwrap().file().ends_with("watchdog.rs"));
+        assert_eq!(blocked.thread_id(), Some(thread));
+        assert!((THRESHOLD..begin.elapsed()).contains(&blocked.held_for()));
+        let text = blocked.to_string();
+        assert!(text.contains("\"spinner\", spawned at "), "{text}");
+        drop(runtime);
+        assert!(told.recv().is_err(), "it is told once");
+    }
+}
+
+/// A thread of an ordinary priority is kept waiting by others now and then, and that is no false alarm: the worker is
+/// held. So the alarm is set to what no machine does.
+///
+/// Mutants: polls that follow one another are taken for one; what a worker polled last counts while it looks for work,
+/// or sleeps.
+#[test]
+fn tasks_that_await_and_storms_of_short_polls_raise_no_alarm() {
+    let (runtime, told, _) = watched(Builder::new_multi_thread(), Duration::from_millis(200));
+    let begin = Instant::now();
+    let run = Duration::from_millis(500);
+    let sleeper = runtime.spawn(std::future::pending::<()>());
+    let storm: Vec<_> = (0..50)
+        .map(|_| {
+            runtime.spawn(async move {
+                while begin.elapsed() < run {
+                    yield_now().await;
+                }
+            })
+        })
+        .collect();
+    runtime.block_on(async {
+        for task in storm {
+            task.await.unwrap();
+        }
+    });
+    // The workers sleep, the task waits.
+    thread::sleep(run);
+    sleeper.abort();
+    drop(runtime);
+    assert_eq!(
+        told.try_iter()
+            .map(|told| told.to_string())
+            .collect::<Vec<_>>(),
+        [""; 0]
+    );
+}
+
+/// Mutant: the root's polls are not published.
+#[test]
+fn a_root_that_blocks_is_told_of_and_has_no_id() {
+    let (runtime, told, flag) = watched(Builder::new_current_thread(), THRESHOLD);
+    runtime.block_on(async { spin_until(&flag) });
+    let blocked = told.recv_timeout(WATCHDOG).unwrap();
+    assert_eq!(blocked.task_id(), None);
+    assert_eq!(blocked.thread_id(), Some(thread::current().id()));
+    assert!(blocked.to_string().contains("the root future"), "{blocked}");
+}
+
+/// Mutant: the monitor calls the callback itself.
+#[test]
+fn a_callback_that_never_returns_holds_up_nothing() {
+    let flag = Flag::default();
+    let set = Arc::clone(&flag);
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .on_blocked_worker(THRESHOLD, move |_| {
+            assert!(!set.swap(true, Ordering::SeqCst), "the first call goes on");
+            loop {
+                thread::park();
+            }
+        })
+        .build()
+        .unwrap();
+    let spinner = runtime.spawn(async move { spin_until(&flag) });
+    runtime.block_on(spinner).unwrap();
+    // The next task of a stuck worker is the monitor's to rescue.
+    let rescued = runtime.spawn(async {
+        let (done, is_done) = mpsc::channel();
+        spawn(async move { done.send(()).unwrap() });
+        is_done.recv_timeout(WATCHDOG).unwrap();
+    });
+    runtime.block_on(rescued).unwrap();
+}
+
+/// Mutant: the callback's panic ends the thread.
+#[test]
+fn a_callback_that_panics_is_called_again() {
+    let flag = Flag::default();
+    let set = Arc::clone(&flag);
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .on_blocked_worker(THRESHOLD, move |_| {
+            set.store(true, Ordering::SeqCst);
+            std::panic::resume_unwind(Box::new("on purpose"));
+        })
+        .build()
+        .unwrap();
+    for _ in 0..2 {
+        let told = Arc::clone(&flag);
+        let spinner = runtime.spawn(async move { spin_until(&told) });
+        runtime.block_on(spinner).unwrap();
+        flag.store(false, Ordering::SeqCst);
+    }
+}
