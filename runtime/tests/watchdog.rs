@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ringway_runtime::task::yield_now;
-use ringway_runtime::{BlockedWorker, Builder, Runtime, spawn, task_builder};
+use ringway_runtime::{BlockedWorker, Builder, Runtime, block_in_place, spawn, task_builder};
 
 use support::WATCHDOG;
 
@@ -175,4 +175,19 @@ fn a_callback_that_panics_is_called_again() {
         runtime.block_on(spinner).unwrap();
         flag.store(false, Ordering::SeqCst);
     }
+}
+
+/// Mutant: who gives the core up does not say that its poll holds the worker no longer.
+#[test]
+fn a_task_inside_block_in_place_holds_no_worker() {
+    let (runtime, told, _) = watched(Builder::new_multi_thread(), THRESHOLD);
+    let (done, is_done) = mpsc::channel();
+    let task = runtime.spawn(async move {
+        block_in_place(|| is_done.recv_timeout(WATCHDOG).unwrap());
+    });
+    thread::sleep(10 * THRESHOLD);
+    done.send(()).unwrap();
+    runtime.block_on(task).unwrap();
+    drop(runtime);
+    assert_eq!(told.iter().count(), 0);
 }

@@ -65,7 +65,7 @@ impl Builder {
     /// `threshold`, which is to say that code blocks or computes where it should await.
     ///
     /// It is called once for each such poll, while that still goes on: within a few milliseconds of the threshold, and
-    /// never before. A poll inside [`block_in_place`](crate::task) holds no worker. The callback runs on a thread of
+    /// never before. A poll inside [`block_in_place`](crate::block_in_place) holds no worker. The callback runs on a thread of
     /// its own, with no lock held, so it may take its time; while it does, further reports wait, up to 64 of them,
     /// and those after that are dropped. A call that goes on when the runtime ends is not waited for.
     ///

@@ -174,7 +174,7 @@ impl Default for HistogramChoice {
     }
 }
 
-/// The counts of one worker. Written by the holder of its core only.
+/// The counts of one worker.
 #[derive(Debug)]
 pub(crate) struct Histogram {
     scale: Scale,
@@ -195,8 +195,9 @@ impl Histogram {
         poll();
         let took = begin.elapsed();
         let count = &self.counts[self.scale.bucket_of(nanoseconds(took))];
-        // Relaxed: one writer, and readers want the number only.
-        count.store(count.load(Relaxed) + 1, Relaxed);
+        // Relaxed: only the number counts. Not a load and a store as for other counters: the poll may have given the core
+        // up, and another thread counts here too.
+        count.fetch_add(1, Relaxed);
     }
 
     pub(super) fn count(&self, bucket: usize) -> u64 {
