@@ -273,7 +273,8 @@ pub mod deque {
     }
 }
 
-/// Lies in memory that references count, and sees that nobody reads it when it is freed, and that it is freed.
+/// Lies in memory that references count, and sees that nobody uses it before it was made known to them or when it is
+/// freed, and that it is freed.
 #[derive(Debug)]
 pub struct Witness {
     reads: loom::cell::UnsafeCell<()>,
@@ -289,10 +290,13 @@ impl Default for Witness {
 impl Witness {
     /// For memory that was just allocated.
     pub fn new() -> Self {
-        Self {
+        let witness = Self {
             reads: loom::cell::UnsafeCell::new(()),
             _leak: loom::alloc::Track::new(()),
-        }
+        };
+        // Loom checks that every use comes after.
+        witness.reads.with_mut(|_| ());
+        witness
     }
 
     /// The memory is being used.

@@ -5,7 +5,7 @@
 //! may empty when the owner is stuck.
 
 use std::ptr::NonNull;
-use std::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
+use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release, SeqCst};
 
 use crate::loom::atomic::{AtomicBool, AtomicPtr, fence};
 use crate::loom::deque::{Injector, Steal, Worker};
@@ -21,9 +21,29 @@ impl NextSlot {
         Self(AtomicPtr::new(std::ptr::null_mut()))
     }
 
-    /// Puts a task in; returns the one that was there.
+    /// Puts a task in if there is none. The owner's.
+    ///
+    /// # Errors
+    ///
+    /// The task itself, if there is one.
+    #[inline]
+    pub fn fill(&self, task: Notified) -> Result<(), Notified> {
+        if !self.is_empty() {
+            return Err(task);
+        }
+        // Release: publishes the task to the Acquire in `take`. A plain store, for nobody but us puts tasks in, so
+        // that what was empty is empty still.
+        self.0.store(task.into_raw(), Release);
+        Ok(())
+    }
+
+    /// Puts a task in; returns the one that was there. The owner's.
     #[inline]
     pub fn put(&self, task: Notified) -> Option<Notified> {
+        let task = match self.fill(task) {
+            Ok(()) => return None,
+            Err(task) => task,
+        };
         // AcqRel: Release publishes the task to the Acquire of whoever takes it, here or in `take`.
         owned(self.0.swap(task.into_raw(), AcqRel))
     }
@@ -34,7 +54,7 @@ impl NextSlot {
         if self.is_empty() {
             return None;
         }
-        // AcqRel: Acquire pairs with the Release in `put`.
+        // AcqRel: Acquire pairs with the Release in `put` and `fill`.
         owned(self.0.swap(std::ptr::null_mut(), AcqRel))
     }
 

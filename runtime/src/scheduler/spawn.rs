@@ -161,11 +161,17 @@ impl Shared {
                 return handle;
             }
             match worker {
-                Some(worker) => worker.schedule(notified),
+                Some(worker) => worker.schedule_spawned(notified),
                 None => self.schedule_outside(notified),
             }
             handle
         })
+    }
+
+    #[inline]
+    fn release(&self, task: TaskRef<'_>) -> bool {
+        self.config.task_hooks.terminated(|| task.meta());
+        self.owned.release(task)
     }
 }
 
@@ -192,12 +198,15 @@ impl Schedule for Scheduler {
 
     #[inline]
     fn release(task: TaskRef<'_>) -> bool {
-        // A task completes on a thread of its runtime, or on the one that shuts it down.
-        registry::with(task.header().placement().runtime, |shared| {
-            shared.config.task_hooks.terminated(|| task.meta());
-            shared.owned.release(task)
-        })
-        .unwrap_or(false)
+        let runtime = task.header().placement().runtime;
+        let released = context::with_worker(|worker| {
+            let worker = worker.filter(|worker| worker.shared().id() == runtime)?;
+            worker.note_completion();
+            Some(worker.shared().release(task))
+        });
+        // Or it completes on the thread that shuts its runtime down.
+        let released = released.or_else(|| registry::with(runtime, |shared| shared.release(task)));
+        released.unwrap_or(false)
     }
 
     fn panicked(task: &Header) {

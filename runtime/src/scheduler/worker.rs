@@ -66,6 +66,8 @@ pub(crate) struct WorkerContext {
     pub(super) away: RefCell<Option<Away>>,
     /// Completions are being delivered: what they wake goes to the queue, not the next-task slot.
     delivering: Cell<bool>,
+    /// The task that is run has completed, and wakes whoever waits for it.
+    completing: Cell<bool>,
 }
 
 /// What a turn did.
@@ -87,6 +89,7 @@ impl WorkerContext {
             core: RefCell::new(None),
             away: RefCell::new(None),
             delivering: Cell::new(false),
+            completing: Cell::new(false),
         }
     }
 
@@ -325,6 +328,7 @@ impl WorkerContext {
     ) -> Option<Box<Core>> {
         *self.core.borrow_mut() = Some(core);
         user_code();
+        self.completing.set(false);
         self.core.borrow_mut().take()
     }
 
@@ -343,7 +347,8 @@ impl WorkerContext {
         *self.core.borrow_mut() = Some(core);
     }
 
-    /// A task was spawned, or woken by user code on this thread.
+    /// A task was woken by user code on this thread: it is run next, while what woke it is warm, in place of one
+    /// that was woken before it.
     pub(super) fn schedule(&self, task: Notified) {
         let core = self.core.borrow();
         let Some(core) = core.as_ref() else {
@@ -353,16 +358,47 @@ impl WorkerContext {
         if self.delivering.get() {
             return core.queue.push(task);
         }
-        if !core.next_slot {
-            core.queue.push(task);
-            return self.share(core, core.queue.len());
+        if !core.next_slot || (self.completing.get() && !core.queue.is_empty()) {
+            return self.enqueue(core, task);
         }
         if let Some(former) = self.remote().next.put(task) {
-            core.queue.push(former);
-            if core.pace.may_want_help() {
-                self.share(core, core.queue.len());
-            }
+            self.enqueue(core, former);
         }
+    }
+
+    /// A task was spawned on this thread: it is run after those that were spawned before it.
+    #[inline]
+    pub(super) fn schedule_spawned(&self, task: Notified) {
+        let core = self.core.borrow();
+        let Some(core) = core.as_ref() else {
+            return self.shared.schedule_outside(task);
+        };
+        self.metrics().local_schedules.add(1);
+        if self.delivering.get() {
+            return core.queue.push(task);
+        }
+        if !core.next_slot {
+            return self.enqueue(core, task);
+        }
+        if let Err(task) = self.remote().next.fill(task) {
+            self.enqueue(core, task);
+        }
+    }
+
+    /// Behind the others, of whom another worker may take some.
+    #[inline]
+    fn enqueue(&self, core: &Core, task: Notified) {
+        core.queue.push(task);
+        if core.pace.may_want_help() {
+            self.share(core, core.queue.len());
+        }
+    }
+
+    /// The task that runs on this thread has completed: whom it wakes now, waits for its end. Who waits for this
+    /// task likely waits for some that are queued too, and does better to be run after them.
+    #[inline]
+    pub(super) fn note_completion(&self) {
+        self.completing.set(true);
     }
 
     /// A task was woken while it ran: behind the others with it.
