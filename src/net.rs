@@ -1,4 +1,4 @@
-//! TCP.
+//! TCP, UDP and Unix sockets.
 //!
 //! ```
 //! # #[ringway::main]
@@ -22,5 +22,15 @@
 
 #[doc(inline)]
 pub use ringway_net::{
-    TcpListener, TcpSocket, TcpStream, ToSocketAddrs, UdpSocket, lookup_host, tcp,
+    TcpListener, TcpSocket, TcpStream, ToSocketAddrs, UdpSocket, UnixDatagram, UnixListener,
+    UnixSocket, UnixStream, lookup_host, tcp,
 };
+
+/// What belongs to Unix sockets: addresses, credentials, and the halves of a stream.
+pub mod unix {
+    #[doc(inline)]
+    pub use ringway_net::unix::{
+        OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, SocketAddr, UCred, WriteHalf, gid_t,
+        pid_t, uid_t,
+    };
+}

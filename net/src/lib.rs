@@ -1,4 +1,4 @@
-//! The sockets of ringway: TCP, with tokio's face, over the runtime's rings.
+//! The sockets of ringway: TCP, UDP and Unix sockets, with tokio's face, over the runtime's rings.
 //!
 //! # What happens below `read` and `write`
 //!
@@ -9,12 +9,14 @@
 //!   costs an operation in the ring, which waits for room.
 //! - An **accept** is `accept4(2)` at once, and an operation that waits for the next connection when there
 //!   is none. The waiting takes nothing out of the kernel's queue, so a dropped accept loses no connection.
+//! - A **message** is one `recv(2)` or `send(2)`, tried at once, and waited for as a read or a write is.
 //! - **Readiness** (`readable`, `try_io`, `ready`, …) is a hint kept in the socket. It may be wrong in one
 //!   direction only: it may say ready when the kernel would block.
 //!
 //! # Map
 //!
-//! - [`TcpListener`], [`TcpStream`], [`TcpSocket`] and the halves in [`tcp`]: the public face.
+//! - [`TcpListener`], [`TcpStream`], [`TcpSocket`] and the halves in [`tcp`]; [`UdpSocket`]; [`UnixListener`],
+//!   [`UnixStream`], [`UnixDatagram`], [`UnixSocket`] and what belongs to them in [`unix`]: the public face.
 //! - [`ToSocketAddrs`] and [`lookup_host`]: names to addresses, on the blocking pool where they need it.
 //! - [`Interest`] and [`Ready`]: what one can wait for, and what one gets.
 //! - `socket`: trying and waiting, shared by every kind of socket.
@@ -33,9 +35,11 @@ mod ready;
 mod socket;
 pub mod tcp;
 mod udp;
+pub mod unix;
 
 pub use addr::{ToSocketAddrs, lookup_host};
 pub use interest::Interest;
 pub use ready::Ready;
 pub use tcp::{TcpListener, TcpSocket, TcpStream};
 pub use udp::UdpSocket;
+pub use unix::{UnixDatagram, UnixListener, UnixSocket, UnixStream};

@@ -10,12 +10,14 @@
 
 mod adopt;
 mod connect;
+mod cred;
 mod datagram;
 mod poll;
 mod sys;
 mod watch;
 
 pub(crate) use connect::Connect;
+pub(crate) use cred::peer_cred;
 pub(crate) use datagram::{
     Filled, Room, fill_buf_mut, fill_read_buf, peek, peek_from, peek_sender, recv, recv_from,
 };

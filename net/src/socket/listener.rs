@@ -25,6 +25,12 @@ use crate::op;
 use crate::ready::poll_events;
 use crate::{Interest, Ready};
 
+/// How many connections the kernel keeps for a listener made by `bind` until they are accepted.
+///
+/// Enough for a burst of clients between two turns of a busy worker. The kernel caps it at `net.core.somaxconn`
+/// (4,096 by default); connections beyond it are dropped, and the clients try again after a second.
+pub(crate) const BACKLOG: i32 = 1024;
+
 /// A socket that listens.
 #[derive(Debug)]
 pub(crate) struct Listener {

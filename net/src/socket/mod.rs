@@ -44,7 +44,7 @@ pub(crate) use direction::Direction;
 pub(crate) use duplex::Duplex;
 pub(crate) use face::{descriptors, messages, readiness, stream_calls, stream_traits};
 pub(crate) use halves::halves;
-pub(crate) use listener::Listener;
+pub(crate) use listener::{BACKLOG, Listener};
 pub(crate) use readiness::{Readiness, Way};
 pub(crate) use side::{Side, SideState, Wakes};
 pub(crate) use waiters::{Waiters, Who};

@@ -13,13 +13,7 @@ use super::TcpStream;
 use crate::Ready;
 use crate::addr::{ToSocketAddrs, no_address, resolve};
 use crate::op;
-use crate::socket::{Listener, Who, adopt, check_nonblocking, descriptors};
-
-/// How many connections the kernel keeps for a listener made by [`TcpListener::bind`] until they are accepted.
-///
-/// Enough for a burst of clients between two turns of a busy worker. The kernel caps it at `net.core.somaxconn`
-/// (4,096 by default); connections beyond it are dropped, and the clients try again after a second.
-const BACKLOG: i32 = 1024;
+use crate::socket::{BACKLOG, Listener, Who, adopt, check_nonblocking, descriptors};
 
 /// A TCP socket that listens for connections.
 ///
