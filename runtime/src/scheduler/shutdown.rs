@@ -214,7 +214,8 @@ impl Shared {
 
     /// Ends the runtime. `timeout`: how long to wait; `None` for as long as it takes.
     pub(crate) fn shut_down(self: &Arc<Self>, timeout: Option<Duration>) {
-        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        // Further away than the clock reaches is as long as it takes.
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         self.begin_shutdown(deadline);
         if self.config.flavor == RuntimeFlavor::CurrentThread {
             self.shut_down_here();
