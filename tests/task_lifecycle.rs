@@ -4,8 +4,8 @@ mod support;
 
 use std::future::{Future, pending, poll_fn};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
@@ -85,6 +85,32 @@ fn a_panic_becomes_the_join_error_and_the_worker_goes_on() {
             assert_eq!(text_of(error.into_panic()), text);
         }
         assert_eq!(ringway::spawn(async { 1 }).await.expect("the task"), 1);
+    });
+}
+
+/// A lock that the future holds is poisoned.
+///
+/// Mutant: the future is dropped after the panic has been caught.
+#[test]
+fn a_future_that_panics_is_dropped_while_it_does() {
+    struct Panics(mpsc::Sender<bool>);
+    impl Future for Panics {
+        type Output = ();
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+            panic!("expected by the test")
+        }
+    }
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            self.0.send(std::thread::panicking()).unwrap();
+        }
+    }
+    within(WATCHDOG, || {
+        let runtime = workers(1);
+        let (dropped, is_dropped) = mpsc::channel();
+        let task = runtime.spawn(Panics(dropped));
+        assert_eq!(is_dropped.recv(), Ok(true));
+        assert!(runtime.block_on(task).unwrap_err().is_panic());
     });
 }
 

@@ -78,7 +78,8 @@ where
     cell.header.polls.count();
     let waker = borrow_waker(&task);
     let polled = catch_unwind(AssertUnwindSafe(|| {
-        cell.stage.with_mut(|stage| {
+        let future = DropInPanic(cell);
+        let polled = cell.stage.with_mut(|stage| {
             // SAFETY: we have RUNNING, so the stage is ours.
             let Stage::Future(future) = (unsafe { &mut *stage }) else {
                 unreachable!("a task that runs has its future")
@@ -87,7 +88,9 @@ where
             let future = unsafe { Pin::new_unchecked(future) };
             cell.extras
                 .in_poll(|| future.poll(&mut Context::from_waker(&waker)))
-        })
+        });
+        std::mem::forget(future);
+        polled
     }));
     let end = match polled {
         Ok(Poll::Pending) => {
@@ -110,6 +113,18 @@ where
     };
     set_stage(cell, end);
     Poll::Ready(())
+}
+
+/// Drops the future of a poll that panics, while it does: what the future has knows from that how it came to its end, as
+/// the guard of a lock does.
+struct DropInPanic<'a, F: Future, E>(&'a Cell<F, E>);
+
+impl<F: Future, E> Drop for DropInPanic<'_, F, E> {
+    fn drop(&mut self) {
+        // The poll's panic came first, and stays the task's.
+        let second = drop_future(self.0);
+        contain(|| drop(second));
+    }
 }
 
 /// Drops the future, the output being that of a cancelled task. We have RUNNING.
