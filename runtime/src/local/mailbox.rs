@@ -115,6 +115,7 @@ impl Mailbox {
     pub fn close(&self) {
         let mut inside = self.inside.lock();
         inside.closed = true;
+        self.mark.store(false, Relaxed);
         let tasks = std::mem::take(&mut inside.tasks);
         let pollers = std::mem::take(&mut inside.pollers);
         drop(inside);

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::builder::Builder;
 use crate::handle::{EnterGuard, Handle};
+use crate::metrics::RuntimeMetrics;
 use crate::runtime::Runtime;
 use crate::scheduler;
 use crate::task::JoinHandle;
@@ -119,6 +120,11 @@ impl LocalRuntime {
     /// Enters the runtime: until the guard is dropped, this thread spawns onto it and uses its timers.
     pub fn enter(&self) -> EnterGuard<'_> {
         self.runtime.enter()
+    }
+
+    /// Readings of the runtime's counters.
+    pub fn metrics(&self) -> RuntimeMetrics {
+        self.runtime.metrics()
     }
 
     /// Ends the runtime, waiting for at most `timeout`. See [`Runtime::shutdown_timeout`].
