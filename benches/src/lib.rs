@@ -121,6 +121,8 @@ pub const WORKLOADS: &[Workload] = &[
     workload!("join", Some(0.3), "a task spawned and joined, 1,000 at once", tasks::SPAWNS, join()),
     workload!("join_1", None, "`block_on` of one task that yields once, 1 worker", tasks::SPAWNS, block_on_and_join(1)),
     workload!("join_10", None, "a task of 10 that yield once, in `block_on`, 1 worker", tasks::SPAWNS, block_on_and_join(10)),
+    workload!("join_set", None, "a task spawned into a set and awaited, 1,000 at once", sets::TASKS, spawn_then_join()),
+    workload!("join_set_16", None, "the same, 16 in the set at a time", sets::PASSING, keep_full()),
     workload!("yield", Some(0.6), "`yield_now`, in 200 tasks at once", tasks::YIELDS, yield_now()),
     workload!("ping_pong", Some(0.6), "two tasks that exchange two oneshots, 1,000 pairs", tasks::SPAWNS, ping_pong()),
     workload!("chained_spawn", Some(0.6), "a task that spawns the next, 1,000 deep", tasks::SPAWNS, chained_spawn()),

@@ -19,6 +19,7 @@ pub mod memory;
 pub mod messages;
 pub mod net;
 pub mod outside;
+pub mod sets;
 pub mod single;
 pub mod tasks;
 pub mod time;
