@@ -7,7 +7,7 @@
 //! once, nothing stays in memory, and nothing hangs.
 //!
 //! Mutants: `complete` that does not discard the output when the handle is gone (an output is not dropped);
-//! `JoinHandle::drop` that never drops the output (the same); `begin_poll` that polls a cancelled task (it hangs);
+//! `begin_poll` that polls a cancelled task (a poll too many);
 //! `drop_future` without `catch_unwind` (a worker is lost, and the rest hangs).
 
 use std::fmt::Debug;
@@ -243,6 +243,7 @@ impl<'a> Trial<'a> {
             let _ = gate.send(());
         }
         self.wait("the end", Self::has_ended);
+        self.check_polls();
         self.pass(Point::Ended);
         if let Some(mut handle) = self.handle.take() {
             self.join(&mut handle);
@@ -287,6 +288,18 @@ impl<'a> Trial<'a> {
         self.life.future_drops.load(Ordering::Relaxed) > 0
             && handles.unwrap_or(true)
             && aborts.unwrap_or(true)
+    }
+
+    /// Whoever is aborted is not polled any more. On other threads a poll may be under way meanwhile.
+    fn check_polls(&self) {
+        let alone = self.combination.in_local_set || self.combination.runtime == 0;
+        let expected = match self.combination.abort_at {
+            Some(Point::Spawned) => 0,
+            Some(Point::Polled) => 1,
+            _ => return,
+        };
+        let polls = self.life.polls.load(Ordering::Relaxed);
+        assert!(polls == expected || !alone && polls <= 1, "{polls} polls");
     }
 
     /// Awaits the handle, and checks what it says.

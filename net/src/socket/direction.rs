@@ -73,6 +73,12 @@ impl Direction {
         !self.first_belief.is_empty() && self.side.get().is_none()
     }
 
+    /// Whether a call is to be tried before anybody waits. A message may be there before anybody has asked for one, so
+    /// the first call for messages is.
+    fn is_worth_a_try(&self) -> bool {
+        self.side.get().is_none() && (!self.first_belief.is_empty() || self.way == Way::Aside)
+    }
+
     /// Makes `call` until it does not block, or sees to it that `who` is woken when it may not.
     ///
     /// `is_short` says of a result that the next call would block; it may always say no. `call` is one of our own
@@ -101,7 +107,7 @@ impl Direction {
         is_short: impl Fn(&R) -> bool,
         mut call: impl FnMut() -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        if self.is_untouched() {
+        if self.is_worth_a_try() {
             let result = call();
             match &result {
                 result if would_block(result) => self.side().lock().note_block(at),
