@@ -13,6 +13,7 @@ use super::id::IdGuard;
 use super::memory;
 use super::raw::{Notified, Reference, TaskRef};
 use super::state::{BeginPoll, EndPoll, Snapshot};
+use super::unnested;
 use super::waker::borrow_waker;
 use crate::contain::contain;
 
@@ -333,6 +334,21 @@ pub(super) fn offer(header: &Header, waker: Waker) -> Result<(), Snapshot> {
 /// `task` is a `Cell<F, E>`, complete, and its JOIN_INTEREST was cleared by the caller.
 pub(super) unsafe fn drop_output<F: Future, E>(task: NonNull<Header>) {
     // SAFETY: the join handle's reference keeps the task, whose type the caller vouches for.
+    let cell: &Cell<F, E> = unsafe { task.cast().as_ref() };
+    // SAFETY: the output is the caller's, and nobody else's any more.
+    let is_gone = cell
+        .stage
+        .with(|stage| matches!(unsafe { &*stage }, Stage::Gone));
+    if !is_gone {
+        // SAFETY: the function drops what the caller vouches for.
+        unsafe { unnested::discard(task, discard_joined::<F, E>) };
+    }
+}
+
+/// # Safety
+/// As for `drop_output`; somebody's reference keeps the task.
+unsafe fn discard_joined<F: Future, E>(task: NonNull<Header>) {
+    // SAFETY: the caller vouches for both.
     discard_output(unsafe { task.cast::<Cell<F, E>>().as_ref() });
 }
 

@@ -26,6 +26,11 @@
 //! A panic of the future, or of its drop, becomes the task's output; one of the output's drop is swallowed.
 //! The worker goes on.
 //!
+//! # Chains
+//!
+//! An output may own the handle of a task whose output owns the next, for any number of them: such outputs are dropped
+//! one after the other, not one inside the other (`unnested.rs`).
+//!
 //! # Abort
 //!
 //! An abort sets a bit and schedules the task: the future is dropped by the thread that would have polled it,
@@ -44,6 +49,7 @@ mod owned;
 mod poll_time;
 mod raw;
 mod state;
+mod unnested;
 mod waker;
 mod yield_now;
 

@@ -120,6 +120,16 @@ impl Reference {
         Self(header)
     }
 
+    /// One more reference.
+    ///
+    /// # Safety
+    /// Somebody's reference keeps the task for this call.
+    pub(super) unsafe fn another(header: NonNull<Header>) -> Self {
+        // SAFETY: the caller vouches for it.
+        unsafe { header.as_ref() }.state.add_reference();
+        Self(header)
+    }
+
     /// Acts on what a transition said about the wake.
     pub(super) fn after_wake(self, wake: Wake) {
         match wake {
