@@ -40,6 +40,10 @@ const SCENARIOS: &[(&str, fn())] = &[
         a_root_that_is_stuck_delays_others_by_10_ms_at_most,
     ),
     (
+        "a_root_that_blocks_for_its_task_does_not_wait_for_the_monitor",
+        a_root_that_blocks_for_its_task_does_not_wait_for_the_monitor,
+    ),
+    (
         "the_main_thread_delays_nobody_when_it_is_busy_after_block_on",
         the_main_thread_delays_nobody_when_it_is_busy_after_block_on,
     ),
@@ -225,4 +229,39 @@ fn the_main_thread_delays_nobody_when_it_is_busy_after_block_on() {
         left -= usize::from(jury.hear(&found, "after block_on"));
     }
     println!("after block_on: {:?}", jury.delays());
+}
+
+/// The root spawns a task and blocks its thread until that has run, after a calm, and again and again. Another worker
+/// takes the task at once, at least every other time; the monitor would find it after half a tick, which is 500 µs.
+///
+/// Mutants: what the root spawns goes to the next-task slot; the monitor does not note that the root blocks. Both make
+/// it wait for the monitor.
+fn a_root_that_blocks_for_its_task_does_not_wait_for_the_monitor() {
+    const ROUNDS: u32 = 40;
+    const AT_ONCE: Duration = Duration::from_micros(250);
+    const TRIES: usize = 5;
+    let runtime = workers(2);
+    let handle = runtime.handle().clone();
+    for calm in [Duration::from_millis(5), Duration::ZERO] {
+        let median = || {
+            let mut took: Vec<_> = runtime.block_on(async {
+                let round = |round| {
+                    // At a different time between two ticks of the monitor each time.
+                    std::thread::sleep(calm + calm * round / ROUNDS);
+                    let start = Instant::now();
+                    let (tell, told) = mpsc::channel();
+                    drop(handle.spawn(async move { tell.send(()) }));
+                    told.recv().expect("the task runs");
+                    start.elapsed()
+                };
+                (0..ROUNDS).map(round).collect()
+            });
+            took.sort_unstable();
+            took[took.len() / 2]
+        };
+        // Other programs use the processors too: one try of some has to do.
+        let medians: Vec<_> = (0..TRIES).map(|_| median()).collect();
+        println!("calm {calm:?}: {medians:?}");
+        assert!(medians.iter().any(|took| *took < AT_ONCE), "{medians:?}");
+    }
 }

@@ -4,10 +4,10 @@
 //! counters: one word with two counts, and the list of sleepers under a lock that only those take who fall
 //! asleep, wake up or wake another.
 
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release, SeqCst};
 
 use crate::loom::SpinLock;
-use crate::loom::atomic::{AtomicU64, fence};
+use crate::loom::atomic::{AtomicBool, AtomicU64, fence};
 
 /// The idle workers of a runtime.
 #[derive(Debug)]
@@ -36,6 +36,37 @@ impl Counts {
 
     fn wants_waking(self) -> bool {
         self.searchers() == 0 && self.sleepers() > 0
+    }
+}
+
+/// The search of a worker that calls user code on its way to work, and so may not get there for a long time. Whoever
+/// finds it stuck ends the search in its place; who ends it is settled by one swap.
+#[derive(Debug)]
+pub struct LentSearch(AtomicBool);
+
+impl LentSearch {
+    /// No search.
+    pub fn new() -> Self {
+        Self(AtomicBool::new(false))
+    }
+
+    /// The worker, which counts as searching, is about to call user code.
+    pub fn lend(&self) {
+        // Release: pairs with the Acquire in `take`: what the worker did before belongs to its search.
+        self.0.store(true, Release);
+    }
+
+    /// Ends the loan. `true`: the search is the caller's, to go on with or to end; the worker's and the monitor's.
+    #[must_use]
+    pub fn take(&self) -> bool {
+        // AcqRel: Acquire pairs with the Release in `lend`, and with that of the other taker's swap.
+        self.0.swap(false, AcqRel)
+    }
+}
+
+impl Default for LentSearch {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
-use super::shared::Shared;
+use super::shared::{Remote, Shared};
 use super::watchdog::Watching;
 use crate::context;
 use crate::driver::Scratch;
@@ -108,6 +108,14 @@ impl Default for Monitor {
 }
 
 impl Shared {
+    /// A worker that was woken to search, and is stuck in a waker or a drop on its way, searches no longer: or nobody
+    /// would be woken for what comes meanwhile.
+    fn relieve_of_search(&self, worker: &Remote) {
+        if worker.search.take() && self.idle.end_search() && self.has_stealable_work() {
+            self.notify();
+        }
+    }
+
     fn all_asleep(&self) -> bool {
         !self
             .workers
@@ -187,6 +195,7 @@ impl Watch {
 
     fn rescue(&mut self, shared: &Shared, stuck: usize, kick: bool) {
         let worker = &shared.workers[stuck];
+        shared.relieve_of_search(worker);
         worker
             .shard
             .rescue(shared.clock.now(), kick, &mut self.scratch);
@@ -197,6 +206,7 @@ impl Watch {
         }
         worker.offers_tasks(true);
         if worker.has_tasks_to_give() {
+            shared.note_blocking_root(worker);
             shared.notify();
         }
     }

@@ -104,7 +104,13 @@ impl WorkerContext {
     pub(super) fn wake(&self, mut core: Box<Core>) -> Box<Core> {
         let now = Instant::now();
         self.rise(&mut core, now);
-        self.service_idle(core, now)
+        if !core.searching {
+            return self.service_idle(core, now);
+        }
+        self.remote().search.lend();
+        let mut core = self.service_idle(core, now);
+        core.searching = self.remote().search.take();
+        core
     }
 
     /// Awake with a core: finds out who was to blame.

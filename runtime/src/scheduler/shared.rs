@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::thread::Thread;
 use std::time::Instant;
 
 use parking_lot::Mutex;
 
 use super::coarse::CoarseClock;
-use super::idle::Idle;
+use super::idle::{Idle, LentSearch};
 use super::monitor::Monitor;
 use super::queue::{Inject, NextSlot};
 use super::shutdown::Shutdown;
@@ -70,6 +70,10 @@ pub(super) struct Remote {
     pub(super) polls_root: AtomicBool,
     /// The worker has ended, and nobody gives its core to anybody any more.
     pub(super) has_left: AtomicBool,
+    /// Wakes by the root for which help is called at once, because it was found to block its thread.
+    pub(super) root_calls: AtomicU32,
+    /// The worker's search, while it calls user code.
+    pub(super) search: LentSearch,
     pub(super) metrics: Arc<WorkerMetrics>,
 }
 
@@ -108,6 +112,8 @@ impl Shared {
                     heartbeat: AtomicU64::new(0),
                     polls_root: AtomicBool::new(false),
                     has_left: AtomicBool::new(false),
+                    root_calls: AtomicU32::new(0),
+                    search: LentSearch::new(),
                     metrics: Arc::new(WorkerMetrics::new(scale, has_thread, epoch)),
                 })
             })

@@ -17,14 +17,19 @@
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 use super::idle::Idle;
-use super::shared::Shared;
-use super::worker::WorkerContext;
+use super::shared::{Remote, Shared};
+use super::worker::{Core, WorkerContext};
 use crate::loom::atomic::{AtomicU32, AtomicU64, AtomicUsize};
 use crate::runtime::RuntimeFlavor;
 
 const RETIRED: u32 = 0;
 const OFFERED: u32 = 1;
 const ACTIVE: u32 = 2;
+
+/// Spawns and wakes by a root that was found to block its thread for which another worker is woken at once. One
+/// that has stopped blocking pays some 5 µs for each; one that goes on is found again after these, in a millisecond or
+/// two.
+const CALLS_OF_BLOCKING_ROOT: u32 = 64;
 
 /// The state of the spare worker.
 #[derive(Debug)]
@@ -106,6 +111,14 @@ impl Shared {
         }
     }
 
+    /// The worker is stuck while tasks wait in its queue: if it is in the root, the root blocks its thread.
+    pub(super) fn note_blocking_root(&self, worker: &Remote) {
+        if worker.polls_root.load(Relaxed) {
+            // Relaxed: a hint.
+            worker.root_calls.store(CALLS_OF_BLOCKING_ROOT, Relaxed);
+        }
+    }
+
     /// Whether the root that the spare worker stands in for is still where it was.
     fn is_root_stuck(&self) -> bool {
         let worker = &self.workers[self.spare.root_worker.load(Relaxed)];
@@ -156,8 +169,24 @@ impl WorkerContext {
         !self.shared().idle.wake_up(self.index())
     }
 
+    /// The root has spawned or woken a task, which is in the queue. Tasks of a root are not worth the waking of another
+    /// worker, for it will await them soon; unless it blocks its thread instead. So help is called for now and then,
+    /// and each time for some time after the monitor has found that it does block.
+    pub(super) fn share_of_root(&self, core: &Core) {
+        let calls = &self.remote().root_calls;
+        // Relaxed: a hint; only this thread counts down, and the monitor's answer may be lost to it once.
+        match calls.load(Relaxed) {
+            0 => self.share_queue(core),
+            left => {
+                calls.store(left - 1, Relaxed);
+                self.call_for_help();
+            }
+        }
+    }
+
     /// While `polling` is true, the thread is inside the root future.
     pub(super) fn set_polls_root(&self, polling: bool) {
+        self.in_root.set(polling);
         // Release: a monitor that reads it needs no more than the value.
         self.remote().polls_root.store(polling, Release);
     }

@@ -68,6 +68,8 @@ pub(crate) struct WorkerContext {
     delivering: Cell<bool>,
     /// The task that is run has completed, and wakes whoever waits for it.
     completing: Cell<bool>,
+    /// The root future is being polled: what it spawns or wakes goes to the queue, where others find it.
+    pub(super) in_root: Cell<bool>,
 }
 
 /// What a turn did.
@@ -90,6 +92,7 @@ impl WorkerContext {
             away: RefCell::new(None),
             delivering: Cell::new(false),
             completing: Cell::new(false),
+            in_root: Cell::new(false),
         }
     }
 
@@ -187,8 +190,20 @@ impl WorkerContext {
     /// Wakes another worker if `waiting` tasks are more than this one should keep for itself.
     fn share(&self, core: &Core, waiting: usize) {
         if waiting > 0 && core.pace.wants_help(waiting) {
-            self.remote().offers_tasks(true);
-            self.shared.notify();
+            self.call_for_help();
+        }
+    }
+
+    /// Has another worker woken for tasks of this one's queue.
+    pub(super) fn call_for_help(&self) {
+        self.remote().offers_tasks(true);
+        self.shared.notify();
+    }
+
+    /// As `share`, for all that is in the queue.
+    pub(super) fn share_queue(&self, core: &Core) {
+        if core.pace.may_want_help() {
+            self.share(core, core.queue.len());
         }
     }
 
@@ -358,6 +373,9 @@ impl WorkerContext {
         if self.delivering.get() {
             return core.queue.push(task);
         }
+        if self.in_root.get() {
+            return self.enqueue_of_root(core, task);
+        }
         if !core.next_slot || (self.completing.get() && !core.queue.is_empty()) {
             return self.enqueue(core, task);
         }
@@ -377,6 +395,9 @@ impl WorkerContext {
         if self.delivering.get() {
             return core.queue.push(task);
         }
+        if self.in_root.get() {
+            return self.enqueue_of_root(core, task);
+        }
         if !core.next_slot {
             return self.enqueue(core, task);
         }
@@ -389,9 +410,13 @@ impl WorkerContext {
     #[inline]
     fn enqueue(&self, core: &Core, task: Notified) {
         core.queue.push(task);
-        if core.pace.may_want_help() {
-            self.share(core, core.queue.len());
-        }
+        self.share_queue(core);
+    }
+
+    /// As `enqueue`, for what the root has spawned or woken.
+    fn enqueue_of_root(&self, core: &Core, task: Notified) {
+        core.queue.push(task);
+        self.share_of_root(core);
     }
 
     /// The task that runs on this thread has completed: whom it wakes now, waits for its end. Who waits for this

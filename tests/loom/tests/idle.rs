@@ -12,8 +12,8 @@ use ringway_loom_models::crew::{Bed, Bell, Crew};
 use ringway_loom_models::kernel::{Kernel, ModelRing, Queues, Read};
 use ringway_loom_models::{Count, check, spawn};
 use ringway_runtime::internals::{
-    CoreSlot, Monitor, Operations, ParkWord, Polled, RootWake, Settled, Spare, Submitted,
-    ThreadInRing, Timers, Unparked,
+    CoreSlot, LentSearch, Monitor, Operations, ParkWord, Polled, RootWake, Settled, Spare,
+    Submitted, ThreadInRing, Timers, Unparked,
 };
 
 /// A worker that is busy pushes a task while the last searcher finds nothing and falls asleep. The searcher must get
@@ -87,6 +87,76 @@ fn the_last_searcher_that_finds_work_passes_the_search_on() {
         crew.push(2);
         let ran = searcher.join().expect("no panic") + sleeper.join().expect("no panic");
         assert_eq!(ran, 3);
+    });
+}
+
+/// A worker that was woken to search is stuck in a waker for ever. A task is pushed by a thread that may see it search;
+/// the monitor, which ends the search in its place, wakes the sleeper if nobody else did.
+///
+/// Mutants in `scheduler/idle.rs`: `take` never gives the search away; `end_search` has no fence.
+#[test]
+fn a_searcher_that_is_stuck_is_relieved_by_the_monitor() {
+    check(|| {
+        let crew = Arc::new(Crew::new(2));
+        let search = Arc::new(LentSearch::new());
+        crew.idle.add_searcher();
+        search.lend();
+        assert!(!crew.idle.fall_asleep(1, false));
+        assert!(crew.beds[1].word.park());
+        let sleeper = {
+            let crew = Arc::clone(&crew);
+            spawn(move || {
+                crew.beds[1].bell.wait();
+                let searching = crew.end_sleep(1);
+                crew.work_once(1, searching)
+            })
+        };
+        let monitor = {
+            let crew = Arc::clone(&crew);
+            spawn(move || {
+                if search.take() {
+                    crew.stop_searching();
+                }
+            })
+        };
+        crew.push(7);
+        monitor.join().expect("no panic");
+        assert_eq!(sleeper.join().expect("no panic"), 7);
+    });
+}
+
+/// The worker comes out of the waker while the monitor relieves it: one of them ends the search, and the task is found.
+///
+/// Mutant in `scheduler/idle.rs`: `take` is a load and a store.
+#[test]
+fn a_search_that_was_lent_ends_once() {
+    check(|| {
+        let crew = Arc::new(Crew::new(2));
+        let search = Arc::new(LentSearch::new());
+        crew.idle.add_searcher();
+        search.lend();
+        let worker = {
+            let (crew, search) = (Arc::clone(&crew), Arc::clone(&search));
+            spawn(move || {
+                let searching = search.take();
+                crew.work_once(0, searching)
+            })
+        };
+        let monitor = {
+            let crew = Arc::clone(&crew);
+            spawn(move || {
+                if search.take() {
+                    crew.stop_searching();
+                }
+            })
+        };
+        crew.push(7);
+        monitor.join().expect("no panic");
+        assert_eq!(worker.join().expect("no panic"), 7);
+        // Of two workers one may search: nobody does, and no count has gone below 0.
+        assert!(crew.idle.begin_search());
+        assert!(!crew.idle.begin_search());
+        assert_eq!(crew.idle.sleepers(), 0);
     });
 }
 
