@@ -7,21 +7,31 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringway::sync::{Notify, mpsc, oneshot};
 use ringway::task::yield_now;
 
 use support::{count, current_thread, within, workers};
 
-/// A stall is seen after this time.
+/// A stall is seen after this time, or after [`EACH`] for each wake if those are many.
 const STALL: Duration = Duration::from_secs(100);
+
+/// No wake takes as long, all being well.
+const EACH: Duration = Duration::from_micros(10);
+
+/// A single wake that takes longer was lost.
+const LOST: Duration = Duration::from_secs(20);
+
+fn stall(wakes: usize) -> Duration {
+    STALL.max(EACH * wakes as u32)
+}
 
 /// Mutants of the idle protocol: the queue is looked at before the sleeper is counted; a fence is missing.
 #[test]
 fn a_million_messages_between_tasks_on_different_workers_all_arrive() {
     let messages = count("RINGWAY_TEST_MESSAGES", 1_000_000);
-    within(STALL, move || {
+    within(stall(messages), move || {
         workers(2).block_on(async move {
             const PAIRS: usize = 8;
             let tasks: Vec<_> = (0..PAIRS)
@@ -56,7 +66,7 @@ async fn ping_pong(rounds: usize) {
 #[test]
 fn a_token_that_wanders_among_sleeping_workers_is_never_lost() {
     let rounds = count("RINGWAY_TEST_TOKEN", 100_000);
-    within(STALL, move || {
+    within(stall(rounds), move || {
         workers(2).block_on(async move {
             let notifies: Arc<Vec<_>> = Arc::new((0..4).map(|_| Notify::new()).collect());
             let tasks: Vec<_> = (0..4)
@@ -85,7 +95,7 @@ fn a_token_that_wanders_among_sleeping_workers_is_never_lost() {
 fn a_hundred_thousand_wakes_from_other_threads_all_arrive() {
     let wakes = count("RINGWAY_TEST_FOREIGN_WAKES", 100_000);
     for runtime in [workers(1), workers(2), current_thread()] {
-        within(STALL, move || {
+        within(stall(wakes), move || {
             let slot = Arc::new(Mutex::new(None::<Waker>));
             let count = Arc::new(AtomicUsize::new(0));
             let (woken, waker) = (Arc::clone(&count), Arc::clone(&slot));
@@ -117,6 +127,72 @@ fn wake_until(slot: &Mutex<Option<Waker>>, count: &AtomicUsize, wakes: usize) {
         };
         count.store(wake, Ordering::Release);
         waker.wake();
+    }
+}
+
+/// Workers fall asleep and are woken, at every moment on their way: a thread wakes one of some tasks, waits until that was
+/// polled, and then for up to 30 µs, so that the next wake finds the worker lingering, on its way to sleep, or asleep.
+///
+/// Mutants: as above.
+#[test]
+fn wakes_at_every_moment_of_falling_asleep_all_arrive() {
+    let cycles = count("RINGWAY_TEST_PARKS", 10_000);
+    for runtime in [workers(1), workers(2)] {
+        let wakes = within(stall(3 * cycles), move || {
+            let sleepers = Arc::new([(); 4].map(|()| Sleeper::default()));
+            for sleeper in 0..sleepers.len() {
+                let sleepers = Arc::clone(&sleepers);
+                runtime.spawn(async move {
+                    loop {
+                        sleepers[sleeper].notify.notified().await;
+                        sleepers[sleeper].polled.fetch_add(1, Ordering::Release);
+                    }
+                });
+            }
+            let mut wakes = 0;
+            while parks(&runtime) < cycles as u64 {
+                let sleeper = &sleepers[wakes % sleepers.len()];
+                let polled = sleeper.polled.load(Ordering::Acquire);
+                sleeper.notify.notify_one();
+                spin_until(LOST, || sleeper.polled.load(Ordering::Acquire) > polled);
+                let pause = Duration::from_nanos((wakes as u64 * 7_919) % 30_000);
+                let start = Instant::now();
+                while start.elapsed() < pause {
+                    std::hint::spin_loop();
+                }
+                wakes += 1;
+            }
+            wakes
+        });
+        println!("{wakes} wakes, {cycles} times asleep");
+    }
+}
+
+#[derive(Default)]
+struct Sleeper {
+    notify: Notify,
+    polled: AtomicUsize,
+}
+
+/// How often workers have fallen asleep.
+fn parks(runtime: &ringway::runtime::Runtime) -> u64 {
+    let metrics = runtime.metrics();
+    (0..metrics.num_workers())
+        .map(|worker| metrics.worker_park_count(worker))
+        .sum()
+}
+
+fn spin_until(bound: Duration, condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    for spins in 0_u64.. {
+        if condition() {
+            return;
+        }
+        if spins % 1_000 == 999 {
+            assert!(start.elapsed() < bound, "a wake was lost");
+            thread::yield_now();
+        }
+        std::hint::spin_loop();
     }
 }
 
