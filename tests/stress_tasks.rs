@@ -214,16 +214,12 @@ fn a_chain_of_a_million_tasks_ends_with_its_runtime_without_deep_recursion() {
 }
 
 fn build_chain(runtime: &Runtime, dropped: &Arc<AtomicUsize>, tasks: usize) -> JoinHandle<()> {
-    let counted = Arc::clone(dropped);
-    let build = runtime.spawn(async move {
-        let mut last = ringway::spawn(pending_with(None, CountDrop(Arc::clone(&counted))));
-        for _ in 1..tasks {
-            let counted = CountDrop(Arc::clone(&counted));
-            last = ringway::spawn(pending_with(Some(AbortOnDrop(last)), counted));
-        }
-        last
-    });
-    runtime.block_on(build).expect("the chain")
+    let mut last = runtime.spawn(pending_with(None, CountDrop(Arc::clone(dropped))));
+    for _ in 1..tasks {
+        let counted = CountDrop(Arc::clone(dropped));
+        last = runtime.spawn(pending_with(Some(AbortOnDrop(last)), counted));
+    }
+    last
 }
 
 async fn pending_with(before: Option<AbortOnDrop>, counted: CountDrop) {
