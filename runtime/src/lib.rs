@@ -45,6 +45,7 @@ mod runtime;
 mod scheduler;
 mod spin;
 mod time_source;
+mod trace;
 
 pub use builder::Builder;
 pub use config::UnhandledPanic;

@@ -55,6 +55,14 @@ pub(crate) fn loom(options: &LoomOptions) -> Result<()> {
     run(&mut cargo)
 }
 
+/// Runs the tests against the stock tokio-console, which is built with a flag of its own.
+pub(crate) fn console() -> Result<()> {
+    run(program("cargo")
+        .env("RUSTFLAGS", "--cfg console_without_tokio_unstable")
+        .env("CARGO_TARGET_DIR", target_folder("console"))
+        .args(["test", "--package", "ringway-console-tests"]))
+}
+
 /// Runs suites under AddressSanitizer, which also reports what they leak.
 pub(crate) fn asan(options: &AsanOptions) -> Result<()> {
     let suites = if options.suites.is_empty() {

@@ -2,6 +2,7 @@
 //!
 //! * `tidy` checks what the compiler and clippy cannot: arrows between crates and modules, lengths,
 //!   the budget of unsafe code, comments beside memory orderings, paths named in the documents.
+//! * `console` runs the tests against the stock tokio-console.
 //! * `loom` runs the loom models, all or those whose names contain a word.
 //! * `asan` runs test suites of the facade under AddressSanitizer (nightly).
 //! * `bench` runs every workload on ringway and on tokio alternately, and writes docs/BENCHMARKS.md.
@@ -32,6 +33,8 @@ enum Chore {
     Loom(checkers::LoomOptions),
     /// Run test suites under AddressSanitizer (needs a nightly toolchain)
     Asan(checkers::AsanOptions),
+    /// Run the tests against the stock tokio-console
+    Console,
     /// Compare ringway with tokio and write docs/BENCHMARKS.md
     Bench(bench::Options),
 }
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Chore::Tidy(options) => tidy::run(&options),
         Chore::Loom(options) => checkers::loom(&options),
         Chore::Asan(options) => checkers::asan(&options),
+        Chore::Console => checkers::console(),
         Chore::Bench(options) => bench::run(&options),
     };
     match result {

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use crate::task::{
     Birth, Extras, Id, JoinHandle, Notified, Placement, Schedule, Task, TaskRef, new_task,
 };
+use crate::trace::{self, Kind};
 
 /// A queued job.
 #[derive(Debug)]
@@ -66,7 +67,9 @@ where
         spawned_at,
         born: 0,
     };
-    let (task, notified, handle) = new_task::<_, Unscheduled, E>(future, birth, extras);
+    let (future, extras) =
+        trace::task::<F, _, _>(Kind::Blocking, future, birth.id, spawned_at, extras);
+    let (task, notified, handle) = new_task::<_, Unscheduled, _>(future, birth, extras);
     let job = Job {
         task,
         notified,

@@ -15,6 +15,7 @@ use crate::task::{
     Birth, Extras, Header, Id, JoinHandle, Notified, OwnedSet, Placement, Schedule, TaskRef,
     new_task,
 };
+use crate::trace::{self, Kind};
 
 /// One set. The table has it until its [`super::LocalSet`] is dropped.
 #[derive(Debug)]
@@ -99,7 +100,9 @@ impl Shared {
             spawned_at,
             born: 0,
         };
-        let (task, notified, handle) = new_task::<F, Scheduler, E>(future, birth, extras);
+        let (future, extras) =
+            trace::task::<F, _, _>(Kind::Local, future, birth.id, spawned_at, extras);
+        let (task, notified, handle) = new_task::<_, Scheduler, _>(future, birth, extras);
         match self.owned.bind(task) {
             Ok(()) => self.schedule(notified),
             Err(task) => {

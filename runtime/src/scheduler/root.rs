@@ -24,6 +24,7 @@ use super::worker::{Core, Turn, WorkerContext};
 use crate::context;
 use crate::runtime::RuntimeFlavor;
 use crate::task::{coop, take_yielded};
+use crate::trace;
 
 /// Turns that tasks get after the root has yielded.
 const TURNS_AFTER_YIELD: u32 = 61;
@@ -55,7 +56,7 @@ impl Wake for Root {
 /// If a task's panic has ended the runtime, or does so meanwhile.
 #[track_caller]
 pub(crate) fn block_on<F: Future>(shared: &Arc<Shared>, future: F) -> F::Output {
-    let mut future = pin!(future);
+    let mut future = pin!(trace::root(future));
     let root = Arc::new(Root {
         wake: RootWake::new(),
         thread: thread::current(),

@@ -11,6 +11,7 @@ use crate::registry;
 use crate::task::{
     Birth, Extras, Header, Id, JoinHandle, Notified, Placement, Schedule, TaskRef, new_task,
 };
+use crate::trace::{self, Kind};
 
 /// Spawns a task onto the runtime that this thread is in.
 ///
@@ -153,7 +154,14 @@ impl Shared {
                 spawned_at,
                 born: self.birth_ms(worker.is_some()),
             };
-            let (task, notified, handle) = new_task::<F, Scheduler, E>(future, birth, extras);
+            let kind = if self.is_local() {
+                Kind::Local
+            } else {
+                Kind::Task
+            };
+            let (future, extras) =
+                trace::task::<F, _, _>(kind, future, birth.id, spawned_at, extras);
+            let (task, notified, handle) = new_task::<_, Scheduler, _>(future, birth, extras);
             self.config.task_hooks.spawned(|| notified.look().meta());
             if let Err(task) = self.owned.bind(task) {
                 drop(notified);

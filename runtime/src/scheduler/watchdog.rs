@@ -22,6 +22,7 @@ use crate::contain::contain;
 use crate::metrics::{Polled, Sighting};
 use crate::runtime::RuntimeFlavor;
 use crate::task::{Id, Kept};
+use crate::trace;
 
 /// Reports that wait for the callback.
 const REPORTS_MAX: usize = 64;
@@ -251,7 +252,14 @@ fn work_out(shared: &Shared, report: &Report) -> BlockedWorker {
 impl Shared {
     /// What the user asked for, or what there is without.
     pub(super) fn watchdog(&self) -> Option<Watchdog> {
-        self.config.seeing.watchdog.clone()
+        let seeing = &self.config.seeing;
+        match self.config.flavor {
+            RuntimeFlavor::CurrentThread => seeing.watchdog.clone(),
+            RuntimeFlavor::MultiThread => seeing
+                .watchdog
+                .clone()
+                .or_else(trace::warn_of_blocked_workers),
+        }
     }
 
     /// Whether there is a monitor: in a current-thread runtime only for the watchdog's sake.

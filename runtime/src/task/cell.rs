@@ -68,6 +68,11 @@ pub trait Extras: Send + Sync + 'static {
         None
     }
 
+    /// The number of the task's span, if it has one.
+    fn span(&self) -> Option<u64> {
+        None
+    }
+
     /// Calls `poll`, which polls the future or drops it.
     fn in_poll<R>(&self, poll: impl FnOnce() -> R) -> R {
         poll()

@@ -365,3 +365,18 @@ where
     let cell: &Cell<F, E> = unsafe { task.pointer().cast().as_ref() };
     cell.extras.name()
 }
+
+/// The span's number among the task's extras.
+///
+/// # Safety
+/// `task` is a `Cell<F, E>`.
+#[cfg(feature = "tracing")]
+pub(super) unsafe fn span<F, E>(task: TaskRef<'_>) -> Option<u64>
+where
+    F: Future + 'static,
+    E: Extras,
+{
+    // SAFETY: the caller vouches for the type, and the look for the time.
+    let cell: &Cell<F, E> = unsafe { task.pointer().cast().as_ref() };
+    cell.extras.span()
+}

@@ -24,6 +24,8 @@ pub(super) struct Vtable {
     pub(super) take_output: unsafe fn(NonNull<Header>, *mut (), &Waker),
     pub(super) drop_output: unsafe fn(NonNull<Header>),
     pub(super) name: unsafe fn(TaskRef<'_>) -> Option<&str>,
+    #[cfg(feature = "tracing")]
+    pub(super) span: unsafe fn(TaskRef<'_>) -> Option<u64>,
 }
 
 impl Vtable {
@@ -41,6 +43,8 @@ impl Vtable {
             take_output: harness::take_output::<F, E>,
             drop_output: harness::drop_output::<F, E>,
             name: harness::name::<F, E>,
+            #[cfg(feature = "tracing")]
+            span: harness::span::<F, E>,
         }
     }
 }
@@ -205,6 +209,14 @@ impl<'a> TaskRef<'a> {
         let name = self.header().vtable.name;
         // SAFETY: the table is the task's own.
         unsafe { name(self) }
+    }
+
+    /// The number of the task's span.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn span(self) -> Option<u64> {
+        let span = self.header().vtable.span;
+        // SAFETY: the table is the task's own.
+        unsafe { span(self) }
     }
 
     /// What hooks are told of the task.

@@ -7,8 +7,9 @@ use std::ptr::NonNull;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use super::cell::Header;
-use super::raw::Reference;
+use super::raw::{Reference, TaskRef};
 use super::state::Wake;
+use crate::trace;
 
 /// A waker that borrows the runner's reference for the time of a poll.
 pub(super) struct BorrowedWaker<'a> {
@@ -57,13 +58,29 @@ unsafe fn own(task: *const ()) -> Reference {
     unsafe { Reference::from_pointer(header) }
 }
 
+/// Tells who watches that the waker is used.
+///
+/// # Safety
+/// `task` is a waker's pointer, whose reference keeps the task.
+#[inline]
+unsafe fn tell(task: *const (), op: &'static str) {
+    // SAFETY: wakers are made from non-null pointers only.
+    let header = unsafe { NonNull::new_unchecked(task.cast_mut().cast()) };
+    // SAFETY: the caller says so.
+    trace::waker(unsafe { TaskRef::new(header) }, op);
+}
+
 unsafe fn clone(task: *const ()) -> RawWaker {
+    // SAFETY: called through the table with a live waker's pointer.
+    unsafe { tell(task, "waker.clone") };
     // SAFETY: called through the table with a live waker's pointer.
     unsafe { header(task) }.state.add_reference();
     RawWaker::new(task, &TABLE)
 }
 
 unsafe fn wake(task: *const ()) {
+    // SAFETY: called through the table with a live waker's pointer.
+    unsafe { tell(task, "waker.wake") };
     // SAFETY: called through the table, using up the waker.
     let reference = unsafe { own(task) };
     let wake = reference.header().state.wake_by_value();
@@ -71,6 +88,8 @@ unsafe fn wake(task: *const ()) {
 }
 
 unsafe fn wake_by_ref(task: *const ()) {
+    // SAFETY: called through the table with a live waker's pointer.
+    unsafe { tell(task, "waker.wake_by_ref") };
     // SAFETY: called through the table with a live waker's pointer.
     let wake = unsafe { header(task) }.state.wake_by_reference();
     if wake == Wake::Submit {
@@ -80,6 +99,8 @@ unsafe fn wake_by_ref(task: *const ()) {
 }
 
 unsafe fn drop_waker(task: *const ()) {
+    // SAFETY: called through the table with a live waker's pointer.
+    unsafe { tell(task, "waker.drop") };
     // SAFETY: called through the table, using up the waker.
     drop(unsafe { own(task) });
 }

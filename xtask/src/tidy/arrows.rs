@@ -29,6 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("ringway-loom-models", &["ringway-runtime", "ringway-timer"]),
+    ("ringway-console-tests", &["ringway"]),
     ("ringway-benches", &["ringway"]),
     ("xtask", &[]),
 ];

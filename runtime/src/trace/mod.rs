@@ -1,0 +1,33 @@
+//! Spans and events in tokio-console's own format, so that the stock console shows a runtime's tasks; nothing without
+//! the feature `tracing`.
+//!
+//! - Each task has a span `runtime.spawn`, with its kind, name, id, size and the place where it was spawned. It is
+//!   entered for each poll, and for the drop of the future, with which it closes. Roots of `block_on` and blocking jobs
+//!   have one too.
+//! - Each use of a task's waker is an event, `waker.wake`, `waker.wake_by_ref`, `waker.clone` or `waker.drop`, with the
+//!   number of the task's span.
+//!
+//! All are at the level TRACE. A subscriber that wants none of them costs a look at the callsite for each.
+//!
+//! The subscriber is called wherever a waker is cloned or dropped, the driver's locks included. It must not use this
+//! runtime itself; tokio asks the same of it.
+
+#[cfg(not(feature = "tracing"))]
+mod nothing;
+#[cfg(feature = "tracing")]
+mod spans;
+
+#[cfg(not(feature = "tracing"))]
+pub(crate) use self::nothing::{root, task, waker, warn_of_blocked_workers};
+#[cfg(feature = "tracing")]
+pub(crate) use self::spans::{root, task, waker, warn_of_blocked_workers};
+
+/// What is spawned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    Task,
+    /// A task that stays on its thread.
+    Local,
+    /// A blocking job.
+    Blocking,
+}

@@ -1,0 +1,38 @@
+//! No spans.
+
+use std::panic::Location;
+
+use super::Kind;
+use crate::scheduler::Watchdog;
+use crate::task::{Extras, Id, TaskRef};
+
+/// What becomes of a future, and of its extras, that are spawned.
+#[expect(
+    clippy::extra_unused_type_parameters,
+    reason = "the spans are told what the user spawned"
+)]
+#[inline(always)]
+pub(crate) fn task<T, F, E: Extras>(
+    _: Kind,
+    future: F,
+    _: Id,
+    _: &'static Location<'static>,
+    extras: E,
+) -> (F, E) {
+    (future, extras)
+}
+
+/// What becomes of the root future of `block_on`.
+#[inline(always)]
+pub(crate) fn root<F>(future: F) -> F {
+    future
+}
+
+/// A task's waker is used.
+#[inline(always)]
+pub(crate) fn waker(_: TaskRef<'_>, _: &'static str) {}
+
+/// Who is told of blocked workers, if the user did not say.
+pub(crate) fn warn_of_blocked_workers() -> Option<Watchdog> {
+    None
+}
