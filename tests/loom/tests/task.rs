@@ -310,6 +310,25 @@ fn a_wake_during_shutdown_leaves_nothing() {
     });
 }
 
+#[test]
+fn an_abort_during_shutdown_leaves_nothing() {
+    check(|| {
+        let (runtime, flag, handle) = one_idle_task();
+        drop(flag.take_waker());
+        let closer = {
+            let runtime = Arc::clone(&runtime);
+            spawn(move || runtime.shut_down())
+        };
+        handle.abort();
+        runtime.run_one();
+        closer.join().expect("no panic");
+        assert!(flag.dropped_by().is_some());
+        let error = output_of(handle).expect_err("aborted, or shut down");
+        assert!(error.is_cancelled());
+        runtime.end();
+    });
+}
+
 /// Two tasks are spawned and complete in the same list while a third thread shuts it down: the links hold.
 ///
 /// Mutant in `task/owned.rs`: `Chain::remove` does not tell the next task of its new neighbour.
