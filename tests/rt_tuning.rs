@@ -115,30 +115,41 @@ async fn sleep_shortly() {
 
 /// Mutant: `schedule` does not mind the option.
 #[test]
-fn without_the_next_task_slot_tasks_run_in_the_order_in_which_they_were_spawned() {
+fn without_the_next_task_slot_tasks_run_in_the_order_in_which_they_were_woken() {
     within(WATCHDOG, || {
         let order = |runtime: Runtime| {
             let order = Arc::new(Mutex::new(Vec::new()));
-            let spawner = {
-                let order = Arc::clone(&order);
-                runtime.spawn(async move {
-                    let spawn = |number| {
-                        let order = Arc::clone(&order);
-                        ringway::spawn(async move { order.lock().unwrap().push(number) })
-                    };
-                    for task in (0..4).map(spawn).collect::<Vec<_>>() {
-                        task.await.unwrap();
-                    }
-                })
-            };
-            runtime.block_on(spawner).unwrap();
-            Arc::into_inner(order).unwrap().into_inner().unwrap()
+            let notes: Vec<_> = (0..4).map(|_| Arc::new(Notify::new())).collect();
+            let (log, notes_of_tasks) = (Arc::clone(&order), notes.clone());
+            runtime.block_on(async {
+                let tasks = notes_of_tasks
+                    .into_iter()
+                    .enumerate()
+                    .map(|(number, note)| {
+                        let log = Arc::clone(&log);
+                        ringway::spawn(async move {
+                            note.notified().await;
+                            log.lock().unwrap().push(number);
+                        })
+                    });
+                let tasks: Vec<_> = tasks.collect();
+                sleep_shortly().await;
+                let waker = async move { notes.iter().for_each(|note| note.notify_one()) };
+                ringway::spawn(waker).await.unwrap();
+                for task in tasks {
+                    task.await.unwrap();
+                }
+            });
+            order.lock().unwrap().clone()
         };
         let disabled = |builder: &mut Builder| _ = builder.disable_lifo_slot();
         assert_eq!(order(current_thread(disabled)), [0, 1, 2, 3]);
         assert_eq!(order(current_thread(|_| ())), [3, 0, 1, 2]);
         let mut one_worker = Builder::new_multi_thread();
-        one_worker.worker_threads(1).disable_lifo_slot();
+        one_worker
+            .worker_threads(1)
+            .enable_all()
+            .disable_lifo_slot();
         assert_eq!(order(one_worker.build().unwrap()), [0, 1, 2, 3]);
     });
 }
