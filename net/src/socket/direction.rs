@@ -22,6 +22,7 @@
 
 use std::io;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 
 use parking_lot::MutexGuard;
@@ -41,7 +42,14 @@ pub(crate) struct Direction {
     first_belief: Ready,
     /// Made when a call has failed to move all it wanted, or when somebody must wait.
     side: OnceLock<Side<Readiness>>,
+    /// How many answers to who waits for readiness are free until one costs a unit again.
+    free_answers: AtomicU8,
 }
+
+/// How many waits for readiness that are over at once cost a task one unit of its budget.
+///
+/// In tokio they cost nothing, and programs make hundreds in one turn; but a loop of nothing else must let others run.
+const READY_PER_UNIT: u8 = 8;
 
 impl Direction {
     /// The direction that `interest` names, with what is believed of it before the first call.
@@ -51,6 +59,7 @@ impl Direction {
             way,
             first_belief,
             side: OnceLock::new(),
+            free_answers: AtomicU8::new(READY_PER_UNIT - 1),
         }
     }
 
@@ -155,7 +164,7 @@ impl Direction {
         result
     }
 
-    /// Says what the direction is believed ready for, or sees to it that `who` is woken when it is.
+    /// As [`Direction::poll_readiness`], at the cost of a unit of the task's budget.
     pub(crate) fn poll_ready(
         &self,
         at: &SharedFd,
@@ -163,13 +172,34 @@ impl Direction {
         who: Who<'_>,
     ) -> Poll<io::Result<Ready>> {
         let unit = ready!(coop::poll_proceed(cx));
-        if self.is_untouched() {
+        let ready = self.poll_readiness(at, cx, who);
+        if ready.is_ready() {
             unit.made_progress();
-            return Poll::Ready(Ok(self.first_belief));
         }
-        let state = ready!(self.poll_state(at, cx, who))?;
-        unit.made_progress();
-        Poll::Ready(Ok(state.believed()))
+        ready
+    }
+
+    /// Says what the direction is believed ready for, or sees to it that `who` is woken when it is. Only one in
+    /// [`READY_PER_UNIT`] answers costs a unit of the task's budget.
+    pub(crate) fn poll_readiness(
+        &self,
+        at: &SharedFd,
+        cx: &mut Context<'_>,
+        who: Who<'_>,
+    ) -> Poll<io::Result<Ready>> {
+        // Relaxed: a count that two tasks disturb now and then charges early or late, no more.
+        let free = self.free_answers.load(Ordering::Relaxed);
+        if free == 0 {
+            ready!(coop::poll_charge(cx));
+        }
+        let ready = if self.is_untouched() {
+            self.first_belief
+        } else {
+            ready!(self.poll_state(at, cx, who))?.believed()
+        };
+        let left = free.checked_sub(1).unwrap_or(READY_PER_UNIT - 1);
+        self.free_answers.store(left, Ordering::Relaxed);
+        Poll::Ready(Ok(ready))
     }
 
     /// The locked state if the direction is believed ready. Otherwise a poll operation is under way, and `who`

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use bytes::BufMut;
 use ringway_runtime::driver::{Op, SharedFd};
+use ringway_runtime::task::coop;
 use socket2::SockRef;
 use tokio::io::ReadBuf;
 
@@ -222,12 +223,12 @@ impl Duplex {
         poll_fn(|cx| {
             let mut found = Ready::EMPTY;
             if interest.is_readable()
-                && let Poll::Ready(ready) = self.read.poll_ready(&self.at, cx, reading.who())
+                && let Poll::Ready(ready) = self.read.poll_readiness(&self.at, cx, reading.who())
             {
                 found |= ready?;
             }
             if interest.is_writable()
-                && let Poll::Ready(ready) = self.write.poll_ready(&self.at, cx, writing.who())
+                && let Poll::Ready(ready) = self.write.poll_readiness(&self.at, cx, writing.who())
             {
                 found |= ready?;
             }
@@ -270,6 +271,7 @@ impl Duplex {
     ) -> io::Result<R> {
         loop {
             self.readiness(interest).await?;
+            poll_fn(coop::poll_charge).await;
             match self.try_io(interest, &mut call) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return result,
