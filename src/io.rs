@@ -24,3 +24,16 @@ pub use ringway_stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
 #[cfg(feature = "net")]
 #[doc(inline)]
 pub use ringway_net::{Interest, Ready};
+
+/// Waiting for the readiness of any descriptor.
+#[cfg(feature = "net")]
+pub mod unix {
+    #[doc(inline)]
+    pub use ringway_net::unix::{
+        AsyncFd, AsyncFdReadyGuard, AsyncFdReadyMutGuard, AsyncFdRegisterError, TryIoError,
+    };
+
+    #[doc(hidden)]
+    #[deprecated = "it is called `AsyncFdRegisterError` now"]
+    pub type AsyncFdTryNewError<T> = AsyncFdRegisterError<T>;
+}

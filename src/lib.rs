@@ -57,9 +57,9 @@
 //! | `fs` | all of tokio's; beyond it, reads and writes of owned buffers at an offset, opening beneath a directory, transfer from a file to a socket |
 //! | `signal` | `ctrl_c`, `unix` |
 //! | `sync` | tokio's own |
-//! | [`io`] | tokio's own; `stdin`, `stdout`, `stderr` |
+//! | [`io`] | tokio's own; `stdin`, `stdout`, `stderr`; `unix::AsyncFd` |
 //!
-//! Of tokio's face are not there: pipes and `AsyncFd`; `process`; runtime metrics.
+//! Of tokio's face are not there: pipes; `process`; runtime metrics.
 //!
 //! # What comes from tokio
 //!

@@ -25,6 +25,7 @@
 #![deny(unsafe_code)]
 
 mod addr;
+mod async_fd;
 mod interest;
 #[expect(
     unsafe_code,

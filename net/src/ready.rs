@@ -138,6 +138,30 @@ impl Ready {
         }
         ready
     }
+
+    /// What the events of a watch for edges mean to the user of a descriptor: to the letter, as in tokio. Who waits for
+    /// reading is not told of an error alone.
+    pub(crate) fn from_edge(events: u32) -> Ready {
+        let has = |event: libc::c_short| events & event as u32 != 0;
+        let closes_both = has(libc::POLLHUP);
+        let is_error_alone = events == libc::POLLERR as u32;
+        let bits = [
+            (has(libc::POLLIN) || has(libc::POLLPRI), Ready::READABLE),
+            (has(libc::POLLOUT), Ready::WRITABLE),
+            (
+                closes_both || (has(libc::POLLIN) && has(libc::POLLRDHUP)),
+                Ready::READ_CLOSED,
+            ),
+            (
+                closes_both || (has(libc::POLLOUT) && has(libc::POLLERR)) || is_error_alone,
+                Ready::WRITE_CLOSED,
+            ),
+            (has(libc::POLLPRI), Ready::PRIORITY),
+            (has(libc::POLLERR), Ready::ERROR),
+        ];
+        let present = bits.into_iter().filter(|(present, _)| *present);
+        present.fold(Ready::EMPTY, |ready, (_, bit)| ready | bit)
+    }
 }
 
 /// The poll events that answer `interest`. `POLLERR` and `POLLHUP` need not be asked for.

@@ -13,6 +13,7 @@ mod connect;
 mod cred;
 mod datagram;
 mod poll;
+mod register;
 mod sys;
 mod watch;
 

@@ -22,6 +22,7 @@
 //! - [`readiness`]: beliefs, and the poll operation that renews them.
 //! - [`direction`]: trying, waiting and trying again.
 //! - [`duplex`]: both directions, over one descriptor.
+//! - [`edges`]: the readiness of somebody else's descriptor.
 //! - [`listener`]: a queue of connections.
 //! - [`face`], [`halves`]: what the public types have in common.
 
@@ -33,6 +34,7 @@ use socket2::SockRef;
 
 mod direction;
 mod duplex;
+mod edges;
 mod face;
 mod halves;
 mod listener;
@@ -42,6 +44,7 @@ mod waiters;
 
 pub(crate) use direction::Direction;
 pub(crate) use duplex::Duplex;
+pub(crate) use edges::{Edges, Event};
 pub(crate) use face::{descriptors, messages, readiness, stream_calls, stream_traits};
 pub(crate) use halves::halves;
 pub(crate) use listener::{BACKLOG, Listener};

@@ -179,6 +179,6 @@ impl SideState for Readiness {
 
 /// Whether an operation ended because the kernel gave it up, and not because of the socket or of a shutdown.
 /// It is then simply armed again.
-fn was_cancelled(error: &io::Error) -> bool {
+pub(super) fn was_cancelled(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ECANCELED) && !driver::is_shutdown(error)
 }

@@ -106,7 +106,7 @@ impl<S: SideState> Shared<S> {
         let last = waiters.take_last();
         let mut first = waiters.take_first(limit);
         drop(state);
-        if let Some(waker) = last {
+        for waker in last.into_iter().flatten() {
             waker.wake();
         }
         while let Some(waker) = first {

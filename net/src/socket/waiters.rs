@@ -18,6 +18,8 @@ pub(crate) type Ticket = u64;
 pub(crate) enum Who<'a> {
     /// A `poll_…` function: the last caller replaces the one before.
     Last,
+    /// The same, for writing, at a side that serves both directions: each has a last caller of its own.
+    LastWriter,
     /// A future, with the ticket that it has drawn, if it has.
     Future(&'a mut Option<Ticket>),
 }
@@ -27,6 +29,7 @@ impl Who<'_> {
     pub(crate) fn again(&mut self) -> Who<'_> {
         match self {
             Who::Last => Who::Last,
+            Who::LastWriter => Who::LastWriter,
             Who::Future(ticket) => Who::Future(ticket),
         }
     }
@@ -36,6 +39,7 @@ impl Who<'_> {
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
     last: Option<Waker>,
+    last_writer: Option<Waker>,
     futures: VecDeque<(Ticket, Waker)>,
     next: Ticket,
 }
@@ -49,6 +53,7 @@ impl Waiters {
     pub(crate) fn register(&mut self, who: Who<'_>, waker: &Waker) -> Option<Waker> {
         let place = match who {
             Who::Last => &mut self.last,
+            Who::LastWriter => &mut self.last_writer,
             Who::Future(ticket) => match ticket.and_then(|ticket| self.position(ticket)) {
                 Some(index) => return renew(&mut self.futures[index].1, waker),
                 None => {
@@ -79,9 +84,9 @@ impl Waiters {
         !self.futures.is_empty()
     }
 
-    /// Takes the waker of the last `poll_…` call.
-    pub(super) fn take_last(&mut self) -> Option<Waker> {
-        self.last.take()
+    /// Takes the wakers of the last `poll_…` calls.
+    pub(super) fn take_last(&mut self) -> [Option<Waker>; 2] {
+        [self.last.take(), self.last_writer.take()]
     }
 
     /// Takes the waker of the future that has waited longest, if it drew its ticket before `limit`.
@@ -225,8 +230,10 @@ mod tests {
         let (new, new_waker) = counted();
         assert!(waiters.register(Who::Last, &old_waker).is_none());
         assert!(waiters.register(Who::Last, &new_waker).is_some());
-        waiters.take_last().expect("one has polled").wake();
-        assert!(waiters.take_last().is_none());
+        let [last, writer] = waiters.take_last();
+        last.expect("one has polled").wake();
+        assert!(writer.is_none());
+        assert!(waiters.take_last().iter().all(Option::is_none));
         assert_eq!(
             (old.0.load(Ordering::Relaxed), new.0.load(Ordering::Relaxed)),
             (0, 1)

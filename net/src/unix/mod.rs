@@ -8,6 +8,9 @@ mod socket;
 mod split;
 mod stream;
 
+pub use crate::async_fd::{
+    AsyncFd, AsyncFdReadyGuard, AsyncFdReadyMutGuard, AsyncFdRegisterError, TryIoError,
+};
 pub use address::SocketAddr;
 pub use cred::UCred;
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
