@@ -117,15 +117,17 @@ fn try_io_calls_only_what_is_ready() {
 fn news_that_a_try_found_reaches_those_who_wait() {
     on_both_flavours(|| async {
         let (fd, mut other) = watched();
-        let fd = Arc::new(fd);
-        let waits = ringway::spawn({
-            let fd = fd.clone();
-            async move { fd.readable().await.map(|mut guard| guard.retain_ready()) }
-        });
-        ringway::time::sleep(Duration::from_millis(5)).await;
+        let count = Arc::new(Wakes::default());
+        let mut waits = pin!(fd.readable());
+        {
+            let waker = Waker::from(count.clone());
+            let poll = waits.as_mut().poll(&mut Context::from_waker(&waker));
+            assert!(poll.is_pending());
+        }
         other.write_all(b"x").unwrap();
         fd.try_io(Interest::READABLE, |_| Ok(())).unwrap();
-        waits.await.unwrap().unwrap();
+        assert_eq!(count.count(), 1);
+        waits.await.unwrap().retain_ready();
     });
 }
 
@@ -292,13 +294,17 @@ fn the_end_of_the_runtime_is_told_to_all() {
         .enable_all()
         .build()
         .unwrap();
-    let (fd, _other) = runtime.block_on(async { watched() });
+    let ((fd, _other), (late, _late_other)) = runtime.block_on(async { (watched(), watched()) });
     let mut cx = Context::from_waker(Waker::noop());
     let mut waits = Box::pin(fd.readable());
     assert!(waits.as_mut().poll(&mut cx).is_pending());
     drop(runtime);
     assert!(matches!(
         waits.as_mut().poll(&mut cx),
+        std::task::Poll::Ready(Err(_))
+    ));
+    assert!(matches!(
+        late.poll_write_ready(&mut cx),
         std::task::Poll::Ready(Err(_))
     ));
     assert!(matches!(

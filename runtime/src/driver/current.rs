@@ -99,11 +99,16 @@ impl Drop for Entered {
 /// Outside a runtime, and in one without I/O.
 #[track_caller]
 pub fn assert_context() {
-    with_here(|here| match here {
-        Here::Owner(shard) | Here::Guest(shard) if shard.is_io_enabled() => {}
-        Here::Owner(_) | Here::Guest(_) => io_disabled(),
-        Here::Nowhere => no_runtime(),
+    // A closure has no caller to name: it must not be the one that panics.
+    let is_io_enabled = with_here(|here| match here {
+        Here::Owner(shard) | Here::Guest(shard) => Some(shard.is_io_enabled()),
+        Here::Nowhere => None,
     });
+    match is_io_enabled {
+        Some(true) => {}
+        Some(false) => io_disabled(),
+        None => no_runtime(),
+    }
 }
 
 #[track_caller]
