@@ -12,7 +12,9 @@ use std::thread::{self, ThreadId};
 use ringway::sync::oneshot;
 use ringway::task::{AbortHandle, JoinHandle, LocalEnterGuard, LocalSet, spawn_local, yield_now};
 
-use support::{CountDrop, WATCHDOG, count, current_thread, wait_until, within, workers};
+use support::{
+    CountDrop, WATCHDOG, count, current_thread, panic_text, wait_until, within, workers,
+};
 
 /// Counts its drops on the thread that made it; aborts on any other. Not `Send`, as `Rc` is not.
 struct Homebody {
@@ -250,4 +252,51 @@ fn what_belongs_to_a_thread_is_not_send() {
     <ringway::runtime::LocalRuntime as NotSendIf<_>>::check();
     <ringway::runtime::LocalOptions as NotSendIf<_>>::check();
     <JoinHandle<Rc<()>> as NotSendIf<_>>::check();
+}
+
+/// Mutants: the polls, or the drop, of a set do not say that the thread has local tasks.
+#[test]
+fn block_in_place_is_refused_where_the_thread_has_local_tasks_also_in_their_drops() {
+    struct Blocks(Rc<Cell<u32>>);
+
+    impl Blocks {
+        fn block(&self) {
+            let text = panic_text(|| ringway::task::block_in_place(|| {}));
+            assert_eq!(
+                text,
+                "can call blocking only when running on the multi-threaded runtime"
+            );
+            self.0.set(self.0.get() + 1);
+        }
+    }
+
+    impl Drop for Blocks {
+        fn drop(&mut self) {
+            self.block();
+        }
+    }
+
+    within(WATCHDOG, || {
+        let refused = Rc::new(Cell::new(0));
+        let runtime = workers(1);
+        let set = LocalSet::new();
+        let blocks = Blocks(Rc::clone(&refused));
+        runtime.block_on(async {
+            set.spawn_local(async move {
+                blocks.block();
+                pending::<()>().await;
+            });
+            set.run_until(async {
+                Blocks(Rc::clone(&refused)).block();
+                yield_now().await;
+            })
+            .await;
+            // The task's, the root's, and the drop of what the root made.
+            assert_eq!(refused.get(), 3);
+            drop(set);
+            assert_eq!(refused.get(), 4);
+            // Outside of a set it may.
+            ringway::task::block_in_place(|| {});
+        });
+    });
 }

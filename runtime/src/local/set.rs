@@ -13,6 +13,7 @@ use super::poll::{poll_set, poll_until};
 use super::shared::Shared;
 use super::table;
 use crate::config::UnhandledPanic;
+use crate::context;
 use crate::runtime::{self, Runtime};
 use crate::task::{Extras, JoinHandle};
 
@@ -166,6 +167,7 @@ impl Future for LocalSet {
 impl Drop for LocalSet {
     fn drop(&mut self) {
         let _current = current::enter(&self.set);
+        let _local = context::set_has_local_tasks(true);
         self.set.end();
         table::leave(self.set.number());
     }
