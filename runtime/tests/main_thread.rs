@@ -47,6 +47,10 @@ const SCENARIOS: &[(&str, fn())] = &[
         "the_main_thread_delays_nobody_when_it_is_busy_after_block_on",
         the_main_thread_delays_nobody_when_it_is_busy_after_block_on,
     ),
+    (
+        "the_root_is_on_no_worker_and_tasks_beside_it_are",
+        the_root_is_on_no_worker_and_tasks_beside_it_are,
+    ),
 ];
 
 fn main() -> ExitCode {
@@ -264,4 +268,19 @@ fn a_root_that_blocks_for_its_task_does_not_wait_for_the_monitor() {
         println!("calm {calm:?}: {medians:?}");
         assert!(medians.iter().any(|took| *took < AT_ONCE), "{medians:?}");
     }
+}
+
+/// The thread that polls the root here runs tasks too, and then is their worker.
+///
+/// Mutant: `task_index` does not mind that the root is polled.
+fn the_root_is_on_no_worker_and_tasks_beside_it_are() {
+    let runtime = workers(1);
+    runtime.block_on(async {
+        for _ in 0..100 {
+            assert_eq!(ringway_runtime::worker_index(), None);
+            let task = ringway_runtime::spawn(async { ringway_runtime::worker_index() });
+            assert_eq!(task.await.expect("the task"), Some(0));
+        }
+    });
+    assert_eq!(ringway_runtime::worker_index(), None);
 }
