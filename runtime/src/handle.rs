@@ -149,7 +149,8 @@ impl Handle {
     ///
     /// # Panics
     ///
-    /// Inside a task, and with the panic of the future.
+    /// Inside a task, with the panic of the future, and if a task's panic ends the runtime
+    /// ([`Builder::unhandled_panic`](crate::Builder::unhandled_panic)).
     ///
     /// ```
     /// let runtime = ringway_runtime::Runtime::new()?;

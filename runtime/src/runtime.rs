@@ -81,6 +81,12 @@ impl Runtime {
     /// # Errors
     ///
     /// See [`Builder::build`].
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Runtime::new()?;
+    /// assert_eq!(runtime.block_on(async { 6 * 7 }), 42);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn new() -> io::Result<Self> {
         Builder::new_multi_thread().enable_all().build()
     }
@@ -93,11 +99,25 @@ impl Runtime {
     }
 
     /// A handle to the runtime, to be cloned and sent anywhere.
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Runtime::new()?;
+    /// let handle = runtime.handle().clone();
+    /// std::thread::spawn(move || handle.spawn(async {})).join().unwrap();
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn handle(&self) -> &Handle {
         &self.handle
     }
 
     /// Spawns a task onto the runtime. See [`crate::spawn`].
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Runtime::new()?;
+    /// let task = runtime.spawn(async { 6 * 7 });
+    /// assert_eq!(runtime.block_on(task).unwrap(), 42);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -108,6 +128,17 @@ impl Runtime {
     }
 
     /// Runs a closure on the runtime's pool for blocking jobs. See [`crate::spawn_blocking`].
+    ///
+    /// # Panics
+    ///
+    /// If the system refuses the pool's first thread.
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Runtime::new()?;
+    /// let job = runtime.spawn_blocking(|| std::fs::read_to_string("/proc/self/comm"));
+    /// assert!(runtime.block_on(job).unwrap().is_ok());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn spawn_blocking<F, R>(&self, job: F) -> JoinHandle<R>
     where
@@ -124,25 +155,61 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// Inside a task, and with the panic of the future.
+    /// Inside a task, with the panic of the future, and if a task's panic ends the runtime
+    /// ([`Builder::unhandled_panic`](crate::Builder::unhandled_panic)).
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Runtime::new()?;
+    /// let text = String::from("the future may borrow");
+    /// assert_eq!(runtime.block_on(async { text.len() }), 21);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.handle.block_on(future)
     }
 
     /// Enters the runtime: until the guard is dropped, this thread spawns onto it and uses its timers.
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Runtime::new()?;
+    /// let guard = runtime.enter();
+    /// let task = ringway_runtime::spawn(async { 1 });
+    /// drop(guard);
+    /// assert_eq!(runtime.block_on(task).unwrap(), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn enter(&self) -> EnterGuard<'_> {
         self.handle.enter()
     }
 
     /// Ends the runtime, waiting for at most `timeout`. Whatever is not done by then goes on by itself, and
-    /// memory that the kernel has not let go of is leaked.
+    /// memory that the kernel has not let go of is leaked. A timeout further away than the clock reaches is none.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let runtime = ringway_runtime::Runtime::new()?;
+    /// runtime.spawn_blocking(|| std::thread::sleep(Duration::from_secs(60)));
+    /// runtime.shutdown_timeout(Duration::from_millis(10));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn shutdown_timeout(mut self, timeout: Duration) {
         self.ended = true;
         self.handle.shared().shut_down(Some(timeout));
     }
 
     /// Ends the runtime without waiting. May be called inside a task.
+    ///
+    /// ```
+    /// let outer = ringway_runtime::Runtime::new()?;
+    /// let inner = ringway_runtime::Runtime::new()?;
+    /// outer.block_on(async {
+    ///     inner.spawn(async { /* ... */ });
+    ///     inner.shutdown_background();
+    /// });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn shutdown_background(self) {
         self.shutdown_timeout(Duration::ZERO);
     }
