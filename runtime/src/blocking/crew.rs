@@ -20,8 +20,8 @@
 //! **Leave**: under the list's lock, and only who is still in the list. Who posts picks a sleeper under the same lock, so
 //! it either calls the sleeper, which then stays, or finds one thread less, and may start another.
 //!
-//! **The end**: a bit of the same word, set under the lock. Who posts after it takes back what it queued; who leaves
-//! after it looks at the queue once more. The proof is the scheduler's: each side writes, fences, and reads what the
+//! **The end**: a bit of the same word, set under the lock. Who leaves after it looks at the queue once more, as in falling
+//! asleep; so who posts relies upon a searcher as before, and if there is none takes back what it queued. The proof is the scheduler's: each side writes, fences, and reads what the
 //! other has written.
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -115,10 +115,9 @@ impl<S: PartialEq> Crew<S> {
 
     /// A job was queued.
     pub fn post(&self) -> Call<S> {
-        // Partner of the fences in `end_search`, `fall_asleep` and `end`: either they see the job, or we see them.
+        // Partner of the fences in `end_search`, `fall_asleep` and `start_refused`: either they see the job, or we see them.
         fence(SeqCst);
-        let counts = self.counts();
-        if counts.searching() > 0 && !counts.has_ended() {
+        if self.counts().searching() > 0 {
             return Call::Nobody;
         }
         self.pick(true)
@@ -213,7 +212,7 @@ impl<S: PartialEq> Crew<S> {
 
     /// Ends the pool. Returns the sleepers, which have to be called; they count as searching.
     pub fn end(&self) -> Vec<S> {
-        let called = self.asleep.with(|asleep| {
+        self.asleep.with(|asleep| {
             // SeqCst: as in `add`.
             self.counts.fetch_or(ENDED, SeqCst);
             let called = std::mem::take(asleep);
@@ -223,10 +222,7 @@ impl<S: PartialEq> Crew<S> {
                     .wrapping_mul(called.len() as u64),
             );
             called
-        });
-        // Partner of the fence in `post`.
-        fence(SeqCst);
-        called
+        })
     }
 
     /// Whether no thread will look at what was queued before this call.

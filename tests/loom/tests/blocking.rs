@@ -216,8 +216,8 @@ fn a_job_that_is_pushed_while_a_thread_leaves_is_run() {
 
 /// The pool ends while a job is pushed and its thread falls asleep. The job is run or taken back, and the thread leaves.
 ///
-/// Mutants in `blocking/crew.rs`: `end` has no fence; `post` does not mind the end while somebody searches. In
-/// `blocking/mod.rs`: `rest` leaves without a look at the queue.
+/// Mutants: `pick` or `fall_asleep` in `blocking/crew.rs` does not mind the end; `rest` in `blocking/mod.rs` leaves
+/// without a look at the queue.
 #[test]
 fn a_push_during_the_end_leaves_no_job() {
     check(|| {
@@ -246,10 +246,38 @@ fn a_push_during_the_end_leaves_no_job() {
     });
 }
 
-/// The system refuses a thread, while another thread pushes a job and relies upon it, and a third is done with its own
-/// job and falls asleep.
+/// A mandatory job is queued when the pool ends, and its only thread may just have found nothing. Whoever ends the pool
+/// puts the job back for the thread, and runs it if there is none.
 ///
-/// Mutants in `blocking/crew.rs`: `start_refused` has no fence; in `blocking/mod.rs`: `start_thread` does not post.
+/// Mutants: `is_deserted` in `blocking/crew.rs` has no fence, or always says no; `rest` in `blocking/mod.rs` leaves
+/// without a look at the queue.
+#[test]
+fn a_mandatory_job_is_run_at_the_end() {
+    check(|| {
+        let pool = Pool::with_searcher(1, 1);
+        let thread = pool.runs(0);
+        pool.push(0);
+        let called = pool.crew.end();
+        // As `Pool::cancel_queued`.
+        if let Some(job) = pool.queue.take(0) {
+            pool.queue.push(0, job);
+        }
+        for seat in called {
+            pool.seats[seat].ring();
+        }
+        if pool.crew.is_deserted() {
+            pool.finish_queued();
+        }
+        thread.join().expect("no panic");
+        assert_eq!(pool.run.load(Acquire) ^ pool.taken_back.load(Acquire), 1);
+    });
+}
+
+/// The system refuses a thread, while another thread queues a job and relies upon the one that is refused, and the only
+/// thread that there is falls asleep.
+///
+/// Mutants: `start_refused` in `blocking/crew.rs` has no fence, or leaves the searcher counted; `start_thread` in
+/// `blocking/mod.rs` does not post.
 #[test]
 fn a_job_that_relied_on_a_thread_that_is_refused_is_run() {
     check(|| {
@@ -260,13 +288,25 @@ fn a_job_that_relied_on_a_thread_that_is_refused_is_run() {
         let thread = {
             let pool = Arc::clone(&pool);
             spawn(move || {
-                pool.crew.begin_search();
-                pool.block_on_first(0)
+                for _ in 0..2 {
+                    pool.crew.begin_search();
+                    if pool.block_on_first(0) == Some(true) {
+                        assert!(pool.be_refused());
+                    }
+                }
+            })
+        };
+        let other = {
+            let pool = Arc::clone(&pool);
+            spawn(move || {
+                if pool.push(1) {
+                    assert!(pool.be_refused());
+                }
             })
         };
         assert!(pool.be_refused(), "there is a thread");
-        let starts = thread.join().expect("no panic");
-        assert_eq!(starts, Some(false));
-        pool.assert_run(1);
+        thread.join().expect("no panic");
+        other.join().expect("no panic");
+        pool.assert_run(0b11);
     });
 }

@@ -27,8 +27,9 @@ struct Place {
     called: Bell,
     /// The own thread has its core for good.
     done: AtomicBool,
-    /// What somebody queued, for whoever runs the core to see.
+    /// What somebody queued, for whoever runs the core to see; and that a stand-in has seen it.
     written: AtomicBool,
+    seen: Bell,
 }
 
 impl Place {
@@ -43,6 +44,7 @@ impl Place {
             called: Bell::new(),
             done: AtomicBool::new(false),
             written: AtomicBool::new(false),
+            seen: Bell::new(),
         };
         let core = place.slot.take().expect("just put there");
         place.word.wake();
@@ -156,6 +158,9 @@ impl Place {
     fn serve(&self, core: Core, at_rest: bool) {
         self.word.wake();
         loop {
+            if !self.finds_nothing() {
+                self.seen.ring();
+            }
             if !self.absence.is_on() {
                 return self.give_back(core, at_rest && self.finds_nothing());
             }
@@ -177,7 +182,10 @@ impl Place {
 /// (`driver/park.rs`); no fence in `lay_down`, or in `take_if_called` (`scheduler/slot.rs`).
 #[test]
 fn a_core_that_is_given_up_to_block_is_run_and_comes_back() {
-    for (laid_down, at_rest) in [(true, true), (true, false), (false, true), (false, false)] {
+    let cases = 0..8;
+    for (laid_down, at_rest, waits) in
+        cases.map(|case| (case & 1 == 0, case & 2 == 0, case & 4 == 0))
+    {
         check(move || {
             let (place, core) = Place::new();
             let stand_in = {
@@ -190,7 +198,10 @@ fn a_core_that_is_given_up_to_block_is_run_and_comes_back() {
             };
             place.absence.begin();
             place.give_back(core, laid_down);
-            // Here the closure would block.
+            // The closure waits for what somebody else has to do, or just returns.
+            if waits {
+                place.seen.wait();
+            }
             let core = place.come_back();
             place.work(core);
             place.done.store(true, Relaxed);
