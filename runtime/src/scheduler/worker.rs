@@ -32,6 +32,8 @@ pub(crate) struct Core {
     service_at: u32,
     pub(super) pace: Pace,
     inject_interval: u32,
+    /// The tick at which the injector is looked at before the worker's own queues.
+    inject_at: u32,
     /// Answers of the kernel delivered at one look, and at one while tasks wait.
     events_max: usize,
     busy_events_max: usize,
@@ -209,10 +211,11 @@ impl WorkerContext {
 
     /// The next task of our own: the injector now and then, the next-task slot, the queue.
     fn next_task(&self, core: &mut Core) -> Option<Notified> {
-        if core.tick.is_multiple_of(core.inject_interval)
-            && let Some(task) = self.shared.inject.pop()
-        {
-            return Some(task);
+        if core.tick == core.inject_at {
+            core.inject_at = core.tick.wrapping_add(core.inject_interval);
+            if let Some(task) = self.shared.inject.pop() {
+                return Some(task);
+            }
         }
         let next = &self.remote().next;
         if core.streak < NEXT_SLOT_STREAK_MAX
@@ -485,6 +488,10 @@ impl Core {
             0 => Pace::tuned(DEFAULT_INTERVAL),
             polls => Pace::fixed(polls),
         };
+        let inject_interval = match config.global_queue_interval {
+            0 => DEFAULT_INTERVAL,
+            interval => interval,
+        };
         Box::new(Self {
             index,
             queue: Worker::new_fifo(),
@@ -496,10 +503,8 @@ impl Core {
             tick: 0,
             service_at: 1,
             pace,
-            inject_interval: match config.global_queue_interval {
-                0 => DEFAULT_INTERVAL,
-                interval => interval,
-            },
+            inject_interval,
+            inject_at: inject_interval,
             events_max: config.events_max,
             busy_events_max: config.busy_events_max.unwrap_or(config.events_max),
             next_slot: config.next_slot,
