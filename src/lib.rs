@@ -53,13 +53,13 @@
 //! | `task` | `spawn`, `spawn_blocking`, `yield_now`, `JoinHandle`, `AbortHandle`, `JoinSet`, `Builder` for tasks with a name, `coop`; beyond tokio, `AbortOnDrop`; `LocalSet`, `spawn_local`; `block_in_place` |
 //! | `task_local!` | values that belong to a task |
 //! | `time` | `sleep`, `timeout`, `interval`, `Instant` |
-//! | `net` | TCP, UDP, Unix sockets, name lookup |
+//! | `net` | TCP, UDP, Unix sockets, pipes, name lookup |
 //! | `fs` | all of tokio's; beyond it, reads and writes of owned buffers at an offset, opening beneath a directory, transfer from a file to a socket |
 //! | `signal` | `ctrl_c`, `unix` |
 //! | `sync` | tokio's own |
 //! | [`io`] | tokio's own; `stdin`, `stdout`, `stderr`; `unix::AsyncFd` |
 //!
-//! Of tokio's face are not there: pipes; `process`; runtime metrics.
+//! Of tokio's face are not there: `process`; runtime metrics.
 //!
 //! # What comes from tokio
 //!

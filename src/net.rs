@@ -31,6 +31,6 @@ pub mod unix {
     #[doc(inline)]
     pub use ringway_net::unix::{
         OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, SocketAddr, UCred, WriteHalf, gid_t,
-        pid_t, uid_t,
+        pid_t, pipe, uid_t,
     };
 }

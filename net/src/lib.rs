@@ -1,4 +1,5 @@
-//! The sockets of ringway: TCP, UDP and Unix sockets, with tokio's face, over the runtime's rings.
+//! The sockets of ringway: TCP, UDP, Unix sockets and pipes, and readiness of any descriptor, with tokio's face, over
+//! the runtime's rings.
 //!
 //! # What happens below `read` and `write`
 //!
@@ -16,7 +17,8 @@
 //! # Map
 //!
 //! - [`TcpListener`], [`TcpStream`], [`TcpSocket`] and the halves in [`tcp`]; [`UdpSocket`]; [`UnixListener`],
-//!   [`UnixStream`], [`UnixDatagram`], [`UnixSocket`] and what belongs to them in [`unix`]: the public face.
+//!   [`UnixStream`], [`UnixDatagram`], [`UnixSocket`] and what belongs to them in [`unix`], with
+//!   [`pipe`](unix::pipe) and [`AsyncFd`](unix::AsyncFd): the public face.
 //! - [`ToSocketAddrs`] and [`lookup_host`]: names to addresses, on the blocking pool where they need it.
 //! - [`Interest`] and [`Ready`]: what one can wait for, and what one gets.
 //! - `socket`: trying and waiting, shared by every kind of socket.

@@ -18,6 +18,13 @@ pub(crate) struct Filled<A> {
     sender: A,
 }
 
+impl Filled<()> {
+    /// So many bytes of a stream, which has no sender.
+    pub(super) fn of_stream(count: usize) -> Filled<()> {
+        Filled { count, sender: () }
+    }
+}
+
 impl<A> Filled<A> {
     /// Whether the room, of `size` bytes, was larger than what came.
     pub(crate) fn is_short_of(&self, size: usize) -> bool {
@@ -41,7 +48,7 @@ pub(crate) fn peek(fd: &impl AsFd, room: &mut Room) -> io::Result<Filled<()>> {
 fn recv_flagged(fd: &impl AsFd, room: &mut Room, flags: libc::c_int) -> io::Result<Filled<()>> {
     let socket = SockRef::from(fd);
     let count = uninterrupted(|| socket.recv_with_flags(room, flags))?;
-    Ok(Filled { count, sender: () })
+    Ok(Filled::of_stream(count))
 }
 
 /// Receives one message, and says who sent it.

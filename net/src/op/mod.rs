@@ -12,6 +12,7 @@ mod adopt;
 mod connect;
 mod cred;
 mod datagram;
+mod pipe;
 mod poll;
 mod register;
 mod sys;
@@ -21,6 +22,9 @@ pub(crate) use connect::Connect;
 pub(crate) use cred::peer_cred;
 pub(crate) use datagram::{
     Filled, Room, fill_buf_mut, fill_read_buf, peek, peek_from, peek_sender, recv, recv_from,
+};
+pub(crate) use pipe::{
+    flags, is_pipe, pipe, read, read_vectored, set_flags, write, write_vectored,
 };
 pub(crate) use poll::PollOnce;
 pub(crate) use sys::{

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 /// The most slices that one `sendmsg(2)` takes (`UIO_MAXIOV` of the kernel); it refuses more with `EMSGSIZE`.
-const SLICES_MAX: usize = 1024;
+pub(super) const SLICES_MAX: usize = 1024;
 
 /// Receives into several slices, the first one first.
 pub(crate) fn recv_vectored(fd: &impl AsFd, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {

@@ -1,0 +1,117 @@
+//! The end of a pipe to write to.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::AsyncWrite;
+
+use super::{End, end, end_of_pipe, prepare, set_blocking};
+use crate::op;
+use crate::socket::Duplex;
+use crate::{Interest, Ready};
+
+/// The end of a pipe to write to.
+///
+/// Dropping it closes it, and the reader finds the end when it has read the rest. A write to a pipe that nobody reads is
+/// an error, `BrokenPipe`.
+///
+/// # Cancel safety
+///
+/// A write that is dropped has written nothing unless it had returned.
+pub struct Sender {
+    socket: Duplex,
+}
+
+end!(Sender, End::Write);
+
+impl Sender {
+    /// Waits until there may be room to write, or nobody reads any more.
+    ///
+    /// # Errors
+    ///
+    /// If the runtime is shutting down.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: it does nothing to the pipe.
+    pub async fn writable(&self) -> io::Result<()> {
+        self.socket.readiness(Interest::WRITABLE).await.map(drop)
+    }
+
+    /// Polls for room to write. Of several callers, only the last one's task is woken.
+    ///
+    /// # Errors
+    ///
+    /// If the runtime is shutting down.
+    pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket.poll_write_ready(cx)
+    }
+
+    /// Writes what there is room for now. What fits into `PIPE_BUF` (4,096 bytes) is written whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if there is no room, `BrokenPipe` if nobody reads, and others of write(2).
+    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.try_write(|fd| op::write(fd, bytes))
+    }
+
+    /// As [`try_write`](Self::try_write), from several slices, the first one first.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_write`](Self::try_write).
+    pub fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.socket.try_write(|fd| op::write_vectored(fd, slices))
+    }
+
+    /// Calls `call`, which writes by a system call of its own, and learns from its result.
+    ///
+    /// `call` must return `WouldBlock` if the kernel did, and only then.
+    ///
+    /// # Errors
+    ///
+    /// Those of `call`.
+    pub fn try_io<R>(&self, call: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
+        self.socket.try_io(Interest::WRITABLE, call)
+    }
+}
+
+impl AsyncWrite for Sender {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let write = |fd: &_| op::write(fd, bytes);
+        self.socket.poll_write(cx, bytes.len(), write)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let write = |fd: &_| op::write_vectored(fd, slices);
+        self.socket.poll_write(cx, 0, write)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    /// Done at once: nothing is held back.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Does nothing: only closing the last sender ends a pipe.
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
