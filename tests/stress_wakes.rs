@@ -20,6 +20,9 @@ const STALL: Duration = Duration::from_secs(100);
 /// No wake takes as long, all being well.
 const EACH: Duration = Duration::from_micros(10);
 
+/// No falling asleep and being woken takes as long, on the average.
+const CYCLE: Duration = Duration::from_millis(1);
+
 /// A single wake that takes longer was lost.
 const LOST: Duration = Duration::from_secs(20);
 
@@ -138,7 +141,7 @@ fn wake_until(slot: &Mutex<Option<Waker>>, count: &AtomicUsize, wakes: usize) {
 fn wakes_at_every_moment_of_falling_asleep_all_arrive() {
     let cycles = count("RINGWAY_TEST_PARKS", 10_000);
     for runtime in [workers(1), workers(2)] {
-        let wakes = within(stall(3 * cycles), move || {
+        let wakes = within(STALL.max(CYCLE * cycles as u32), move || {
             let sleepers = Arc::new([(); 4].map(|()| Sleeper::default()));
             for sleeper in 0..sleepers.len() {
                 let sleepers = Arc::clone(&sleepers);

@@ -7,9 +7,8 @@ mod support;
 
 use std::future::poll_fn;
 use std::io::Write;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, mpsc};
 use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -106,6 +105,58 @@ fn completions_have_their_turn_in_a_storm() {
             writer.0.write_all(b".").expect("a byte");
         })
     });
+}
+
+/// One worker, one task on it that is always ready, and ten thousand tasks from outside at once: until they are done, the
+/// one has no more turns than a few for each of them. Counted in turns, whatever the machine does.
+///
+/// Mutant: each look at the injector takes one task (61 turns for each).
+#[test]
+fn a_flood_from_outside_shares_the_worker_with_a_task_that_is_always_ready() {
+    const FLOOD: usize = 10_000;
+    const TURNS_EACH_MAX: usize = 5;
+    let turns = within(STALL, || {
+        let runtime = workers(1);
+        let stop = Arc::new(AtomicBool::new(false));
+        let turns = Arc::new(AtomicUsize::new(0));
+        let (counted, stopped) = (Arc::clone(&turns), Arc::clone(&stop));
+        runtime.spawn(async move {
+            while !stopped.load(Ordering::Relaxed) {
+                counted.fetch_add(1, Ordering::Relaxed);
+                yield_now().await;
+            }
+        });
+        let (gate, flood) = (Arc::new(Barrier::new(2)), Arc::new(AtomicUsize::new(0)));
+        // Nothing runs until all are there.
+        let held = Arc::clone(&gate);
+        runtime.spawn(async move { held.wait() });
+        let before = Arc::clone(&turns);
+        let (tell, told) = mpsc::channel();
+        for _ in 0..FLOOD {
+            let (flood, turns, tell) = (Arc::clone(&flood), Arc::clone(&turns), tell.clone());
+            runtime.spawn(async move {
+                if flood.fetch_add(1, Ordering::Relaxed) + 1 == FLOOD {
+                    let _ = tell.send(turns.load(Ordering::Relaxed));
+                }
+            });
+        }
+        // While the worker waits at the gate, the one has no turn.
+        while has_turns(&before) {}
+        let first = before.load(Ordering::Relaxed);
+        gate.wait();
+        let last = told.recv().expect("the last of the flood tells");
+        stop.store(true, Ordering::Relaxed);
+        last - first
+    });
+    println!("{turns} turns beside a flood of {FLOOD}");
+    assert!(turns <= FLOOD * TURNS_EACH_MAX, "{turns}");
+}
+
+/// Whether the turns still change: the worker has not come to the gate.
+fn has_turns(turns: &AtomicUsize) -> bool {
+    let before = turns.load(Ordering::Relaxed);
+    thread::sleep(Duration::from_millis(20));
+    turns.load(Ordering::Relaxed) != before
 }
 
 /// Who is told how late an event was.

@@ -134,6 +134,7 @@ impl WorkerContext {
         if self.is_service_due(&mut core) {
             let answers = core.busy_events_max;
             core = self.service_at(core, Instant::now(), answers);
+            core.inject_at = core.tick;
         }
         let task = self.next_task(&mut core).or_else(|| self.search(&mut core));
         match task {
@@ -209,11 +210,17 @@ impl WorkerContext {
         }
     }
 
+    /// A task from outside, to be run before our own; some more go behind them. One alone at a time would keep a flood
+    /// waiting as long as our own tasks are always ready.
+    fn take_injected(&self, core: &Core) -> Option<Notified> {
+        self.shared.inject.take_batch(&core.queue)
+    }
+
     /// The next task of our own: the injector now and then, the next-task slot, the queue.
     fn next_task(&self, core: &mut Core) -> Option<Notified> {
         if core.tick == core.inject_at {
             core.inject_at = core.tick.wrapping_add(core.inject_interval);
-            if let Some(task) = self.shared.inject.pop() {
+            if let Some(task) = self.take_injected(core) {
                 return Some(task);
             }
         }
@@ -231,7 +238,7 @@ impl WorkerContext {
     /// Looks for a task elsewhere: the injector, then others' queues.
     fn search(&self, core: &mut Core) -> Option<Notified> {
         self.metrics().end_poll();
-        if let Some(task) = self.shared.inject.take_batch(&core.queue) {
+        if let Some(task) = self.take_injected(core) {
             return Some(task);
         }
         if self.shared.workers.len() == 1 {
