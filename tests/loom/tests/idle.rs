@@ -93,7 +93,7 @@ fn the_last_searcher_that_finds_work_passes_the_search_on() {
 /// A worker that was woken to search is stuck in a waker for ever. A task is pushed by a thread that may see it search;
 /// the monitor, which ends the search in its place, wakes the sleeper if nobody else did.
 ///
-/// Mutants in `scheduler/idle.rs`: `take` never gives the search away; `end_search` has no fence.
+/// Mutant in `scheduler/idle.rs`: `LentSearch::take` never gives the search away.
 #[test]
 fn a_searcher_that_is_stuck_is_relieved_by_the_monitor() {
     check(|| {
@@ -127,7 +127,7 @@ fn a_searcher_that_is_stuck_is_relieved_by_the_monitor() {
 
 /// The worker comes out of the waker while the monitor relieves it: one of them ends the search, and the task is found.
 ///
-/// Mutant in `scheduler/idle.rs`: `take` is a load and a store.
+/// Mutants in `scheduler/idle.rs`: `LentSearch::take` is a load and a store; it never gives the search away.
 #[test]
 fn a_search_that_was_lent_ends_once() {
     check(|| {
