@@ -95,3 +95,16 @@ fn a_handle_that_aborts_on_drop_does_so_unless_it_is_turned_back() {
         assert!(aborted.await.expect_err("it never ends").is_cancelled());
     });
 }
+
+#[test]
+fn a_dump_shows_the_names_of_tasks() {
+    let runtime = Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async {
+        let task = task::Builder::new().name("waits").spawn(pending::<()>());
+        let task = task.expect("it is spawned").abort_on_drop();
+        yield_now().await;
+        let dump = runtime.handle().dump();
+        let entry = dump.tasks().iter().find(|entry| entry.id() == task.id());
+        assert_eq!(entry.expect("it lives").name(), Some("waits"));
+    });
+}

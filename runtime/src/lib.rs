@@ -21,6 +21,7 @@ pub mod task_builder;
 pub mod internals {
     pub use crate::blocking::internals::*;
     pub use crate::driver::internals::*;
+    pub use crate::join_set::internals::*;
     pub use crate::local::internals::*;
     pub use crate::scheduler::internals::*;
     pub use crate::spin::SpinLock;

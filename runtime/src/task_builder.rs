@@ -10,7 +10,8 @@ use crate::handle::Handle;
 use crate::local::{LocalSet, spawn_local_with};
 use crate::task::{Extras, JoinHandle};
 
-/// Prepares a task that has a name, which [`crate::hooks`] and other looks at the runtime's tasks show.
+/// Prepares a task that has a name, which hooks are told, and which looks at a
+/// runtime's tasks show.
 ///
 /// ```
 /// # use ringway_runtime::task_builder as task;

@@ -1,7 +1,7 @@
 //! [`JoinSet`]: tasks that are awaited together, in the order in which they complete.
 //!
 //! The set has the tasks' join handles in a table. Each task, when it completes, puts its place in the table into a
-//! queue ([`done`]), by the waker that its join handle was given. So the set looks at no task that has not completed,
+//! queue (`done.rs`), by the waker that its join handle was given. So the set looks at no task that has not completed,
 //! and takes the lock of the queue once for all that have since it looked last.
 //!
 //! A place in the queue is a hint: a task that was detached may leave its place behind after somebody else got it.
@@ -25,6 +25,17 @@ use crate::local::LocalSet;
 use crate::task::{AbortHandle, Id, JoinError, JoinHandle, coop};
 
 pub use self::builder::Builder;
+
+/// For models.
+pub(crate) mod internals {
+    use super::JoinSet;
+    use crate::task::JoinHandle;
+
+    /// Puts a task into a set.
+    pub fn put_into_set<T: 'static>(set: &mut JoinSet<T>, task: JoinHandle<T>) {
+        drop(set.insert(task));
+    }
+}
 
 /// A set of tasks whose outputs are all of one type, and which are awaited as they complete.
 ///

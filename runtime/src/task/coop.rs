@@ -26,7 +26,7 @@
 //! # One budget, and it is tokio's
 //!
 //! Channels, locks and adapters are tokio's own code, and charge tokio's budget. So that is the one that counts: this
-//! module re-exports its functions, our own leaves charge it, and [`refill`] fills it. docs/adr/0010 says why.
+//! module re-exports its functions, our own leaves charge it, and `refill` fills it. docs/adr/0010 says why.
 //!
 //! tokio fills it only where tokio polls. But [`RestoreOnPending`] puts the budget back to what it was when it was
 //! taken, and when that was a full one, dropping it fills the budget. Each thread takes one such *seed*, once, from a
@@ -37,12 +37,12 @@
 //!
 //! # Where it applies
 //!
-//! 1. Whoever runs a task or polls a root future calls [`refill`] before each poll, inside a [`scope`], at whose end
+//! 1. Whoever runs a task or polls a root future calls `refill` before each poll, inside a `scope`, at whose end
 //!    the thread has the budget again that it had before. A stale budget must not stay behind: outside a runtime
 //!    nobody would ever fill it.
 //! 2. Whoever polls tasks from within another one, as a local set does, does the same: the outer task has its budget
 //!    again afterwards.
-//! 3. Blocking jobs and `block_in_place` run [unconstrained](without).
+//! 3. Blocking jobs and `block_in_place` run without a budget.
 
 use std::cell::Cell;
 use std::future::poll_fn;

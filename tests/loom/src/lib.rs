@@ -20,4 +20,4 @@ mod wake;
 #[cfg(loom)]
 pub use check::{check, spawn};
 #[cfg(loom)]
-pub use wake::{Alarm, Count};
+pub use wake::{Alarm, Count, block_on};

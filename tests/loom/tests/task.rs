@@ -2,12 +2,12 @@
 #![cfg(loom)]
 
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use ringway_loom_models::tasks::{Flag, Output, Runtime, WaitForFlag};
-use ringway_loom_models::{Alarm, Count, check, spawn};
+use ringway_loom_models::{Count, block_on, check, spawn};
 use ringway_runtime::task::{JoinError, JoinHandle};
 
 /// A runtime with one task that was polled once, found its flag not set, and gave out a waker.
@@ -34,18 +34,6 @@ fn output_of(mut handle: JoinHandle<Output>) -> Result<Output, JoinError> {
     match poll(&mut handle, Waker::noop()) {
         Poll::Ready(output) => output,
         Poll::Pending => panic!("a task was left without being run"),
-    }
-}
-
-/// Waits for a task as a thread does that has nothing else to do.
-fn block_on<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    let waker = Alarm::waker();
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return output;
-        }
-        loom::thread::park();
     }
 }
 
