@@ -29,21 +29,14 @@ impl Refusal {
         let former = getrlimit(Resource::As);
         let used = used_bytes();
         let current = Some(used + ROOM_BYTES);
-        setrlimit(
-            Resource::As,
-            Rlimit {
-                current,
-                ..former.clone()
-            },
-        )
-        .expect("a lower limit");
+        setrlimit(Resource::As, Rlimit { current, ..former }).expect("a lower limit");
         Self(former)
     }
 }
 
 impl Drop for Refusal {
     fn drop(&mut self) {
-        setrlimit(Resource::As, self.0.clone()).expect("the limit that there was");
+        setrlimit(Resource::As, self.0).expect("the limit that there was");
     }
 }
 
