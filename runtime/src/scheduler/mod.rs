@@ -10,6 +10,7 @@
 //! - [`monitor`]: the thread that looks after workers that are stuck in user code.
 //! - [`watchdog`]: what the monitor tells of polls that take too long.
 //! - [`spare`]: the worker that stands in for a root that blocks.
+//! - [`in_place`]: `block_in_place`, which gives a core up. [`stand_in`]: the threads that run it meanwhile.
 //! - [`idle`]: the protocol of sleeping and waking; README.md beside it has the proof.
 //! - [`slot`]: where a core lies, and how it changes hands.
 //! - [`coarse`]: the clock that polls are timed by.
@@ -19,16 +20,15 @@
 //! # Who owns what
 //!
 //! There are as many [`Core`]s as workers. Whoever holds a core runs its queue and serves its shard. A core is
-//! held by its worker's thread, or by the process's main thread in `block_on`, or lies in its [`slot`]:
+//! held by its worker's thread, or by the process's main thread in `block_on`, or by a stand-in, or lies in its [`slot`]:
 //! then its worker sleeps in the ring, and whoever takes the core from the slot runs it from there on. A worker
 //! thread that finds its slot empty when it wakes waits until it is given the core again.
 
+pub(crate) mod in_place;
 pub(crate) mod spawn;
 
 mod coarse;
 mod gauges;
-pub(crate) mod in_place;
-
 mod idle;
 mod monitor;
 mod pace;

@@ -43,6 +43,9 @@ struct State {
     ended: bool,
 }
 
+/// A stand-in that is reserved may not end, however short the keep-alive time is, and looks again not sooner than this.
+const KEEP_ALIVE_MIN: Duration = Duration::from_millis(10);
+
 /// What a stand-in does next.
 enum Next {
     Serve(usize),
@@ -56,7 +59,7 @@ impl StandIns {
             state: Mutex::default(),
             roster: Arc::default(),
             threads_max: config.max_blocking_threads,
-            keep_alive: config.thread_keep_alive,
+            keep_alive: config.thread_keep_alive.max(KEEP_ALIVE_MIN),
         }
     }
 

@@ -215,8 +215,7 @@ fn a_core_that_is_given_up_to_block_is_run_and_comes_back() {
 /// A worker's thread goes to sleep while the main thread takes the core over, and gives it back, with work or without,
 /// while somebody has work for the core. The worker sees the work.
 ///
-/// Mutants: no fence in `lay_down`, or in `take_if_called` (`scheduler/slot.rs`); no fence in `enter`, or in
-/// `must_be_rung` (`driver/park.rs`).
+/// Mutants: no fence in `lay_down` (`scheduler/slot.rs`); no fence in `enter`, or in `must_be_rung` (`driver/park.rs`).
 #[test]
 fn a_core_that_the_main_thread_takes_and_gives_back_loses_no_work() {
     for at_rest in [false, true] {
