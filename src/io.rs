@@ -26,6 +26,28 @@ pub use ringway_stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
 pub use ringway_net::{Interest, Ready};
 
 /// Waiting for the readiness of any descriptor.
+///
+/// ```
+/// # #[ringway::main]
+/// # async fn main() -> std::io::Result<()> {
+/// use std::io::{Read, Write};
+/// use std::os::unix::net::UnixStream;
+///
+/// use ringway::io::Interest;
+/// use ringway::io::unix::AsyncFd;
+///
+/// let (ours, mut theirs) = UnixStream::pair()?;
+/// ours.set_nonblocking(true)?;
+/// // SAFETY: the stream that is moved in keeps its descriptor open.
+/// let ours = unsafe { AsyncFd::register_with_interest(ours, Interest::READABLE) }?;
+/// theirs.write_all(b"hello")?;
+///
+/// let mut buffer = [0; 16];
+/// let read = ours.async_io(Interest::READABLE, |mut stream| stream.read(&mut buffer));
+/// assert_eq!(read.await?, 5);
+/// # Ok(())
+/// # }
+/// ```
 #[cfg(feature = "net")]
 pub mod unix {
     #[doc(inline)]

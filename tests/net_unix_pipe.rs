@@ -149,6 +149,12 @@ fn a_named_pipe_joins_who_opens_it() {
         let early = options.open_sender(&path).unwrap_err();
         assert_eq!(early.raw_os_error(), Some(libc::ENXIO));
         let mut receiver = options.open_receiver(&path).unwrap();
+        {
+            let mut buffer = [0; 4];
+            let read = pin!(receiver.read(&mut buffer));
+            assert!(poll_future(read).await.is_pending(), "it found an end");
+        }
+        ringway::time::sleep(Duration::from_millis(2)).await;
         let mut sender = options.open_sender(&path).unwrap();
         sender.write_all(b"by name").await.unwrap();
         drop(sender);

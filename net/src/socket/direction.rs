@@ -63,6 +63,11 @@ impl Direction {
         }
     }
 
+    /// Has the first call wait until a poll says that it is worth a try.
+    pub(crate) fn wait_first(&self) {
+        self.side();
+    }
+
     /// A future that will ask this direction.
     pub(crate) fn waiting(&self) -> Waiting<'_> {
         Waiting {

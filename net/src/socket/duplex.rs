@@ -47,6 +47,12 @@ impl Duplex {
         Duplex { read, write, at }
     }
 
+    /// Has the first read wait, where a try could mislead.
+    pub(crate) fn wait_first(self) -> Duplex {
+        self.read.wait_first();
+        self
+    }
+
     pub(crate) fn fd(&self) -> &SharedFd {
         &self.at
     }

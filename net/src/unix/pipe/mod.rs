@@ -11,6 +11,7 @@ pub use open::OpenOptions;
 pub use receiver::Receiver;
 pub use sender::Sender;
 
+use crate::Ready;
 use crate::op;
 use crate::socket::{Duplex, Way, adopt};
 
@@ -54,10 +55,11 @@ enum End {
     Write,
 }
 
-/// Takes a descriptor that does not block.
+/// Takes a descriptor that does not block. The first read waits: to a try, a pipe that nobody has opened for writing
+/// yet looks as if it had ended.
 #[track_caller]
 fn end_of_pipe(fd: OwnedFd) -> Duplex {
-    Duplex::new(adopt(fd), crate::Ready::EMPTY, Way::Aside)
+    Duplex::new(adopt(fd), Ready::EMPTY, Way::Aside).wait_first()
 }
 
 /// Checks that `fd` is that end of a pipe, and makes it non-blocking.
