@@ -15,6 +15,7 @@ pub mod blocking;
 pub mod fs;
 pub mod idle;
 pub mod latency;
+pub mod local;
 pub mod memory;
 pub mod messages;
 pub mod net;

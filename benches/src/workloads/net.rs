@@ -33,7 +33,7 @@ async fn serve(listener: TcpListener) {
     }
 }
 
-async fn echo_all(mut stream: TcpStream) {
+pub(super) async fn echo_all(mut stream: TcpStream) {
     let mut buffer = [0; BUFFER_BYTES];
     loop {
         let length = stream.read(&mut buffer).await.unwrap();

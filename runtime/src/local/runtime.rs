@@ -47,7 +47,7 @@ pub struct LocalRuntime {
     not_send: PhantomData<*const ()>,
 }
 
-/// Options of a [`LocalRuntime`] beyond the builder's; there are none so far.
+/// Options of a [`LocalRuntime`] beyond the builder's; there are none so far. See [`Builder::build_local`].
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct LocalOptions {
@@ -128,6 +128,13 @@ impl LocalRuntime {
     }
 
     /// Ends the runtime, waiting for at most `timeout`. See [`Runtime::shutdown_timeout`].
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::LocalRuntime::new()?;
+    /// runtime.spawn_local(std::future::pending::<()>());
+    /// runtime.shutdown_timeout(std::time::Duration::from_millis(100));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn shutdown_timeout(self, timeout: Duration) {
         self.runtime.shutdown_timeout(timeout);
     }

@@ -64,6 +64,11 @@ const ITSELF: u64 = 0;
 
 impl LocalSet {
     /// An empty set for this thread.
+    ///
+    /// ```
+    /// let set = ringway_runtime::LocalSet::new();
+    /// # drop(set);
+    /// ```
     pub fn new() -> Self {
         Self {
             set: Rc::new(Shared::make()),
@@ -71,6 +76,17 @@ impl LocalSet {
     }
 
     /// Enters the set: until the guard is dropped, [`crate::spawn_local`] on this thread spawns onto it.
+    ///
+    /// ```
+    /// use ringway_runtime::{LocalSet, Runtime, spawn_local};
+    ///
+    /// let set = LocalSet::new();
+    /// let entered = set.enter();
+    /// let task = spawn_local(async { 7 });
+    /// drop(entered);
+    /// assert_eq!(set.block_on(&Runtime::new()?, task).unwrap(), 7);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn enter(&self) -> LocalEnterGuard {
         LocalEnterGuard {
             _guard: current::enter(&self.set),
@@ -79,6 +95,12 @@ impl LocalSet {
     }
 
     /// The set's id. It is not that of any runtime either.
+    ///
+    /// ```
+    /// use ringway_runtime::LocalSet;
+    ///
+    /// assert_ne!(LocalSet::new().id(), LocalSet::new().id());
+    /// ```
     pub fn id(&self) -> runtime::Id {
         self.set.id()
     }
@@ -89,6 +111,15 @@ impl LocalSet {
     /// # Panics
     ///
     /// When the set has tasks, or has been entered.
+    ///
+    /// ```should_panic
+    /// use ringway_runtime::{LocalSet, Runtime, UnhandledPanic};
+    ///
+    /// let mut set = LocalSet::new();
+    /// set.unhandled_panic(UnhandledPanic::ShutdownRuntime);
+    /// set.spawn_local(async { panic!("and so the set ends") });
+    /// set.block_on(&Runtime::new().unwrap(), std::future::pending::<()>());
+    /// ```
     #[track_caller]
     pub fn unhandled_panic(&mut self, behavior: UnhandledPanic) -> &mut Self {
         assert!(
@@ -101,6 +132,22 @@ impl LocalSet {
     }
 
     /// Spawns a task onto the set. It runs when the set is next polled; nothing else need be done to start it.
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    /// use std::rc::Rc;
+    /// use ringway_runtime::{LocalSet, Runtime};
+    ///
+    /// let count = Rc::new(Cell::new(0));
+    /// let set = LocalSet::new();
+    /// for _ in 0..10 {
+    ///     let count = Rc::clone(&count);
+    ///     set.spawn_local(async move { count.set(count.get() + 1) });
+    /// }
+    /// Runtime::new()?.block_on(set);
+    /// assert_eq!(count.get(), 10);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -130,6 +177,17 @@ impl LocalSet {
     /// # Panics
     ///
     /// As [`Runtime::block_on`].
+    ///
+    /// ```
+    /// use ringway_runtime::{LocalSet, Runtime, spawn_local};
+    ///
+    /// let length = LocalSet::new().block_on(&Runtime::new()?, async {
+    ///     let text = std::rc::Rc::new("local");
+    ///     spawn_local(async move { text.len() }).await.unwrap()
+    /// });
+    /// assert_eq!(length, 5);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn block_on<F>(&self, runtime: &Runtime, future: F) -> F::Output
     where
@@ -146,6 +204,20 @@ impl LocalSet {
     /// # Cancel safety
     ///
     /// Dropping it drops the given future. Nothing happens to the set's tasks.
+    ///
+    /// ```
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// use ringway_runtime::{LocalSet, spawn_local};
+    ///
+    /// let set = LocalSet::new();
+    /// let sum = set.run_until(async {
+    ///     let (one, other) = (spawn_local(async { 20 }), spawn_local(async { 22 }));
+    ///     one.await.unwrap() + other.await.unwrap()
+    /// });
+    /// assert_eq!(sum.await, 42);
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn run_until<F>(&self, future: F) -> F::Output
     where
         F: Future,

@@ -22,6 +22,19 @@ const OTHER_THREAD: &str =
 /// # Panics
 ///
 /// In neither, and in a local runtime that belongs to another thread.
+///
+/// ```
+/// use std::rc::Rc;
+/// use ringway_runtime::{LocalRuntime, spawn_local};
+///
+/// LocalRuntime::new()?.block_on(async {
+///     let shared = Rc::new(5);
+///     let kept = Rc::clone(&shared);
+///     spawn_local(async move { assert_eq!(*kept, 5) }).await.unwrap();
+///     assert_eq!(Rc::strong_count(&shared), 1);
+/// });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[track_caller]
 pub fn spawn_local<F>(future: F) -> JoinHandle<F::Output>
 where
