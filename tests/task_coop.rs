@@ -11,6 +11,7 @@ use std::time::Duration;
 use ringway::io::{AsyncReadExt, AsyncWriteExt};
 use ringway::net::{TcpListener, TcpStream};
 use ringway::runtime::Builder;
+use ringway::signal::unix::{SignalKind, signal};
 use ringway::task::{self, coop};
 
 /// Units of one poll, in tokio as here.
@@ -207,6 +208,21 @@ fn a_loop_over_connections_that_wait_lets_others_run() {
         }
     });
     assert!(turns_of(CONNECTIONS).contains(&turns), "{turns}");
+}
+
+/// Mutant: do not charge in `Signal::poll_recv`.
+#[test]
+fn a_loop_over_signals_that_have_come_lets_others_run() {
+    let turns = turns_beside(|turns| async move {
+        let mut signals = signal(SignalKind::user_defined1()).expect("a listener");
+        turns.start();
+        for _ in 0..3 * BUDGET {
+            let own = rustix::process::getpid();
+            rustix::process::kill_process(own, rustix::process::Signal::USR1).expect("allowed");
+            signals.recv().await.expect("listeners do not end");
+        }
+    });
+    assert!(turns >= 2, "{turns}");
 }
 
 /// Each file for itself lets others run after a number of reads; together they must, too.

@@ -31,7 +31,7 @@ impl Drop for Counted {
     }
 }
 
-/// Mutants: push the key twice; forget the keys of tasks that complete before their waker is set.
+/// Mutant: forget the keys of tasks that complete before their waker is set.
 #[test]
 fn every_task_comes_out_once_while_workers_complete_them() {
     const TASKS: usize = 20_000;
