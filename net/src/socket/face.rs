@@ -422,3 +422,30 @@ macro_rules! descriptors {
     };
 }
 pub(crate) use descriptors;
+
+/// Pairs of functions that set and tell one option of the socket, which the type's `options` lends.
+macro_rules! options {
+    ($(
+        $set:ident, $get:ident, $type:ty, $inner_set:ident, $inner_get:ident,
+        $set_doc:literal, $get_doc:literal;
+    )*) => {$(
+        #[doc = $set_doc]
+        ///
+        /// # Errors
+        ///
+        /// Those of setsockopt(2).
+        pub fn $set(&self, value: $type) -> io::Result<()> {
+            self.options().$inner_set(value)
+        }
+
+        #[doc = $get_doc]
+        ///
+        /// # Errors
+        ///
+        /// Those of getsockopt(2).
+        pub fn $get(&self) -> io::Result<$type> {
+            self.options().$inner_get()
+        }
+    )*};
+}
+pub(crate) use options;

@@ -45,7 +45,7 @@ mod waiters;
 pub(crate) use direction::Direction;
 pub(crate) use duplex::Duplex;
 pub(crate) use edges::{Edges, Event};
-pub(crate) use face::{descriptors, messages, readiness, stream_calls, stream_traits};
+pub(crate) use face::{descriptors, messages, options, readiness, stream_calls, stream_traits};
 pub(crate) use halves::halves;
 pub(crate) use listener::{BACKLOG, Listener};
 pub(crate) use readiness::{Readiness, Way};

@@ -10,6 +10,7 @@ use socket2::Socket;
 
 use super::{TcpListener, TcpStream};
 use crate::op;
+use crate::socket::options;
 
 /// A TCP socket that is not connected and does not listen yet, to set options that must be set before.
 ///
@@ -34,32 +35,6 @@ use crate::op;
 /// ```
 pub struct TcpSocket {
     socket: Socket,
-}
-
-/// Pairs of functions that set and tell one option of the socket.
-macro_rules! options {
-    ($(
-        $set:ident, $get:ident, $type:ty, $inner_set:ident, $inner_get:ident,
-        $set_doc:literal, $get_doc:literal;
-    )*) => {$(
-        #[doc = $set_doc]
-        ///
-        /// # Errors
-        ///
-        /// Those of setsockopt(2).
-        pub fn $set(&self, value: $type) -> io::Result<()> {
-            self.socket.$inner_set(value)
-        }
-
-        #[doc = $get_doc]
-        ///
-        /// # Errors
-        ///
-        /// Those of getsockopt(2).
-        pub fn $get(&self) -> io::Result<$type> {
-            self.socket.$inner_get()
-        }
-    )*};
 }
 
 impl TcpSocket {
@@ -93,6 +68,10 @@ impl TcpSocket {
 
     pub(crate) fn from_socket(socket: Socket) -> TcpSocket {
         TcpSocket { socket }
+    }
+
+    fn options(&self) -> &Socket {
+        &self.socket
     }
 
     options! {

@@ -3,33 +3,10 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use socket2::SockRef;
+
 use super::UdpSocket;
-
-/// Pairs of functions that set and tell one option of the socket.
-macro_rules! options {
-    ($(
-        $set:ident, $get:ident, $type:ty, $inner_set:ident, $inner_get:ident,
-        $set_doc:literal, $get_doc:literal;
-    )*) => {$(
-        #[doc = $set_doc]
-        ///
-        /// # Errors
-        ///
-        /// Those of setsockopt(2).
-        pub fn $set(&self, value: $type) -> io::Result<()> {
-            self.socket.options().$inner_set(value)
-        }
-
-        #[doc = $get_doc]
-        ///
-        /// # Errors
-        ///
-        /// Those of getsockopt(2).
-        pub fn $get(&self) -> io::Result<$type> {
-            self.socket.options().$inner_get()
-        }
-    )*};
-}
+use crate::socket::options;
 
 impl UdpSocket {
     options! {
@@ -62,6 +39,10 @@ impl UdpSocket {
         "The type of service of IPv4 packets (`IP_TOS`).";
     }
 
+    fn options(&self) -> SockRef<'_> {
+        self.socket.options()
+    }
+
     /// As [`tos_v4`](Self::tos_v4).
     ///
     /// # Errors
@@ -90,7 +71,7 @@ impl UdpSocket {
     ///
     /// Those of getsockopt(2).
     pub fn device(&self) -> io::Result<Option<Vec<u8>>> {
-        self.socket.options().device()
+        self.options().device()
     }
 
     /// Binds the socket to a network device, or with `None` to none: it sends and receives through that one only.
@@ -99,7 +80,7 @@ impl UdpSocket {
     ///
     /// Those of setsockopt(2): `ENODEV` if there is no such device.
     pub fn bind_device(&self, interface: Option<&[u8]>) -> io::Result<()> {
-        self.socket.options().bind_device(interface)
+        self.options().bind_device(interface)
     }
 
     /// Receives what is sent to the group `multiaddr` through the interface that has the address `interface`;
@@ -109,9 +90,7 @@ impl UdpSocket {
     ///
     /// Those of setsockopt(2): no group's address, no such interface, or a group that was joined before.
     pub fn join_multicast_v4(&self, multiaddr: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
-        self.socket
-            .options()
-            .join_multicast_v4(&multiaddr, &interface)
+        self.options().join_multicast_v4(&multiaddr, &interface)
     }
 
     /// Receives what is sent to the group `multiaddr` through the interface with the index `interface`; 0 lets the
@@ -121,9 +100,7 @@ impl UdpSocket {
     ///
     /// As [`join_multicast_v4`](Self::join_multicast_v4).
     pub fn join_multicast_v6(&self, multiaddr: &Ipv6Addr, interface: u32) -> io::Result<()> {
-        self.socket
-            .options()
-            .join_multicast_v6(multiaddr, interface)
+        self.options().join_multicast_v6(multiaddr, interface)
     }
 
     /// Leaves a group that was joined with the same arguments (`IP_DROP_MEMBERSHIP`).
@@ -132,9 +109,7 @@ impl UdpSocket {
     ///
     /// Those of setsockopt(2): `AddrNotAvailable` if it had not been joined.
     pub fn leave_multicast_v4(&self, multiaddr: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
-        self.socket
-            .options()
-            .leave_multicast_v4(&multiaddr, &interface)
+        self.options().leave_multicast_v4(&multiaddr, &interface)
     }
 
     /// Leaves a group that was joined with the same arguments (`IPV6_DROP_MEMBERSHIP`).
@@ -143,8 +118,6 @@ impl UdpSocket {
     ///
     /// As [`leave_multicast_v4`](Self::leave_multicast_v4).
     pub fn leave_multicast_v6(&self, multiaddr: &Ipv6Addr, interface: u32) -> io::Result<()> {
-        self.socket
-            .options()
-            .leave_multicast_v6(multiaddr, interface)
+        self.options().leave_multicast_v6(multiaddr, interface)
     }
 }
