@@ -342,3 +342,19 @@ fn a_blocking_job_is_unconstrained() {
     });
     assert!(runtime.block_on(job).expect("the job ends"));
 }
+
+/// Mutant: call the closure of `block_in_place` without `coop::without`.
+#[test]
+fn a_closure_that_blocks_in_place_is_unconstrained_and_its_task_goes_on_with_what_it_had() {
+    let runtime = Builder::new_multi_thread().worker_threads(1).build();
+    let task = async {
+        for _ in 0..BUDGET {
+            coop::consume_budget().await;
+        }
+        let inside = task::block_in_place(coop::has_budget_remaining);
+        (inside, coop::has_budget_remaining())
+    };
+    let runtime = runtime.expect("a runtime");
+    let left = runtime.block_on(runtime.spawn(task));
+    assert_eq!(left.expect("no panic"), (true, false));
+}
