@@ -114,7 +114,7 @@ fn completions_have_their_turn_in_a_storm() {
 #[test]
 fn a_flood_from_outside_shares_the_worker_with_a_task_that_is_always_ready() {
     const FLOOD: usize = 10_000;
-    const TURNS_EACH_MAX: usize = 5;
+    const TURNS_EACH_MAX: usize = 2;
     let turns = within(STALL, || {
         let runtime = workers(1);
         let stop = Arc::new(AtomicBool::new(false));

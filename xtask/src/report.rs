@@ -201,17 +201,26 @@ fn gauge_table(gauged: &[Gauged]) -> String {
     for row in gauged {
         let unit = row.unit.as_str();
         table += &format!(
-            "| {} | {} | {} | {} | {} | {:.2} | {} |\n",
+            "| {} | {} | {} | {} | {} | {} | {} |\n",
             row.gauge,
             row.what,
             row.figure,
             amount(row.ringway, unit),
             amount(row.tokio, unit),
-            row.ratio(),
+            ratio(row.ratio()),
             row.verdict(),
         );
     }
     table
+}
+
+/// A ratio; a dash for one of nothing to nothing.
+fn ratio(ratio: f64) -> String {
+    if ratio.is_nan() {
+        "-".into()
+    } else {
+        format!("{ratio:.2}")
+    }
 }
 
 /// An amount with its unit, and three digits that matter.
@@ -367,6 +376,8 @@ mod tests {
         assert_eq!(gauged.verdict(), "≤ 12.00, **missed**");
         gauged.promise = None;
         assert_eq!(gauged.verdict(), "");
+        (gauged.ringway, gauged.tokio) = (0.0, 0.0);
+        assert!(gauge_table(&[gauged]).ends_with("| 0.00 µs | 0.00 µs | - |  |\n"));
     }
 
     #[test]

@@ -219,9 +219,15 @@ impl WorkerContext {
     /// The next task of our own: the injector now and then, the next-task slot, the queue.
     fn next_task(&self, core: &mut Core) -> Option<Notified> {
         if core.tick == core.inject_at {
-            core.inject_at = core.tick.wrapping_add(core.inject_interval);
-            if let Some(task) = self.take_injected(core) {
-                return Some(task);
+            let task = self.take_injected(core);
+            let turns = match task {
+                None => core.inject_interval,
+                // One round of the queue: in a flood, each of our own tasks has a turn for each batch, not more.
+                Some(_) => (core.queue.len() as u32 + 1).min(core.inject_interval),
+            };
+            core.inject_at = core.tick.wrapping_add(turns);
+            if task.is_some() {
+                return task;
             }
         }
         let next = &self.remote().next;
