@@ -400,3 +400,84 @@ fn at_the_limit_a_closure_keeps_its_core() {
         }
     });
 }
+
+/// Runtimes that end while tasks give cores up and take them back.
+///
+/// Mutant: `wait_for_core` does not ask whether the worker has left.
+#[test]
+fn a_runtime_may_end_at_any_moment_of_a_closure() {
+    within(WATCHDOG, || {
+        for round in 0..300_u64 {
+            let runtime = workers(1 + round as usize % 2);
+            let rounds = Arc::new(AtomicUsize::new(0));
+            for task in 0..3 {
+                let rounds = Arc::clone(&rounds);
+                runtime.spawn(async move {
+                    loop {
+                        block_in_place(|| {
+                            if task == 0 {
+                                thread::yield_now();
+                            }
+                        });
+                        rounds.fetch_add(1, Ordering::Relaxed);
+                        sleep(Duration::from_micros(20)).await;
+                    }
+                });
+            }
+            wait_until("the tasks run", || {
+                rounds.load(Ordering::Relaxed) as u64 > round % 16
+            });
+            match round % 3 {
+                0 => runtime.shutdown_background(),
+                1 => runtime.shutdown_timeout(Duration::from_millis(1)),
+                _ => drop(runtime),
+            }
+        }
+    });
+}
+
+/// An operation dies with the thread that submitted it.
+///
+/// Mutant: `end_rest` does not mind what the stand-in owes.
+#[test]
+fn a_stand_in_stays_as_long_as_its_operations() {
+    within(WATCHDOG, || {
+        let ended = Arc::new(AtomicUsize::new(0));
+        let end = Arc::clone(&ended);
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .thread_keep_alive(Duration::from_millis(1))
+            .on_thread_stop(move || {
+                end.fetch_add(1, Ordering::SeqCst);
+            })
+            .build()
+            .expect("a runtime");
+        let task = runtime.spawn(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let address = listener.local_addr().expect("bound");
+            let (tell, told) = mpsc::channel();
+            let accepts = ringway::spawn(async move {
+                let mut accept = Box::pin(listener.accept());
+                std::future::poll_fn(|cx| {
+                    assert!(accept.as_mut().poll(cx).is_pending());
+                    std::task::Poll::Ready(())
+                })
+                .await;
+                // The operation is submitted by the time that the worker comes to the next task.
+                yield_now().await;
+                sleep(Duration::from_micros(300)).await;
+                tell.send(()).expect("the closure waits");
+                accept.await.expect("a client");
+            });
+            block_in_place(|| told.recv().expect("the other task tells"));
+            (address, accepts)
+        });
+        let (address, accepts) = runtime.block_on(task).expect("the task");
+        thread::sleep(Duration::from_millis(60));
+        assert_eq!(ended.load(Ordering::SeqCst), 0);
+        let _client = std::net::TcpStream::connect(address).expect("connected");
+        runtime.block_on(accepts).expect("accepted");
+        wait_until("the stand-in ends", || ended.load(Ordering::SeqCst) == 1);
+    });
+}

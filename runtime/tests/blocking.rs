@@ -193,7 +193,7 @@ fn submit_many(
 
 /// Jobs that spawn jobs and wait for them, as deep as there may be threads.
 ///
-/// Mutant: a thread that takes a job does not see to those behind it.
+/// Mutant: `pick` starts no thread if there is one.
 #[test]
 fn nested_jobs_do_not_wait_for_one_another_below_the_limit() {
     const DEPTH: usize = 16;
@@ -218,7 +218,7 @@ fn nested_jobs_do_not_wait_for_one_another_below_the_limit() {
     });
 }
 
-/// Mutant: `post` calls a thread for every job.
+/// Mutant: the searchers are never seen, so that each job calls or starts a thread.
 #[test]
 fn a_burst_of_short_jobs_starts_few_threads() {
     within(WATCHDOG, || {

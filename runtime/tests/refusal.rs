@@ -119,8 +119,11 @@ fn a_mandatory_job_without_any_thread_runs_all_the_same() {
         let runtime = runtime(&mut Builder::new_current_thread());
         let refusal = Refusal::begin();
         let _entered = runtime.enter();
-        let job = spawn_mandatory_blocking(|| 3).expect("the runtime has not ended");
+        let (tell, told) = mpsc::channel();
+        let job =
+            spawn_mandatory_blocking(move || tell.send(3)).expect("the runtime has not ended");
         assert!(job.is_finished());
+        assert_eq!(told.try_recv(), Ok(3));
         drop(refusal);
     });
 }

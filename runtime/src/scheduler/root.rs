@@ -245,7 +245,9 @@ impl WorkerContext {
     /// Gives up a core that was taken over.
     pub(super) fn give_back(&self, mut core: Box<Core>) {
         let current_thread = self.shared().config.flavor == RuntimeFlavor::CurrentThread;
-        if current_thread || self.is_at_rest(&core) {
+        // A core that is laid down at the end of the runtime, of which this thread was told, nobody would take up.
+        let ends = self.shared().shutdown.has_begun();
+        if current_thread || (self.is_at_rest(&core) && !ends) {
             self.lay_down(core);
         } else {
             self.hand_over(&mut core);

@@ -40,6 +40,8 @@ struct State {
     idle: Vec<Seat>,
     /// Workers whose core needs a thread.
     calls: VecDeque<usize>,
+    /// Threads that are about to look for a call: they were started, or called, or are giving a core back.
+    coming: usize,
     ended: bool,
 }
 
@@ -51,6 +53,14 @@ enum Next {
     Serve(usize),
     Rest,
     End,
+}
+
+/// How a stand-in's rest ends when its time is up.
+enum Rested {
+    Called,
+    /// It is reserved, or owes the kernel its life.
+    Needed,
+    Ends,
 }
 
 impl StandIns {
@@ -73,13 +83,16 @@ impl StandIns {
         let mut state = self.state.lock();
         state.ended = true;
         let idle = std::mem::take(&mut state.idle);
+        state.coming += idle.len();
         drop(state);
         idle.iter().for_each(Seat::call);
         self.roster.wait(deadline);
     }
 
-    fn next(&self, seat: &Seat) -> Next {
+    /// `coming`: the caller was counted as such.
+    fn next(&self, seat: &Seat, coming: bool) -> Next {
         let mut state = self.state.lock();
+        state.coming -= usize::from(coming);
         if let Some(worker) = state.calls.pop_front() {
             return Next::Serve(worker);
         }
@@ -91,18 +104,20 @@ impl StandIns {
         Next::Rest
     }
 
-    /// A stand-in has rested long enough. `true`: it ends. Otherwise it goes on, and its place is taken from the list.
-    fn may_end(&self, seat: &Seat, owes: bool) -> bool {
+    /// A stand-in has rested long enough.
+    fn end_rest(&self, seat: &Seat, owes: bool) -> Rested {
         let mut state = self.state.lock();
         let Some(place) = state.idle.iter().position(|idle| idle == seat) else {
             drop(state);
             seat.take_call();
-            return false;
+            return Rested::Called;
         };
         state.idle.remove(place);
-        let ends = !owes && state.threads > state.reserved;
-        state.threads -= usize::from(ends);
-        ends
+        if owes || state.threads <= state.reserved {
+            return Rested::Needed;
+        }
+        state.threads -= 1;
+        Rested::Ends
     }
 }
 
@@ -119,6 +134,7 @@ impl Shared {
             return true;
         }
         state.threads += 1;
+        state.coming += 1;
         drop(state);
         let started = self.start_stand_in();
         if !started {
@@ -131,13 +147,18 @@ impl Shared {
     pub(super) fn call_stand_in(self: &Arc<Self>, worker: usize) {
         let mut state = self.stand_ins.state.lock();
         state.calls.push_back(worker);
+        if state.calls.len() <= state.coming {
+            return;
+        }
         if let Some(seat) = state.idle.pop() {
+            state.coming += 1;
             drop(state);
             return seat.call();
         }
-        // All are on their way, or about to be done; but a task may keep one of them.
+        // Enough threads are reserved; but a task may keep one of those that are about to be done.
         if !state.ended && state.threads < self.stand_ins.threads_max {
             state.threads += 1;
+            state.coming += 1;
             drop(state);
             self.start_stand_in();
         }
@@ -146,7 +167,9 @@ impl Shared {
     fn start_stand_in(self: &Arc<Self>) -> bool {
         let started = self.stand_ins.roster.start(self, run_stand_in).is_ok();
         if !started {
-            self.stand_ins.state.lock().threads -= 1;
+            let mut state = self.stand_ins.state.lock();
+            state.threads -= 1;
+            state.coming -= 1;
         }
         started
     }
@@ -157,31 +180,34 @@ fn run_stand_in(shared: &Arc<Shared>) {
     let stand_ins = &shared.stand_ins;
     let seat = Seat::here();
     let mut served: Vec<usize> = Vec::new();
+    let mut coming = true;
     loop {
-        match stand_ins.next(&seat) {
+        match stand_ins.next(&seat, coming) {
             Next::Serve(worker) => {
-                serve(shared, worker);
+                coming = serve(shared, worker);
                 if !served.contains(&worker) {
                     served.push(worker);
                 }
             }
-            Next::Rest if seat.wait(stand_ins.keep_alive) => {}
+            Next::Rest if seat.wait(stand_ins.keep_alive) => coming = true,
             Next::Rest => {
                 served.retain(|&worker| shared.workers[worker].shard.has_operations());
-                if stand_ins.may_end(&seat, !served.is_empty()) {
-                    return;
-                }
+                coming = match stand_ins.end_rest(&seat, !served.is_empty()) {
+                    Rested::Called => true,
+                    Rested::Needed => false,
+                    Rested::Ends => return,
+                };
             }
             Next::End => return,
         }
     }
 }
 
-/// Runs a worker's core, if it is still there to be run.
-fn serve(shared: &Arc<Shared>, index: usize) {
+/// Runs a worker's core, if it is still there to be run. `true`: the thread was counted as coming.
+fn serve(shared: &Arc<Shared>, index: usize) -> bool {
     let remote = &shared.workers[index];
     let Some(core) = remote.slot.take_if_called(remote.shard.word()) else {
-        return;
+        return false;
     };
     let worker = WorkerContext::new(Arc::clone(shared), index);
     let _entered = context::enter_worker(&worker);
@@ -190,19 +216,27 @@ fn serve(shared: &Arc<Shared>, index: usize) {
         let mut core = worker.wake(core);
         loop {
             if !remote.shard.absence().is_on() {
-                return worker.give_back(core);
+                break;
             }
             if shared.shutdown.has_begun() {
-                return worker.leave(core);
+                worker.leave(core);
+                return false;
             }
             core = match worker.turn(core) {
                 Turn::Ran(core) => core,
-                Turn::NothingToDo(core) if worker.is_at_rest(&core) => {
-                    return worker.give_back(core);
+                Turn::NothingToDo(left) if worker.is_at_rest(&left) => {
+                    core = left;
+                    break;
                 }
                 Turn::NothingToDo(core) => worker.sleep_as_guest(core, || false),
-                Turn::LostCore => return worker.end_away(),
+                Turn::LostCore => {
+                    worker.end_away();
+                    return false;
+                }
             };
         }
-    });
+        shared.stand_ins.state.lock().coming += 1;
+        worker.give_back(core);
+        true
+    })
 }
