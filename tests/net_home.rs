@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ringway::io::{AsyncReadExt, AsyncWriteExt};
-use ringway::net::{TcpListener, TcpStream};
+use ringway::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
 use ringway::runtime::{Builder, Runtime, is_rt_shutdown_err};
 use ringway::time::timeout;
 
@@ -105,6 +105,30 @@ fn the_end_of_a_runtime_in_which_a_stream_was_a_guest_does_not_end_the_stream() 
         assert_eq!(&buffer, b"ping");
         stream.write_all(b"pong").await.unwrap();
     });
+}
+
+/// Mutant: `check_context` does not ask whether the shard is closed.
+#[test]
+fn sockets_are_not_made_in_a_runtime_that_has_ended() {
+    for runtime in [multi_thread(), current_thread()] {
+        let handle = runtime.handle().clone();
+        drop(runtime);
+        let made = [
+            handle.block_on(TcpListener::bind("127.0.0.1:0")).map(drop),
+            handle.block_on(UdpSocket::bind("127.0.0.1:0")).map(drop),
+            handle.block_on(async { UnixStream::pair().map(drop) }),
+        ];
+        for made in made {
+            let error = made.unwrap_err();
+            assert!(is_rt_shutdown_err(&error), "{error}");
+        }
+        // A file's error has tokio's text for files, and is known again all the same.
+        let error = handle
+            .block_on(ringway::fs::read("/proc/self/comm"))
+            .unwrap_err();
+        assert_eq!(error.to_string(), "background task failed");
+        assert!(is_rt_shutdown_err(&error));
+    }
 }
 
 /// Mutants: `assert_context` does not ask whether I/O is enabled; connecting does not call it.

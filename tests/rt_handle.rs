@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use ringway::runtime::{
     Builder, EnterGuard, Handle, Id, Runtime, RuntimeFlavor, TryCurrentError, worker_index,
 };
-use ringway::task::{AbortHandle, JoinError, JoinHandle, spawn_blocking, yield_now};
+use ringway::task::{
+    AbortHandle, JoinError, JoinHandle, block_in_place, spawn_blocking, yield_now,
+};
 
 use support::{WATCHDOG, current_thread, panic_text, within, workers};
 
@@ -123,6 +125,29 @@ fn tasks_that_run_at_once_have_different_indices() {
                 runtime.block_on(async { (one.await.unwrap(), other.await.unwrap()) });
             assert_ne!(one, other);
         }
+    });
+}
+
+/// The handle of a runtime on one thread runs its tasks, but its future is a guest there: it may block in place, and run
+/// the runtime meanwhile. Tasks beside it may not.
+///
+/// Mutants: `block_in_place` does not mind whose root it is in; `may_block` does not ask whether it is in the root.
+#[test]
+fn a_future_that_a_handle_runs_on_one_thread_is_outside_of_it() {
+    within(WATCHDOG, || {
+        let runtime = current_thread();
+        let handle = runtime.handle().clone();
+        handle.block_on(async {
+            assert_eq!(worker_index(), None);
+            let nested = block_in_place(|| handle.block_on(handle.spawn(async { worker_index() })));
+            assert_eq!(nested.unwrap(), Some(0));
+            let task = handle.spawn(async { block_in_place(|| ()) });
+            assert!(task.await.unwrap_err().is_panic());
+            assert_eq!(worker_index(), None);
+        });
+        let refused = panic_text(|| runtime.block_on(async { block_in_place(|| ()) }));
+        let words = "can call blocking only when running on the multi-threaded runtime";
+        assert_eq!(refused, words);
     });
 }
 

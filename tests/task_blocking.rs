@@ -164,3 +164,19 @@ fn an_abort_cancels_a_job_that_waits_and_not_one_that_runs() {
         assert!(!ran.load(Ordering::SeqCst));
     });
 }
+
+/// Spawning starts a thread for the job; whether the runtime's end finds it running or on its way is chance.
+///
+/// Mutant: `cancel_queued` keeps no job for the threads that were called.
+#[test]
+fn a_job_for_which_a_thread_was_started_runs_though_the_runtime_ends_at_once() {
+    within(WATCHDOG, || {
+        for round in 0..100 {
+            let runtime = support::current_thread();
+            let job = runtime.spawn_blocking(move || round);
+            drop(runtime);
+            let output = support::current_thread().block_on(job);
+            assert_eq!(output.expect("the job"), round);
+        }
+    });
+}

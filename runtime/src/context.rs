@@ -28,6 +28,9 @@ pub(crate) enum Blocking {
     Allowed,
     /// The thread polls tasks, or a root.
     Forbidden,
+    /// The thread polls a root that `Handle::block_on` was given, which may block in place whatever the runtime; and
+    /// between its polls maybe tasks, which may not.
+    InPlace,
 }
 
 thread_local! {

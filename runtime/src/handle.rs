@@ -144,8 +144,9 @@ impl Handle {
             .spawn(&self.shared, job, Location::caller())
     }
 
-    /// Runs a future on this thread until it is ready. See [`crate::Runtime::block_on`], from which it differs in
-    /// nothing: the tasks, timers and operations of a current-thread runtime go on here as well.
+    /// Runs a future on this thread until it is ready. See [`crate::Runtime::block_on`]: the tasks, timers and operations
+    /// of a current-thread runtime go on here as well. In such a runtime the future counts as outside of it, though:
+    /// [`crate::worker_index`] is none, and [`crate::block_in_place`] allowed.
     ///
     /// # Panics
     ///
@@ -161,13 +162,19 @@ impl Handle {
     /// ```
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.block_on_as(Blocking::InPlace, future)
+    }
+
+    /// `root`: what the future may do with this thread.
+    #[track_caller]
+    pub(crate) fn block_on_as<F: Future>(&self, root: Blocking, future: F) -> F::Output {
         assert!(
             context::blocking() == Blocking::Allowed,
             "Cannot start a runtime from within a runtime. This happens because a function (like `block_on`) \
              attempted to block the current thread while the thread is being used to drive asynchronous tasks. If \
              you are in an async function, use `.await` on the future instead of blocking on it."
         );
-        let _blocking = context::set_blocking(Blocking::Forbidden);
+        let _blocking = context::set_blocking(root);
         block_on(&self.shared, future)
     }
 

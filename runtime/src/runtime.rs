@@ -166,7 +166,7 @@ impl Runtime {
     /// ```
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        self.handle.block_on(future)
+        self.handle.block_on_as(Blocking::Forbidden, future)
     }
 
     /// Enters the runtime: until the guard is dropped, this thread spawns onto it and uses its timers.
@@ -221,7 +221,7 @@ impl Drop for Runtime {
         if self.ended {
             return;
         }
-        if context::blocking() == Blocking::Forbidden {
+        if context::blocking() != Blocking::Allowed {
             self.handle.shared().shut_down(Some(Duration::ZERO));
             if std::thread::panicking() {
                 return;

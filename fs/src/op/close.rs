@@ -20,6 +20,8 @@ impl Close {
 unsafe impl Operation for Close {
     type Output = io::Result<()>;
 
+    const REFUSED: &'static str = super::REFUSED;
+
     fn entry(&mut self) -> squeue::Entry {
         opcode::Close::new(types::Fd(self.0.as_raw_fd())).build()
     }

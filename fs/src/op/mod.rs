@@ -50,6 +50,9 @@ pub(crate) use write::Write;
 /// The offset that means "the position of the open file description, and move it".
 pub(crate) const AT_POSITION: u64 = u64::MAX;
 
+/// What an operation says whose runtime has ended. tokio's text: its files are a matter of background threads.
+const REFUSED: &str = "background task failed";
+
 /// The most that one read or write moves; the kernel's own limit (`MAX_RW_COUNT`), 2 GiB less a page.
 pub(crate) const TRANSFER_MAX_BYTES: usize = 0x7fff_f000;
 

@@ -28,6 +28,8 @@ const CWD: types::Fd = types::Fd(libc::AT_FDCWD);
 unsafe impl Operation for NameOp {
     type Output = io::Result<()>;
 
+    const REFUSED: &'static str = super::REFUSED;
+
     fn entry(&mut self) -> squeue::Entry {
         match self {
             Self::Unlink(path) => opcode::UnlinkAt::new(CWD, path.as_ptr()).build(),

@@ -62,6 +62,8 @@ impl FdOp {
 unsafe impl Operation for FdOp {
     type Output = io::Result<()>;
 
+    const REFUSED: &'static str = super::REFUSED;
+
     fn entry(&mut self) -> squeue::Entry {
         let fd = types::Fd(self.fd.as_raw_fd());
         match self.request {

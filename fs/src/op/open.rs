@@ -53,6 +53,8 @@ const MAKES_A_FILE: libc::c_int = libc::O_CREAT | libc::O_TMPFILE;
 unsafe impl Operation for Open {
     type Output = io::Result<OwnedFd>;
 
+    const REFUSED: &'static str = super::REFUSED;
+
     fn entry(&mut self) -> squeue::Entry {
         let dir = types::Fd(self.dir.as_ref().map_or(libc::AT_FDCWD, AsRawFd::as_raw_fd));
         if self.resolve == 0 {

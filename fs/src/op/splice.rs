@@ -47,6 +47,8 @@ impl Splice {
 unsafe impl Operation for Splice {
     type Output = io::Result<usize>;
 
+    const REFUSED: &'static str = super::REFUSED;
+
     fn entry(&mut self) -> squeue::Entry {
         let (from, from_offset) = self.from.parts();
         let (to, to_offset) = self.to.parts();

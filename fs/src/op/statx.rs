@@ -48,6 +48,8 @@ impl Statx {
 unsafe impl Operation for Statx {
     type Output = io::Result<Box<libc::statx>>;
 
+    const REFUSED: &'static str = super::REFUSED;
+
     fn entry(&mut self) -> squeue::Entry {
         let dir = types::Fd(self.fd.as_ref().map_or(libc::AT_FDCWD, AsRawFd::as_raw_fd));
         let answer = self.answer.as_mut_ptr().cast::<types::statx>();

@@ -64,11 +64,15 @@ pub(crate) fn check_nonblocking(socket: &impl AsFd) -> io::Result<()> {
 
 /// Shares the descriptor of a socket that is made here, in this thread's runtime.
 ///
+/// # Errors
+///
+/// If the runtime has ended.
+///
 /// # Panics
 ///
 /// Outside a runtime, or in one without I/O.
 #[track_caller]
-pub(crate) fn adopt(fd: impl Into<OwnedFd>) -> SharedFd {
-    driver::assert_context();
-    SharedFd::from(fd.into())
+pub(crate) fn adopt(fd: impl Into<OwnedFd>) -> io::Result<SharedFd> {
+    driver::check_context()?;
+    Ok(SharedFd::from(fd.into()))
 }

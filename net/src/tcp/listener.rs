@@ -81,7 +81,7 @@ impl TcpListener {
     #[track_caller]
     pub(super) fn new(socket: Socket) -> io::Result<TcpListener> {
         Ok(TcpListener {
-            socket: Listener::new(adopt(socket)),
+            socket: Listener::new(adopt(socket)?),
         })
     }
 

@@ -104,7 +104,7 @@ impl TcpStream {
 
     /// Connects a socket that has been set up already.
     pub(super) async fn connect_socket(fd: OwnedFd, address: SocketAddr) -> io::Result<TcpStream> {
-        let fd = adopt(fd);
+        let fd = adopt(fd)?;
         Op::new(Connect::new(fd.clone(), address.into())).await?;
         Ok(TcpStream::new(fd, Ready::EMPTY))
     }
@@ -128,7 +128,7 @@ impl TcpStream {
     #[track_caller]
     pub fn from_std(stream: net::TcpStream) -> io::Result<TcpStream> {
         check_nonblocking(&stream)?;
-        Ok(TcpStream::new(adopt(stream), Ready::READABLE))
+        Ok(TcpStream::new(adopt(stream)?, Ready::READABLE))
     }
 
     /// Turns the connection into one of the standard library, which stays non-blocking.

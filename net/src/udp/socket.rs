@@ -87,14 +87,14 @@ impl UdpSocket {
         let domain = Domain::for_address(address);
         let socket = op::new_socket(domain, Type::DGRAM, Some(Protocol::UDP))?;
         socket.bind(&address.into())?;
-        Ok(UdpSocket::new(socket.into()))
+        UdpSocket::new(socket.into())
     }
 
     #[track_caller]
-    fn new(fd: OwnedFd) -> UdpSocket {
-        UdpSocket {
-            socket: Duplex::new(adopt(fd), Ready::EMPTY, Way::Aside),
-        }
+    fn new(fd: OwnedFd) -> io::Result<UdpSocket> {
+        Ok(UdpSocket {
+            socket: Duplex::new(adopt(fd)?, Ready::EMPTY, Way::Aside),
+        })
     }
 
     /// Takes over a socket of the standard library, which must be non-blocking.
@@ -124,7 +124,7 @@ impl UdpSocket {
     #[track_caller]
     pub fn from_std(socket: net::UdpSocket) -> io::Result<UdpSocket> {
         check_nonblocking(&socket)?;
-        Ok(UdpSocket::new(socket.into()))
+        UdpSocket::new(socket.into())
     }
 
     /// Turns the socket into one of the standard library, which stays non-blocking.

@@ -66,7 +66,7 @@ impl UnixDatagram {
     pub fn bind<P: AsRef<Path>>(path: P) -> io::Result<UnixDatagram> {
         let socket = op::new_socket(Domain::UNIX, Type::DGRAM, None)?;
         socket.bind(&kernel_address(path)?)?;
-        Ok(UnixDatagram::new(socket))
+        UnixDatagram::new(socket)
     }
 
     /// Two sockets that are connected to each other.
@@ -82,7 +82,7 @@ impl UnixDatagram {
     pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
         let kind = Type::DGRAM.nonblocking().cloexec();
         let (one, two) = Socket::pair_raw(Domain::UNIX, kind, None)?;
-        Ok((UnixDatagram::new(one), UnixDatagram::new(two)))
+        Ok((UnixDatagram::new(one)?, UnixDatagram::new(two)?))
     }
 
     /// A socket without an address, which can send, but can be answered only if it is connected.
@@ -96,14 +96,14 @@ impl UnixDatagram {
     /// Outside a runtime.
     #[track_caller]
     pub fn unbound() -> io::Result<UnixDatagram> {
-        op::new_socket(Domain::UNIX, Type::DGRAM, None).map(UnixDatagram::new)
+        op::new_socket(Domain::UNIX, Type::DGRAM, None).and_then(UnixDatagram::new)
     }
 
     #[track_caller]
-    pub(super) fn new(socket: Socket) -> UnixDatagram {
-        UnixDatagram {
-            socket: Duplex::new(adopt(socket), Ready::EMPTY, Way::Aside),
-        }
+    pub(super) fn new(socket: Socket) -> io::Result<UnixDatagram> {
+        Ok(UnixDatagram {
+            socket: Duplex::new(adopt(socket)?, Ready::EMPTY, Way::Aside),
+        })
     }
 
     /// Takes over a socket of the standard library, which must be non-blocking.
@@ -118,7 +118,7 @@ impl UnixDatagram {
     #[track_caller]
     pub fn from_std(socket: net::UnixDatagram) -> io::Result<UnixDatagram> {
         check_nonblocking(&socket)?;
-        Ok(UnixDatagram::new(Socket::from(socket)))
+        UnixDatagram::new(Socket::from(socket))
     }
 
     /// Turns the socket into one of the standard library, which stays non-blocking.

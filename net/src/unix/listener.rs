@@ -74,15 +74,15 @@ impl UnixListener {
         let socket = op::new_socket(Domain::UNIX, Type::STREAM, None)?;
         socket.bind(&address.to_kernel()?)?;
         socket.listen(BACKLOG)?;
-        Ok(UnixListener::new(socket))
+        UnixListener::new(socket)
     }
 
     /// Takes a socket that listens.
     #[track_caller]
-    pub(super) fn new(socket: Socket) -> UnixListener {
-        UnixListener {
-            socket: Listener::new(adopt(socket)),
-        }
+    pub(super) fn new(socket: Socket) -> io::Result<UnixListener> {
+        Ok(UnixListener {
+            socket: Listener::new(adopt(socket)?),
+        })
     }
 
     /// Takes over a listener of the standard library, which must be non-blocking.
@@ -97,7 +97,7 @@ impl UnixListener {
     #[track_caller]
     pub fn from_std(listener: net::UnixListener) -> io::Result<UnixListener> {
         check_nonblocking(&listener)?;
-        Ok(UnixListener::new(Socket::from(listener)))
+        UnixListener::new(Socket::from(listener))
     }
 
     /// Turns the listener into one of the standard library, which stays non-blocking.

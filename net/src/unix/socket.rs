@@ -80,7 +80,7 @@ impl UnixSocket {
     pub fn listen(self, backlog: u32) -> io::Result<UnixListener> {
         self.must_not_be(Type::DGRAM, "listen cannot be called on a datagram socket")?;
         self.socket.listen(backlog.try_into().unwrap_or(i32::MAX))?;
-        Ok(UnixListener::new(self.socket))
+        UnixListener::new(self.socket)
     }
 
     /// Connects to the listener at `path`.
@@ -113,7 +113,7 @@ impl UnixSocket {
     #[track_caller]
     pub fn datagram(self) -> io::Result<UnixDatagram> {
         self.must_not_be(Type::STREAM, "datagram cannot be called on a stream socket")?;
-        Ok(UnixDatagram::new(self.socket))
+        UnixDatagram::new(self.socket)
     }
 
     fn must_not_be(&self, kind: Type, text: &'static str) -> io::Result<()> {

@@ -93,7 +93,7 @@ impl UnixStream {
         socket: Socket,
         address: SockAddr,
     ) -> io::Result<UnixStream> {
-        let fd = adopt(socket);
+        let fd = adopt(socket)?;
         Op::new(Connect::new(fd.clone(), address)).await?;
         Ok(UnixStream::new(fd, Ready::EMPTY))
     }
@@ -118,8 +118,8 @@ impl UnixStream {
     pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
         let kind = Type::STREAM.nonblocking().cloexec();
         let (one, two) = Socket::pair_raw(Domain::UNIX, kind, None)?;
-        let one = UnixStream::new(adopt(one), Ready::EMPTY);
-        Ok((one, UnixStream::new(adopt(two), Ready::EMPTY)))
+        let one = UnixStream::new(adopt(one)?, Ready::EMPTY);
+        Ok((one, UnixStream::new(adopt(two)?, Ready::EMPTY)))
     }
 
     /// Takes over a stream of the standard library, which must be non-blocking.
@@ -134,7 +134,7 @@ impl UnixStream {
     #[track_caller]
     pub fn from_std(stream: net::UnixStream) -> io::Result<UnixStream> {
         check_nonblocking(&stream)?;
-        Ok(UnixStream::new(adopt(stream), Ready::READABLE))
+        Ok(UnixStream::new(adopt(stream)?, Ready::READABLE))
     }
 
     /// Turns the stream into one of the standard library, which stays non-blocking.

@@ -30,6 +30,11 @@ impl Job {
         self.mandatory
     }
 
+    /// A thread has been called for it: it runs at shutdown too.
+    pub(super) fn promise(&mut self) {
+        self.mandatory = true;
+    }
+
     /// At the pool's end: runs the closure if that is mandatory, and cancels the job otherwise.
     pub(super) fn finish(self) {
         if self.mandatory {

@@ -180,6 +180,8 @@ impl Pool {
         let seat = Seat::here();
         let mut linger = Linger::new();
         let mut first = submitter();
+        // The first job after a call was begun when the thread was called, though the pool has ended since.
+        let mut is_called = true;
         loop {
             while let Some(job) = self.queue.take(first) {
                 first = first.wrapping_add(1);
@@ -187,7 +189,11 @@ impl Pool {
                     // If no thread can be started, this one comes to the others' jobs when it is done.
                     let _ = self.answer(shared, self.crew.post());
                 }
-                self.run(job);
+                if std::mem::take(&mut is_called) {
+                    job.run();
+                } else {
+                    self.run(job);
+                }
                 self.crew.begin_search();
             }
             if linger.finds(&self.queue) {
@@ -197,6 +203,7 @@ impl Pool {
                 break;
             }
             linger.wake();
+            is_called = true;
         }
         self.tell_paused_clock(shared);
     }
@@ -257,10 +264,15 @@ impl Pool {
         self.roster.wait(deadline);
     }
 
-    /// Leaves only what is mandatory in the queue.
+    /// Leaves only what is mandatory in the queue, and a job for each thread that was called and has not come to one.
     fn cancel_queued(&self) {
         let mut mandatory = Vec::new();
-        while let Some(job) = self.queue.take(0) {
+        let mut promised = self.crew.counts().searching();
+        while let Some(mut job) = self.queue.take(0) {
+            if !job.is_mandatory() && promised > 0 {
+                promised -= 1;
+                job.promise();
+            }
             if job.is_mandatory() {
                 mandatory.push(job);
             } else {

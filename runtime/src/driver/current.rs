@@ -1,9 +1,11 @@
 //! Which shard this thread submits to: its own, if it runs a worker's core, or one of the runtime it entered.
 
 use std::cell::Cell;
+use std::io;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use super::error::shutdown_error;
 use super::shard::Shard;
 
 /// This thread's place, as the driver sees it.
@@ -90,6 +92,24 @@ impl Drop for Entered {
         // At thread exit the cell may be gone; then nobody can look at it either.
         let _ = PLACE.try_with(|cell| cell.set(self.0.0));
     }
+}
+
+/// As [`assert_context`], for what is to be made in this thread's runtime.
+///
+/// # Errors
+///
+/// If the runtime has ended.
+///
+/// # Panics
+///
+/// Outside a runtime, and in one without I/O.
+#[track_caller]
+pub fn check_context() -> io::Result<()> {
+    assert_context();
+    with_here(|here| match here {
+        Here::Owner(shard) | Here::Guest(shard) if shard.is_closed() => Err(shutdown_error()),
+        Here::Owner(_) | Here::Guest(_) | Here::Nowhere => Ok(()),
+    })
 }
 
 /// Panics, in tokio's words, unless a runtime was entered on this thread in which sockets and the like are enabled.

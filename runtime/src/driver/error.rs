@@ -70,9 +70,17 @@ impl Error for SetupError {
     }
 }
 
+/// tokio's text for what outlives its runtime.
+pub(super) const SHUTTING_DOWN: &str = "A Tokio 1.x context was found, but it is being shutdown.";
+
 /// The error of every operation that outlives its runtime. tokio's text.
 pub fn shutdown_error() -> io::Error {
-    io::Error::other(Shutdown)
+    shutdown_error_saying(SHUTTING_DOWN)
+}
+
+/// The same with another text.
+pub(super) fn shutdown_error_saying(text: &'static str) -> io::Error {
+    io::Error::other(Shutdown(text))
 }
 
 /// Whether `error` came from an operation whose runtime has shut down.
@@ -81,11 +89,11 @@ pub fn is_shutdown(error: &io::Error) -> bool {
 }
 
 #[derive(Debug)]
-struct Shutdown;
+struct Shutdown(&'static str);
 
 impl fmt::Display for Shutdown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("A Tokio 1.x context was found, but it is being shutdown.")
+        f.write_str(self.0)
     }
 }
 

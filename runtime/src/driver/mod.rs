@@ -48,7 +48,7 @@ mod timers;
 
 pub use io_uring::{cqueue, opcode, squeue, types};
 
-pub use current::assert_context;
+pub use current::{assert_context, check_context};
 pub use error::{SetupError, is_shutdown, shutdown_error};
 pub use fd::{AsSharedFd, Home, SharedFd};
 pub use op::{Completion, Op, Operation};

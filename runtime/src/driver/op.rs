@@ -10,10 +10,10 @@ use std::task::{Context, Poll};
 use io_uring::squeue;
 
 use super::current::{Here, with_here};
+use super::error::{SHUTTING_DOWN, shutdown_error_saying};
 use super::fd::Home;
 use super::home::shard_of;
 use super::shard::Shard;
-use super::shutdown_error;
 use super::slots::{Answer, Key, Polled};
 
 /// A request to the kernel together with all the memory that it names.
@@ -38,6 +38,9 @@ pub unsafe trait Operation: Send + 'static {
     fn home(&self) -> Option<Home> {
         None
     }
+
+    /// What it says when its runtime has ended.
+    const REFUSED: &'static str = SHUTTING_DOWN;
 
     /// Builds the SQE. Called when the operation is submitted, and again in the rare case that it must be
     /// submitted once more because the thread that had submitted it exited.
@@ -101,22 +104,22 @@ impl<T: Operation> Op<T> {
 
     fn submit(&mut self, operation: T, cx: &Context<'_>) -> Poll<T::Output> {
         let Some(shard) = shard_for(&operation) else {
-            return Poll::Ready(operation.complete(refused()));
+            return Poll::Ready(operation.complete(refused(T::REFUSED)));
         };
         match shard.submit(operation, Some(cx.waker().clone())) {
             Ok(key) => {
                 self.state = State::Submitted(shard, key);
                 Poll::Pending
             }
-            Err(operation) => Poll::Ready(operation.complete(refused())),
+            Err(operation) => Poll::Ready(operation.complete(refused(T::REFUSED))),
         }
     }
 }
 
 /// The answer of a runtime that has ended.
-fn refused() -> Completion {
+fn refused(text: &'static str) -> Completion {
     Completion {
-        result: Err(shutdown_error()),
+        result: Err(shutdown_error_saying(text)),
         flags: 0,
     }
 }
@@ -153,7 +156,7 @@ impl<T: Operation> Future for Op<T> {
                     Poll::Pending
                 }
                 Polled::Ready(operation, answer) => {
-                    let completion = completion(&shard, answer, operation.home());
+                    let completion = completion(&shard, answer, operation.home(), T::REFUSED);
                     Poll::Ready(operation.complete(completion))
                 }
             },
@@ -164,10 +167,15 @@ impl<T: Operation> Future for Op<T> {
 
 /// The answer as the operation sees it: when a shard is closed it cancels what is in it. One that was only a guest there
 /// is told no more than that, and may be tried elsewhere.
-pub(super) fn completion(shard: &Arc<Shard>, answer: Answer, home: Option<Home>) -> Completion {
+pub(super) fn completion(
+    shard: &Arc<Shard>,
+    answer: Answer,
+    home: Option<Home>,
+    refused: &'static str,
+) -> Completion {
     let is_guest = home.is_some_and(|home| home.number() != shard.runtime());
     let result = if answer == Answer::CANCELED && shard.is_closed() && !is_guest {
-        Err(shutdown_error())
+        Err(shutdown_error_saying(refused))
     } else {
         answer.into_result()
     };

@@ -352,7 +352,7 @@ impl Shard {
     }
 
     fn finish(self: &Arc<Self>, orphan: Orphan) {
-        let completion = completion(self, orphan.answer(), None);
+        let completion = completion(self, orphan.answer(), None, super::error::SHUTTING_DOWN);
         orphan.finish(completion);
     }
 

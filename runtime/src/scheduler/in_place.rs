@@ -38,7 +38,7 @@ use crate::task::coop;
 ///
 /// # Panics
 ///
-/// In a current-thread runtime, and in a local set.
+/// In a current-thread runtime, but for a future that [`crate::Handle::block_on`] was given, and in a local set.
 ///
 /// # Examples
 ///
@@ -81,6 +81,12 @@ where
 /// Whether the poll that this thread is in can do without the thread.
 fn may_block() -> bool {
     let is_multi = |flavor| flavor == RuntimeFlavor::MultiThread;
+    let in_root = context::with_worker(|worker| {
+        worker.is_none_or(|worker| worker.remote().polls_root.load(Relaxed))
+    });
+    if context::blocking() == Blocking::InPlace && in_root {
+        return true;
+    }
     !context::has_local_tasks()
         && context::with_worker(|worker| worker.map(|worker| worker.shared().config.flavor))
             .map_or_else(

@@ -12,7 +12,7 @@ use super::pace::Pace;
 use super::queue::retry;
 use super::shared::{Remote, Shared};
 use crate::config::Config;
-use crate::context;
+use crate::context::{self, Blocking};
 use crate::driver::{Scratch, Shard};
 use crate::loom::deque::{Stealer, Worker};
 use crate::metrics::WorkerMetrics;
@@ -115,7 +115,10 @@ impl WorkerContext {
     pub(crate) fn task_index(&self) -> Option<usize> {
         let polls_root = self.remote().polls_root.load(Relaxed);
         match self.shared.config.flavor {
-            RuntimeFlavor::CurrentThread => Some(self.index),
+            RuntimeFlavor::CurrentThread => {
+                let is_outside = polls_root && context::blocking() == Blocking::InPlace;
+                (!is_outside).then_some(self.index)
+            }
             RuntimeFlavor::MultiThread => (!polls_root).then(|| self.stands_for()),
         }
     }

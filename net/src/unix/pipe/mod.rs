@@ -45,7 +45,7 @@ use crate::socket::{Duplex, Way, adopt};
 #[track_caller]
 pub fn pipe() -> io::Result<(Sender, Receiver)> {
     let (read, write) = op::pipe()?;
-    Ok((Sender::new(write), Receiver::new(read)))
+    Ok((Sender::new(write)?, Receiver::new(read)?))
 }
 
 /// Which end of a pipe.
@@ -58,8 +58,8 @@ enum End {
 /// Takes a descriptor that does not block. The first read waits: to a try, a pipe that nobody has opened for writing
 /// yet looks as if it had ended.
 #[track_caller]
-fn end_of_pipe(fd: OwnedFd) -> Duplex {
-    Duplex::new(adopt(fd), Ready::EMPTY, Way::Aside).wait_first()
+fn end_of_pipe(fd: OwnedFd) -> io::Result<Duplex> {
+    Ok(Duplex::new(adopt(fd)?, Ready::EMPTY, Way::Aside).wait_first())
 }
 
 /// Checks that `fd` is that end of a pipe, and makes it non-blocking.
@@ -96,10 +96,10 @@ macro_rules! end {
     ($End:ident, $end:expr) => {
         impl $End {
             #[track_caller]
-            pub(super) fn new(fd: OwnedFd) -> $End {
-                $End {
-                    socket: end_of_pipe(fd),
-                }
+            pub(super) fn new(fd: OwnedFd) -> io::Result<$End> {
+                Ok($End {
+                    socket: end_of_pipe(fd)?,
+                })
             }
 
             /// Takes over a file that is this end of a pipe, and makes it non-blocking.
@@ -128,7 +128,7 @@ macro_rules! end {
             #[track_caller]
             pub fn from_owned_fd(fd: OwnedFd) -> io::Result<$End> {
                 prepare(&fd, $end)?;
-                Ok($End::new(fd))
+                $End::new(fd)
             }
 
             /// As [`from_file`](Self::from_file), without a look at the file, which must be non-blocking.
@@ -142,7 +142,7 @@ macro_rules! end {
             /// Outside a runtime.
             #[track_caller]
             pub fn from_file_unchecked(file: File) -> io::Result<$End> {
-                Ok($End::new(file.into()))
+                $End::new(file.into())
             }
 
             /// As [`from_owned_fd`](Self::from_owned_fd), without a look at the descriptor, which must be non-blocking.
@@ -156,7 +156,7 @@ macro_rules! end {
             /// Outside a runtime.
             #[track_caller]
             pub fn from_owned_fd_unchecked(fd: OwnedFd) -> io::Result<$End> {
-                Ok($End::new(fd))
+                $End::new(fd)
             }
 
             /// Gives the descriptor back, and makes it block: for a child process, for example.
