@@ -78,23 +78,35 @@ fn event_interval_is_the_number_of_polls_between_two_looks() {
 }
 
 /// Between its own tasks, a worker looks at the queue of those from outside each so many turns: a task from there runs at
-/// one of these.
+/// one of these. It does so too when it looks at the ring, which here is seldom, and after a number of intervals.
 ///
 /// Mutant: the option is not handed to the core.
 #[test]
 fn global_queue_interval_is_the_number_of_polls_between_two_looks_at_tasks_from_outside() {
     within(WATCHDOG, || {
         let interval = 5_000;
-        let runtime = current_thread(|builder| _ = builder.global_queue_interval(interval));
+        let runtime = current_thread(|builder| {
+            builder
+                .global_queue_interval(interval)
+                .event_interval(20 * interval);
+        });
         let polls = spin(&runtime);
-        runtime.block_on(sleep_shortly());
-        let mut ran = Vec::new();
-        for _ in 0..10 {
-            let polls = Arc::clone(&polls);
-            // Spawned outside of the runtime's threads, while the spinner is inside.
-            let task = runtime.spawn(async move { polls.load(Ordering::Relaxed) });
-            ran.push(runtime.block_on(task).unwrap());
-        }
+        let handle = runtime.handle().clone();
+        let ran = runtime.block_on(async {
+            while polls.load(Ordering::Relaxed) == 0 {
+                yield_now().await;
+            }
+            let mut ran = Vec::new();
+            for _ in 0..10 {
+                let (handle, polls) = (handle.clone(), Arc::clone(&polls));
+                // A thread that is not the runtime's.
+                let task = thread::spawn(move || {
+                    handle.spawn(async move { polls.load(Ordering::Relaxed) })
+                });
+                ran.push(task.join().unwrap().await.unwrap());
+            }
+            ran
+        });
         let interval = interval as usize;
         for distance in distances(&ran) {
             // One turn was the task's own.

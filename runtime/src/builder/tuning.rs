@@ -22,7 +22,8 @@ impl Builder {
         self
     }
 
-    /// How many polls pass between two looks at the queue of tasks from outside. The default is 61.
+    /// How many polls pass at most between two looks at the queue of tasks from outside, which is looked at whenever the
+    /// ring is. The default is 61.
     ///
     /// # Panics
     ///
