@@ -12,7 +12,7 @@ use std::time::Duration;
 use ringway_runtime::driver::{Op, SharedFd};
 use ringway_runtime::{
     Builder, Handle, HistogramConfiguration, LogHistogram, Runtime, RuntimeMetrics, spawn,
-    spawn_blocking, task::yield_now,
+    spawn_blocking, task::coop, task::yield_now,
 };
 
 use support::ops::PollIn;
@@ -282,6 +282,26 @@ fn the_histogram_has_every_poll_in_the_bucket_of_its_time() {
         .build()
         .unwrap();
     assert!(!runtime.metrics().poll_time_histogram_enabled());
+}
+
+/// Mutant: every poll that is pending counts.
+#[test]
+fn a_task_that_uses_up_its_budget_is_counted_while_polls_are_measured() {
+    let runtime = Builder::new_current_thread()
+        .enable_metrics_poll_time_histogram()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let task = spawn(async {
+            yield_now().await;
+            // A poll has 128 units.
+            for _ in 0..300 {
+                coop::consume_budget().await;
+            }
+        });
+        task.await.unwrap();
+    });
+    assert_eq!(runtime.metrics().budget_forced_yield_count(), 2);
 }
 
 /// Mutant: an enter that submits nothing counts as a batch.

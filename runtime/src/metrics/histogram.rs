@@ -179,6 +179,8 @@ impl Default for HistogramChoice {
 pub(crate) struct Histogram {
     scale: Scale,
     counts: Box<[AtomicU64]>,
+    /// Polls at whose end the task's budget was used up.
+    forced_yields: AtomicU64,
 }
 
 impl Histogram {
@@ -186,6 +188,7 @@ impl Histogram {
         Self {
             scale,
             counts: (0..scale.buckets()).map(|_| AtomicU64::new(0)).collect(),
+            forced_yields: AtomicU64::new(0),
         }
     }
 
@@ -198,6 +201,15 @@ impl Histogram {
         // Relaxed: only the number counts. Not a load and a store as for other counters: the poll may have given the core
         // up, and another thread counts here too.
         count.fetch_add(1, Relaxed);
+    }
+
+    /// The poll has used up the task's budget.
+    pub(crate) fn note_forced_yield(&self) {
+        self.forced_yields.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn forced_yields(&self) -> u64 {
+        self.forced_yields.load(Relaxed)
     }
 
     pub(super) fn count(&self, bucket: usize) -> u64 {

@@ -216,6 +216,17 @@ impl RuntimeMetrics {
             .map_or(0, |histogram| histogram.count(bucket))
     }
 
+    /// How many polls of tasks ended because the task's budget was used up ([`coop`](crate::task::coop)).
+    ///
+    /// Counted while poll times are [measured](crate::Builder::enable_metrics_poll_time_histogram), and 0 otherwise: the
+    /// budget is tokio's, and to ask for it would cost every poll a nanosecond. The root of `block_on` is not counted.
+    pub fn budget_forced_yield_count(&self) -> u64 {
+        (0..self.shared.workers_and_spares())
+            .filter_map(|worker| self.worker(worker).histogram.as_ref())
+            .map(|histogram| histogram.forced_yields())
+            .sum()
+    }
+
     /// Operations that the kernel has answered, in all rings.
     pub fn io_driver_ready_count(&self) -> u64 {
         (0..self.shared.workers_and_spares())

@@ -318,9 +318,12 @@ impl WorkerContext {
         self.lend_to_task(core, || {
             self.shared.config.task_hooks.around_poll(task, |task| {
                 coop::refill();
-                match &self.metrics().histogram {
-                    None => task.run(),
-                    Some(histogram) => histogram.time(|| task.run()),
+                let Some(histogram) = &self.metrics().histogram else {
+                    return task.run();
+                };
+                histogram.time(|| task.run());
+                if !coop::has_budget_remaining() {
+                    histogram.note_forced_yield();
                 }
             });
         })
