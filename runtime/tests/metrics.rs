@@ -311,9 +311,15 @@ fn a_ring_tells_what_went_through_it() {
     let metrics = runtime.metrics();
     let before = metrics.ring(0);
     assert_eq!(before.operations_in_flight(), 0);
+    let descriptors = || {
+        let gone = metrics.io_driver_fd_deregistered_count();
+        (metrics.io_driver_fd_registered_count(), gone)
+    };
     runtime.block_on(async {
         let (left, right) = std::os::unix::net::UnixStream::pair().unwrap();
-        let mut poll = std::pin::pin!(Op::new(PollIn(SharedFd::from(OwnedFd::from(left)))));
+        let left = SharedFd::from(OwnedFd::from(left));
+        let kept = left.clone();
+        let mut poll = std::pin::pin!(Op::new(PollIn(left)));
         poll_fn(|cx| {
             assert!(poll.as_mut().poll(cx).is_pending());
             Poll::Ready(())
@@ -325,6 +331,9 @@ fn a_ring_tells_what_went_through_it() {
         );
         drop(right);
         poll.await.unwrap();
+        assert_eq!(descriptors(), (1, 0));
+        drop(kept);
+        assert_eq!(descriptors(), (1, 1));
     });
     let after = metrics.ring(0);
     assert_eq!(after.submitted_count() - before.submitted_count(), 1);

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use super::current::{Here, with_here};
+use super::tally::Counted;
 
 /// A shared file descriptor: every operation in flight holds one, so its number cannot be recycled under it.
 ///
@@ -16,6 +17,8 @@ pub struct SharedFd(Arc<Place>);
 struct Place {
     fd: OwnedFd,
     home: Option<Home>,
+    /// For the metrics, if it was made in its runtime.
+    counted: Option<Counted>,
 }
 
 /// The runtime in which something was made. When it has ended, so has what belongs to it, wherever it is used.
@@ -40,7 +43,14 @@ impl Home {
 impl SharedFd {
     /// Shares a descriptor of the runtime `home`, whichever this thread is in.
     pub fn at_home(fd: OwnedFd, home: Option<Home>) -> Self {
-        Self(Arc::new(Place { fd, home }))
+        let counted = with_here(|here| match here {
+            Here::Owner(shard) | Here::Guest(shard) => {
+                let at_home = home.is_some_and(|home| home.number() == shard.runtime());
+                at_home.then(|| shard.count_descriptor())
+            }
+            Here::Nowhere => None,
+        });
+        Self(Arc::new(Place { fd, home, counted }))
     }
 
     /// Gives the descriptor back if nobody else holds it, in particular no operation in flight.
@@ -49,7 +59,9 @@ impl SharedFd {
     ///
     /// The shared descriptor itself, if it is still shared.
     pub fn try_into_owned(self) -> Result<OwnedFd, Self> {
-        Arc::try_unwrap(self.0).map(|place| place.fd).map_err(Self)
+        let place = Arc::try_unwrap(self.0).map_err(Self)?;
+        drop(place.counted);
+        Ok(place.fd)
     }
 
     /// The runtime in which the descriptor was shared first; none outside of runtimes.

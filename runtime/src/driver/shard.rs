@@ -22,7 +22,7 @@ use super::operations::{Operations, Submitted};
 use super::park::{Absence, ParkWord, ThreadInRing, Unparked};
 use super::ring::{self, KernelRing};
 use super::slots::{Abandoned, Key, Orphan, Polled, Settled};
-use super::tally::{RingMetrics, Tally};
+use super::tally::{Counted, Descriptors, RingMetrics, Tally};
 use super::timers::{Now, Timers};
 use crate::contain::contain;
 
@@ -46,6 +46,7 @@ pub(crate) struct Shard {
     io_enabled: bool,
     doorbell: Doorbell,
     tally: Tally,
+    descriptors: Arc<Descriptors>,
     ring: Arc<IoUring>,
 }
 
@@ -83,6 +84,7 @@ impl Shard {
             io_enabled,
             doorbell,
             tally: Tally::default(),
+            descriptors: Arc::default(),
             ring,
         }))
     }
@@ -272,6 +274,16 @@ impl Shard {
         let outcome = ring::enter_and_wait(&self.ring, queued, timeout.map(types::Timespec::from));
         self.tally.note_enter(&outcome);
         outcome
+    }
+
+    /// A descriptor was made by a thread that submits here.
+    pub(super) fn count_descriptor(&self) -> Counted {
+        Counted::new(&self.descriptors)
+    }
+
+    /// How many descriptors were made by threads that submit here, and how many of those are gone.
+    pub(crate) fn descriptors(&self) -> (u64, u64) {
+        self.descriptors.counts()
     }
 
     /// What happened to the ring so far.

@@ -1,6 +1,7 @@
 //! What a shard counts about its ring.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -13,6 +14,38 @@ pub(super) struct Tally {
     batches: AtomicU64,
     submitted: AtomicU64,
     rescues: AtomicU64,
+}
+
+/// The descriptors that operations of one shard's thread were made for.
+#[derive(Debug, Default)]
+pub(super) struct Descriptors {
+    made: AtomicU64,
+    gone: AtomicU64,
+}
+
+/// A descriptor that is counted, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Counted(Arc<Descriptors>);
+
+impl Counted {
+    pub(super) fn new(descriptors: &Arc<Descriptors>) -> Self {
+        // Relaxed, here and below: only the numbers count.
+        descriptors.made.fetch_add(1, Relaxed);
+        Self(Arc::clone(descriptors))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.gone.fetch_add(1, Relaxed);
+    }
+}
+
+impl Descriptors {
+    /// How many were made, and how many of those are gone.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        (self.made.load(Relaxed), self.gone.load(Relaxed))
+    }
 }
 
 /// Counts of what happens under the shard's lock.

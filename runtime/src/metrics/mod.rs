@@ -227,6 +227,17 @@ impl RuntimeMetrics {
             .sum()
     }
 
+    /// Descriptors that were made in the runtime for its operations: of sockets and of files, and what a listener has for
+    /// itself.
+    pub fn io_driver_fd_registered_count(&self) -> u64 {
+        self.descriptors().map(|(made, _)| made).sum()
+    }
+
+    /// How many of those are gone: closed, or given back to the program.
+    pub fn io_driver_fd_deregistered_count(&self) -> u64 {
+        self.descriptors().map(|(_, gone)| gone).sum()
+    }
+
     /// Operations that the kernel has answered, in all rings.
     pub fn io_driver_ready_count(&self) -> u64 {
         (0..self.shared.workers_and_spares())
@@ -254,6 +265,11 @@ impl RuntimeMetrics {
     pub fn ring(&self, worker: usize) -> RingMetrics {
         let _ = self.worker(worker);
         self.shared.shard(worker as u32).ring_metrics()
+    }
+
+    fn descriptors(&self) -> impl Iterator<Item = (u64, u64)> {
+        (0..self.shared.workers_and_spares())
+            .map(|worker| self.shared.shard(worker as u32).descriptors())
     }
 
     #[track_caller]
