@@ -2,6 +2,7 @@
 #![cfg(loom)]
 
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -339,6 +340,47 @@ fn tasks_leave_the_owned_set_from_any_place() {
         runtime.run_one();
         closer.join().expect("no panic");
         assert!(flags.iter().all(|flag| flag.dropped_by().is_some()));
+        runtime.end();
+    });
+}
+
+/// One thread walks over three tasks of a list while another lets the first and the last of them complete, and they are
+/// freed: the one that stays is visited once, and no task twice.
+///
+/// Mutants in `task/owned.rs`: `Chain::remove` does not move the mark on; `take_up` takes no reference.
+#[test]
+fn a_walk_meets_each_task_once_while_others_complete() {
+    check(|| {
+        let runtime = Runtime::new();
+        let mut spawn_one = |is_set: bool| {
+            let (flag, future) = Flag::new();
+            if is_set {
+                flag.set();
+            }
+            let handle = runtime.spawn(future);
+            let id = handle.id();
+            drop(handle);
+            id
+        };
+        // The list has the last first: the one in the middle stays.
+        let ids = [spawn_one(true), spawn_one(false), spawn_one(true)];
+        let runner = {
+            let runtime = Arc::clone(&runtime);
+            spawn(move || runtime.run_all())
+        };
+        let mut visited = Vec::new();
+        runtime.owned.walk(|task| {
+            visited.push(task.look().header().id());
+            ControlFlow::Continue(())
+        });
+        runner.join().expect("no panic");
+        let visits = |id| visited.iter().filter(|&&visited| visited == id).count();
+        assert!(
+            ids.iter().all(|&id| visits(id) <= 1),
+            "no task is visited twice"
+        );
+        assert_eq!(visits(ids[1]), 1, "the one that stays is visited");
+        runtime.shut_down();
         runtime.end();
     });
 }
