@@ -49,7 +49,7 @@
 //!
 //! | module | what is in it |
 //! | --- | --- |
-//! | `runtime` | `Runtime`, `LocalRuntime`, `Builder` with all flavours and options, task hooks among them, `Handle` |
+//! | `runtime` | `Runtime`, `LocalRuntime`, `Builder` with all flavours and options, task hooks among them, `Handle`, `RuntimeMetrics`; beyond tokio, `Handle::dump` and `Builder::on_blocked_worker` |
 //! | `task` | `spawn`, `spawn_blocking`, `yield_now`, `JoinHandle`, `AbortHandle`, `JoinSet`, `Builder` for tasks with a name, `coop`; beyond tokio, `AbortOnDrop`; `LocalSet`, `spawn_local`; `block_in_place` |
 //! | `task_local!` | values that belong to a task |
 //! | `time` | `sleep`, `timeout`, `interval`, `Instant` |
@@ -59,7 +59,7 @@
 //! | `sync` | tokio's own |
 //! | [`io`] | tokio's own; `stdin`, `stdout`, `stderr`; `unix::AsyncFd` |
 //!
-//! Of tokio's face are not there: `process`; runtime metrics.
+//! Of tokio's face are not there: `process`.
 //!
 //! # What comes from tokio
 //!
@@ -83,7 +83,8 @@
 //!
 //! # Features
 //!
-//! No feature is on by default; `full` is all of them except `test-util`. They have tokio's names, so
+//! No feature is on by default; `full` is all of them except `test-util` and
+//! `tracing`. They have tokio's names, so
 //! that a list of features written for tokio is understood.
 //!
 //! | feature | what it brings |
@@ -98,6 +99,7 @@
 //! | `sync` | `sync` |
 //! | `io-util` | the adapters and extension traits of `io` |
 //! | `test-util` | `rt`, `sync` and `time`, and `time::{pause, advance, resume}` |
+//! | `tracing` | spans and events of tasks for tokio-console; a warning when a task holds its worker |
 //! | `io-std` | `io::{stdin, stdout, stderr}` |
 //! | `parking_lot`, `process` | nothing; they are there to be named |
 //!

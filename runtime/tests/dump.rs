@@ -121,8 +121,8 @@ fn a_task_is_born_when_it_is_spawned_though_the_runtime_slept() {
 
 /// Tasks come and go on two workers while two threads walk over them: those that stay are in every list, once.
 ///
-/// Mutants: who leaves the list does not move the mark on (a use after free, or an endless walk); the mark is moved to
-/// the task before.
+/// That the walk survives whatever it meets is the model's to show (`tests/loom/tests/task.rs`). Mutant: a walk goes over the
+/// first list only.
 #[test]
 fn a_list_made_while_tasks_come_and_go_has_each_that_stays_once() {
     const STAYING: usize = 500;

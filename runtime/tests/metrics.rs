@@ -97,9 +97,16 @@ fn a_worker_that_is_stuck_is_busy_and_one_that_sleeps_is_not() {
     }
 }
 
-/// Mutant: the worker that ends does not count as unparked.
+/// Mutant: the worker that ends while it is parked does not count as unparked.
 #[test]
 fn parks_and_unparks_alternate_from_the_start_to_the_end() {
+    let runtime = current_thread();
+    let metrics = runtime.metrics();
+    runtime.block_on(runtime.spawn(async {})).unwrap();
+    assert_eq!(metrics.worker_park_unpark_count(0) % 2, 1);
+    drop(runtime);
+    assert_eq!(metrics.worker_park_unpark_count(0) % 2, 0);
+
     let runtime = threaded();
     let metrics = runtime.metrics();
     assert_eq!(metrics.worker_park_unpark_count(0), 1);
@@ -140,7 +147,7 @@ fn tasks_that_wait_are_found_in_their_queues() {
     });
 }
 
-/// Mutants: the monitor does not count what it takes from the next-task slot; thieves count operations only.
+/// Mutant: the monitor does not count what it takes from the next-task slot.
 #[test]
 fn the_next_task_of_a_stuck_worker_is_counted_as_rescued() {
     let runtime = threaded();
@@ -162,17 +169,18 @@ fn the_next_task_of_a_stuck_worker_is_counted_as_rescued() {
     assert_eq!(rescues.sum::<u64>(), 0, "no ring had anything to do");
 }
 
+/// Mutant: a thief counts its operations twice, and what it took not at all.
 #[test]
 fn stolen_tasks_are_counted_by_the_thief() {
     let runtime = threaded();
     let metrics = runtime.metrics();
     let handle = runtime.spawn(async {
         let (done, is_done) = mpsc::channel();
-        for _ in 0..3 {
+        for _ in 0..9 {
             let done = done.clone();
             spawn(async move { done.send(()).unwrap() });
         }
-        for _ in 0..3 {
+        for _ in 0..9 {
             is_done.recv_timeout(PATIENCE).unwrap();
         }
     });
@@ -180,9 +188,9 @@ fn stolen_tasks_are_counted_by_the_thief() {
     drop(runtime);
     let stolen = sum(&metrics, |worker| metrics.worker_steal_count(worker));
     let operations = sum(&metrics, |worker| metrics.worker_steal_operations(worker));
-    // The third is in the next-task slot, and comes through the global queue.
-    assert_eq!(stolen, 2);
-    assert!((1..=2).contains(&operations));
+    // The last is in the next-task slot, and comes through the global queue.
+    assert_eq!(stolen, 8);
+    assert!((1..=8).contains(&operations), "{operations} times");
 }
 
 #[test]
@@ -329,6 +337,8 @@ fn a_ring_tells_what_went_through_it() {
             Handle::current().metrics().ring(0).operations_in_flight(),
             1
         );
+        // A sleep that submits nothing.
+        spawn_blocking(|| ()).await.unwrap();
         drop(right);
         poll.await.unwrap();
         assert_eq!(descriptors(), (1, 0));
@@ -336,12 +346,13 @@ fn a_ring_tells_what_went_through_it() {
         assert_eq!(descriptors(), (1, 1));
     });
     let after = metrics.ring(0);
-    assert_eq!(after.submitted_count() - before.submitted_count(), 1);
+    // With an older kernel, the doorbell's poll is submitted too.
+    assert!(after.submitted_count() > before.submitted_count());
     assert_eq!(after.answer_count(), 1);
     assert_eq!(metrics.io_driver_ready_count(), 1);
     assert!(after.completed_count() >= 1);
     assert!(after.enter_count() >= 1);
-    assert_eq!(after.mean_submit_batch(), 1.0);
+    assert!(after.mean_submit_batch() >= 1.0);
     assert!(after.mean_completion_batch() >= 1.0);
     assert_eq!(after.overflow_count(), 0);
     assert_eq!(after.operations_in_flight(), 0);

@@ -270,6 +270,17 @@ fn between(then_ms: u32, now_ms: u32) -> Duration {
     Duration::from_millis(passed.max(0) as u64)
 }
 
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Asleep => f.write_str("nothing, asleep"),
+            Self::Runtime => f.write_str("nothing, between polls"),
+            Self::Root => f.write_str("the root"),
+            Self::Task(id) => write!(f, "task {id}"),
+        }
+    }
+}
+
 impl fmt::Display for Dump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         table::print(self, f)

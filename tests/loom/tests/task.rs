@@ -352,7 +352,7 @@ fn tasks_leave_the_owned_set_from_any_place() {
 fn a_walk_meets_each_task_once_while_others_complete() {
     check(|| {
         let runtime = Runtime::new();
-        let mut spawn_one = |is_set: bool| {
+        let spawn_one = |is_set: bool| {
             let (flag, future) = Flag::new();
             if is_set {
                 flag.set();
