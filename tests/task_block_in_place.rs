@@ -86,7 +86,6 @@ fn operations_and_timers_of_the_worker_go_on_while_a_task_blocks() {
     });
 }
 
-/// Mutant: `return_and_wait` does not say that the thread is back.
 #[test]
 fn a_worker_gets_its_core_back_however_often_it_gives_it_up() {
     within(WATCHDOG, || {
@@ -276,6 +275,15 @@ fn the_closure_has_no_budget_and_the_task_has_its_own_afterwards() {
     });
 }
 
+/// Says when it is dropped.
+struct Guard(Arc<AtomicBool>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Mutant: `serve` does not end the worker when the runtime ends.
 #[test]
 fn an_end_without_patience_does_not_wait_for_the_closure() {
@@ -285,6 +293,12 @@ fn an_end_without_patience_does_not_wait_for_the_closure() {
             let (enter, entered) = mpsc::channel();
             let (release, released) = mpsc::channel::<()>();
             let (tell, told) = mpsc::channel();
+            let dropped = Arc::new(AtomicBool::new(false));
+            let guard = Guard(Arc::clone(&dropped));
+            runtime.spawn(async move {
+                let _guard = guard;
+                std::future::pending::<()>().await;
+            });
             if !at_rest {
                 runtime.spawn(async { sleep(Duration::from_secs(3600)).await });
             }
@@ -300,6 +314,9 @@ fn an_end_without_patience_does_not_wait_for_the_closure() {
             let start = Instant::now();
             runtime.shutdown_timeout(Duration::from_millis(50));
             assert!(start.elapsed() < Duration::from_secs(20));
+            wait_until("another task of the worker is dropped", || {
+                dropped.load(Ordering::SeqCst)
+            });
             release.send(()).expect("the closure waits");
             told.recv().expect("the poll goes on to its end");
         }
@@ -308,12 +325,6 @@ fn an_end_without_patience_does_not_wait_for_the_closure() {
 
 #[test]
 fn a_drop_of_the_runtime_waits_for_the_closure_and_then_drops_the_task() {
-    struct Guard(Arc<AtomicBool>);
-    impl Drop for Guard {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::SeqCst);
-        }
-    }
     within(WATCHDOG, || {
         for tasks in [1, 2, 5] {
             let runtime = workers(2);

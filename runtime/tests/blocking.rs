@@ -218,7 +218,7 @@ fn nested_jobs_do_not_wait_for_one_another_below_the_limit() {
     });
 }
 
-/// Mutant: the searchers are never seen, so that each job calls or starts a thread.
+/// That no thread is called while one is on its way, the models of the pool check.
 #[test]
 fn a_burst_of_short_jobs_starts_few_threads() {
     within(WATCHDOG, || {
