@@ -48,7 +48,8 @@ pub(crate) struct Direction {
 
 /// How many waits for readiness that are over at once cost a task one unit of its budget.
 ///
-/// In tokio they cost nothing, and programs make hundreds in one turn; but a loop of nothing else must let others run.
+/// In tokio they cost nothing, and programs that wait and try by turns do so thousands of times in one turn: a try makes
+/// the next ones free. But a loop of nothing else must let others run.
 const READY_PER_UNIT: u8 = 8;
 
 impl Direction {
@@ -156,6 +157,8 @@ impl Direction {
         at: &SharedFd,
         call: impl FnOnce() -> io::Result<R>,
     ) -> io::Result<R> {
+        self.free_answers
+            .store(READY_PER_UNIT - 1, Ordering::Relaxed);
         // `call` may be a caller's own: it runs without the lock. If a poll ends meanwhile, what that says is
         // newer than what the call has seen.
         let before = self.side.get().map(|side| side.lock().polls_ended());
