@@ -3,10 +3,12 @@
 mod support;
 
 use std::cell::{Cell, RefCell};
-use std::future::pending;
+use std::future::{Future, pending};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Waker};
 use std::thread::{self, ThreadId};
 
 use ringway::sync::oneshot;
@@ -298,5 +300,56 @@ fn block_in_place_is_refused_where_the_thread_has_local_tasks_also_in_their_drop
             // Outside of a set it may.
             ringway::task::block_in_place(|| {});
         });
+    });
+}
+
+/// Numbers of sets are used again at once, so a wake that comes too late finds another set under its set's number.
+///
+/// Mutant: a set gives its number back and leaves its tasks uncancelled.
+#[test]
+fn sets_that_come_and_go_on_many_threads_get_no_task_of_another() {
+    const THREADS: usize = 4;
+    let rounds = count("RINGWAY_LOCAL_SETS", 500);
+    within(WATCHDOG, move || {
+        let (send, wakes) = std::sync::mpsc::channel::<(oneshot::Sender<()>, AbortHandle)>();
+        let threads: Vec<_> = (0..THREADS)
+            .map(|_| {
+                let send = send.clone();
+                thread::spawn(move || {
+                    let drops = Rc::new(Cell::new(0));
+                    for round in 0..rounds {
+                        let set = LocalSet::new();
+                        let (tell, told) = oneshot::channel();
+                        let homebody = Homebody::new(&drops);
+                        let task = set.spawn_local(async move {
+                            let _kept = homebody;
+                            let _ = told.await;
+                        });
+                        let waits = set.run_until(yield_now());
+                        let mut waits = pin!(waits);
+                        let mut cx = Context::from_waker(Waker::noop());
+                        assert!(waits.as_mut().poll(&mut cx).is_pending());
+                        send.send((tell, task.abort_handle()))
+                            .expect("the waker waits");
+                        if round % 2 == 0 {
+                            thread::yield_now();
+                            let _ = waits.as_mut().poll(&mut cx);
+                        }
+                    }
+                    drops.get()
+                })
+            })
+            .collect();
+        drop(send);
+        for (number, (tell, aborts)) in wakes.into_iter().enumerate() {
+            if number % 3 == 0 {
+                aborts.abort();
+            }
+            // Gone, if its set is.
+            let _ = tell.send(());
+        }
+        for thread in threads {
+            assert_eq!(thread.join().expect("a thread"), rounds);
+        }
     });
 }
