@@ -14,8 +14,8 @@
 //! 4. A side's lock is held for moments: while its state changes and during a system call that does not block,
 //!    never while a task's waker is called or dropped, never while a caller's closure runs. The driver polls
 //!    and drops operations without calling wakers, which is what allows that under the lock.
-//! 5. Beliefs ([`Ready`](crate::Ready)) are hints. Before anybody waits, a level-triggered poll is under way in
-//!    the ring, so a wrong belief delays nobody.
+//! 5. Beliefs ([`Ready`](crate::Ready)) are hints. Before anybody waits, a poll is under way in the ring, so a wrong
+//!    belief delays nobody. It is level-triggered until two calls in a row were made in vain, see [`readiness`].
 //!
 //! - [`waiters`]: who waits, and in which order he is woken.
 //! - [`side`]: the lock, the waker, and a future's place among the waiters.
