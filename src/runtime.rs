@@ -19,6 +19,26 @@
 //! assert_eq!(sum, 3);
 //! # Ok::<(), std::io::Error>(())
 //! ```
+//!
+//! Its options are methods of [`Builder`]: threads and their names, the worker's pace, limits, and hooks. Those into
+//! tasks cost nothing unless they are set:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::sync::atomic::{AtomicUsize, Ordering};
+//!
+//! let live = Arc::new(AtomicUsize::new(0));
+//! let (born, gone) = (Arc::clone(&live), Arc::clone(&live));
+//! let runtime = ringway::runtime::Builder::new_current_thread()
+//!     .on_task_spawn(move |_| _ = born.fetch_add(1, Ordering::Relaxed))
+//!     .on_task_terminate(move |_| _ = gone.fetch_sub(1, Ordering::Relaxed))
+//!     .build()?;
+//! let task = runtime.spawn(async { 1 });
+//! assert_eq!(live.load(Ordering::Relaxed), 1);
+//! assert_eq!(runtime.block_on(task).unwrap(), 1);
+//! assert_eq!(live.load(Ordering::Relaxed), 0);
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 #[doc(inline)]
 pub use ringway_runtime::dump;
