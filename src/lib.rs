@@ -154,6 +154,9 @@ pub use ringway_runtime::task_local;
 #[cfg(feature = "sync")]
 pub use tokio::sync;
 
+// What the macros expand to, under the path that it has in tokio.
+#[doc(hidden)]
+pub use tokio::macros;
 pub use tokio::pin;
 #[cfg(feature = "macros")]
 pub use tokio::{join, select, try_join};
