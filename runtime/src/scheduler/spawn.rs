@@ -222,6 +222,7 @@ impl Schedule for Scheduler {
     }
 }
 
+#[inline]
 fn route(task: Notified, local: impl FnOnce(&WorkerContext, Notified)) {
     let runtime = task.header().placement().runtime;
     context::with_worker(|worker| match worker {

@@ -74,6 +74,7 @@ pub trait Extras: Send + Sync + 'static {
     }
 
     /// Calls `poll`, which polls the future or drops it.
+    #[inline]
     fn in_poll<R>(&self, poll: impl FnOnce() -> R) -> R {
         poll()
     }
@@ -189,6 +190,7 @@ impl fmt::Debug for Header {
 pub(super) struct Polls(AtomicU32);
 
 impl Polls {
+    #[inline]
     pub(super) fn count(&self) {
         self.0.store(self.0.load(Relaxed).wrapping_add(1), Relaxed);
     }
