@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringway_runtime::task::yield_now;
+use ringway_runtime::task::{JoinHandle, yield_now};
 use ringway_runtime::{BlockedWorker, Builder, Runtime, block_in_place, spawn, task_builder};
 
 use support::WATCHDOG;
@@ -84,40 +84,39 @@ fn a_task_that_spins_is_named_once_while_it_spins() {
 
 /// A thread of an ordinary priority is kept waiting by others now and then, and that is no false alarm: the worker is
 /// held. So the alarm is set to what no machine does.
+const NEVER_HELD: Duration = Duration::from_millis(200);
+
+/// A task that is always ready, so that the monitor looks, for as long as `flag` is not set.
+fn keep_awake(runtime: &Runtime, flag: &Flag) -> JoinHandle<()> {
+    let flag = Arc::clone(flag);
+    runtime.spawn(async move {
+        while !flag.load(Ordering::SeqCst) {
+            yield_now().await;
+        }
+    })
+}
+
+fn texts(told: &Receiver<BlockedWorker>) -> Vec<String> {
+    told.try_iter().map(|told| told.to_string()).collect()
+}
+
+/// First a storm on both workers, always with the same task on each; then on one, and the other sleeps.
 ///
-/// Mutants: polls that follow one another are taken for one; what a worker polled last counts while it looks for work,
-/// or sleeps.
+/// Mutants: polls that follow one another are taken for one; what a worker polled last counts while it sleeps
+/// (`WorkerMetrics::end_poll` is empty).
 #[test]
 fn tasks_that_await_and_storms_of_short_polls_raise_no_alarm() {
-    let (runtime, told, _) = watched(Builder::new_multi_thread(), Duration::from_millis(200));
-    let begin = Instant::now();
-    let run = Duration::from_millis(500);
-    let sleeper = runtime.spawn(std::future::pending::<()>());
-    // One for each worker, so that it is always the same task.
-    let storm: Vec<_> = (0..2)
-        .map(|_| {
-            runtime.spawn(async move {
-                while begin.elapsed() < run {
-                    yield_now().await;
-                }
-            })
-        })
-        .collect();
-    runtime.block_on(async {
-        for task in storm {
-            task.await.unwrap();
-        }
-    });
-    // The workers sleep, the task waits.
-    thread::sleep(run);
-    sleeper.abort();
+    let (runtime, told, _) = watched(Builder::new_multi_thread(), NEVER_HELD);
+    let _sleeper = runtime.spawn(std::future::pending::<()>());
+    let flags = [Flag::default(), Flag::default()];
+    let storm = flags.each_ref().map(|flag| keep_awake(&runtime, flag));
+    for (flag, task) in flags.into_iter().zip(storm) {
+        thread::sleep(2 * NEVER_HELD);
+        flag.store(true, Ordering::SeqCst);
+        runtime.block_on(task).unwrap();
+    }
     drop(runtime);
-    assert_eq!(
-        told.try_iter()
-            .map(|told| told.to_string())
-            .collect::<Vec<_>>(),
-        [""; 0]
-    );
+    assert_eq!(texts(&told), [""; 0]);
 }
 
 /// Mutant: the root's polls are not published.
@@ -178,17 +177,21 @@ fn a_callback_that_panics_is_called_again() {
     }
 }
 
-/// Mutant: who gives the core up does not say that its poll holds the worker no longer.
+/// Who gives the core up says that its poll is over, and so does whoever parks with it, or looks at the ring.
 #[test]
 fn a_task_inside_block_in_place_holds_no_worker() {
-    let (runtime, told, _) = watched(Builder::new_multi_thread(), THRESHOLD);
+    let (runtime, told, _) = watched(Builder::new_multi_thread(), NEVER_HELD);
+    let flag = Flag::default();
+    let busy = keep_awake(&runtime, &flag);
     let (done, is_done) = mpsc::channel();
     let task = runtime.spawn(async move {
         block_in_place(|| is_done.recv_timeout(WATCHDOG).unwrap());
     });
-    thread::sleep(10 * THRESHOLD);
+    thread::sleep(2 * NEVER_HELD);
     done.send(()).unwrap();
+    flag.store(true, Ordering::SeqCst);
     runtime.block_on(task).unwrap();
+    runtime.block_on(busy).unwrap();
     drop(runtime);
-    assert_eq!(told.iter().count(), 0);
+    assert_eq!(texts(&told), [""; 0]);
 }
