@@ -135,8 +135,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
     }
 }
 
-/// Mutants: the span is kept by the task, not its future, and closes with the last waker; the waker's events have the
-/// task's number; a wake by value is told as a drop too.
+/// Mutants: the span is kept by the task, not its future, and closes with the last handle; the waker's events have the
+/// task's number.
 #[test]
 fn a_tasks_span_has_its_fields_is_entered_for_each_poll_and_closes_at_its_end() {
     let recorder = Recorder::get();
@@ -180,7 +180,7 @@ fn a_tasks_span_has_its_fields_is_entered_for_each_poll_and_closes_at_its_end() 
     runtime.block_on(handle).unwrap();
 }
 
-/// Mutant: one kind has no span.
+/// Mutant: the span of a future that is gone stays open.
 #[test]
 fn local_tasks_jobs_and_roots_have_spans_of_their_kind() {
     let recorder = Recorder::get();

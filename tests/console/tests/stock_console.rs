@@ -73,7 +73,7 @@ async fn connect(port: u16) -> InstrumentClient<Channel> {
     }
 }
 
-/// Mutants: the span has another name, or no place; the waker's events have the task's number; the span is not entered.
+/// What a span says of its task in detail is looked at in `spans.rs`, where the mutants are.
 #[test]
 fn the_stock_console_shows_a_task_by_name_and_place_with_its_polls_and_wakes() {
     let port = start_console();
