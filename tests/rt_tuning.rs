@@ -77,10 +77,10 @@ fn event_interval_is_the_number_of_polls_between_two_looks() {
     });
 }
 
-/// Between its own tasks, a worker looks at the queue of those from outside each so many turns: a task from there runs at
-/// one of these. It does so too when it looks at the ring, which here is seldom, and after a number of intervals.
+/// Between its own tasks, a worker looks at the queue of those from outside each so many turns, and not when it looks at
+/// the ring: a task from there runs at one of these.
 ///
-/// Mutant: the option is not handed to the core.
+/// Mutants: the option is not handed to the core; the injector is looked at with the ring though the option is set.
 #[test]
 fn global_queue_interval_is_the_number_of_polls_between_two_looks_at_tasks_from_outside() {
     within(WATCHDOG, || {
@@ -88,7 +88,7 @@ fn global_queue_interval_is_the_number_of_polls_between_two_looks_at_tasks_from_
         let runtime = current_thread(|builder| {
             builder
                 .global_queue_interval(interval)
-                .event_interval(20 * interval);
+                .event_interval(interval / 20 + 1);
         });
         let polls = spin(&runtime);
         let handle = runtime.handle().clone();

@@ -22,8 +22,9 @@ impl Builder {
         self
     }
 
-    /// How many polls pass at most between two looks at the queue of tasks from outside, which is looked at whenever the
-    /// ring is. The default is 61.
+    /// How many polls pass between two looks at the queue of tasks from outside. By default at most 61: that queue is
+    /// then looked at whenever the ring is, too, and once in a round of the worker's own queue while there is something
+    /// in it.
     ///
     /// # Panics
     ///

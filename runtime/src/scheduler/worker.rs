@@ -34,6 +34,8 @@ pub(crate) struct Core {
     inject_interval: u32,
     /// The tick at which the injector is looked at before the worker's own queues.
     inject_at: u32,
+    /// The injector is looked at with the shard, too, and in a flood more often: unless the user has set the interval.
+    inject_adapts: bool,
     /// Answers of the kernel delivered at one look, and at one while tasks wait.
     events_max: usize,
     busy_events_max: usize,
@@ -137,7 +139,9 @@ impl WorkerContext {
         if self.is_service_due(&mut core) {
             let answers = core.busy_events_max;
             core = self.service_at(core, Instant::now(), answers);
-            core.inject_at = core.tick;
+            if core.inject_adapts {
+                core.inject_at = core.tick;
+            }
         }
         let task = self.next_task(&mut core).or_else(|| self.search(&mut core));
         match task {
@@ -226,7 +230,10 @@ impl WorkerContext {
             let turns = match task {
                 None => core.inject_interval,
                 // One round of the queue: in a flood, each of our own tasks has a turn for each batch, not more.
-                Some(_) => (core.queue.len() as u32 + 1).min(core.inject_interval),
+                Some(_) if core.inject_adapts => {
+                    (core.queue.len() as u32 + 1).min(core.inject_interval)
+                }
+                Some(_) => core.inject_interval,
             };
             core.inject_at = core.tick.wrapping_add(turns);
             if task.is_some() {
@@ -524,6 +531,7 @@ impl Core {
             pace,
             inject_interval,
             inject_at: inject_interval,
+            inject_adapts: config.global_queue_interval == 0,
             events_max: config.events_max,
             busy_events_max: config.busy_events_max.unwrap_or(config.events_max),
             next_slot: config.next_slot,
