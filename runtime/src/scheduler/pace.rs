@@ -7,6 +7,12 @@
 //! or two; and now and then a worker calls for help however short its polls are, so that a burst after a calm is
 //! shared at once.
 //!
+//! Whether help pays, and whether others do well to take tasks from here, hangs on how long a turn takes *where it is*. A
+//! turn takes longer while tasks move between workers: a worker that took that for the length of its tasks would have
+//! moved them on for ever. So only *undisturbed* looks count, between which no task was taken from here or brought
+//! here, and now and then tasks are withheld for two looks to have some. Of the last two the shorter counts, for one may
+//! have a long poll in it that says nothing of the tasks that wait, say that of the one which spawned them.
+//!
 //! A third follows from how long it sleeps: a worker that was woken for work right after it fell asleep lingers
 //! before it does so again, for about the time that falling asleep and waking it cost.
 
@@ -23,12 +29,21 @@ pub(super) struct Pace {
     last: Option<(Instant, u32)>,
     /// The mean time of a turn, in nanoseconds.
     mean_ns: u64,
+    /// The mean times between the last two undisturbed looks.
+    undisturbed_ns: [u64; 2],
     /// As many tasks that wait are a reason to wake another worker.
     help_at: usize,
+    /// Counts looks, to withhold tasks now and then.
+    looks: u32,
     /// Help has not been called for lately.
     may_call: Cell<bool>,
     /// The look after which help was last called for.
     called: Option<Instant>,
+    /// Help was called for since the last look, though tasks are short.
+    calls: Cell<bool>,
+    /// Until when tasks are offered to whoever was called.
+    offered_until: Option<Instant>,
+    offers: bool,
     /// When the worker last fell asleep.
     asleep_since: Option<Instant>,
     lingers: bool,
@@ -43,8 +58,14 @@ const BACKLOG_NS: u64 = 30_000;
 /// A turn that takes less is not worth taking elsewhere: for a task that is spawned here and runs there, memory and
 /// queues move between processors, which costs the two workers this much together.
 const MOVE_NS: u64 = 200;
+/// Of this many looks, two are without disturbance. Others have nothing to take meanwhile, and may have to be woken after:
+/// some 30 µs in the time of as many looks, each of up to 200 µs.
+const PROBE_LOOKS: u32 = 64;
 /// Help is called for this often though the backlog be small: at 30 µs a time that is 3 % of a processor.
 const CALL_PAUSE: Duration = Duration::from_millis(1);
+/// How long tasks are offered after a call that their length alone would not justify: a sleeper comes within some 5 to
+/// 50 µs. Tasks that are woken again and again stay with who came, so that a worker is relieved of half of them by and by.
+const OFFER: Duration = Duration::from_micros(50);
 /// To sleep and to be woken costs two workers some 10 µs of processor time: a sleep shorter than a few of these
 /// was not worth it.
 const SHORT_SLEEP: Duration = Duration::from_micros(50);
@@ -61,9 +82,14 @@ impl Pace {
             fixed: false,
             last: None,
             mean_ns: MEAN_NS,
+            undisturbed_ns: [MEAN_NS; 2],
             help_at: help_at(MEAN_NS),
+            looks: 0,
             may_call: Cell::new(true),
             called: None,
+            calls: Cell::new(false),
+            offered_until: None,
+            offers: false,
             asleep_since: None,
             lingers: false,
         }
@@ -77,27 +103,34 @@ impl Pace {
         }
     }
 
-    /// A look is being taken; returns the number of turns to the next.
-    pub(super) fn look(&mut self, now: Instant, tick: u32) -> u32 {
+    /// A look is being taken; returns the number of turns to the next. `disturbed`: since the last, tasks were taken from
+    /// here or brought here.
+    pub(super) fn look(&mut self, now: Instant, tick: u32, disturbed: bool) -> u32 {
+        self.looks = self.looks.wrapping_add(1);
         if let Some((last, last_tick)) = self.last {
-            self.learn(
-                now.saturating_duration_since(last),
-                tick.wrapping_sub(last_tick),
-            );
+            let took = now.saturating_duration_since(last);
+            self.learn(took, tick.wrapping_sub(last_tick), disturbed);
         }
         self.last = Some((now, tick));
         self.allow_call(now);
+        if self.calls.take() {
+            self.offered_until = Some(now + OFFER);
+        }
+        self.offers = self.offered_until.is_some_and(|until| now < until);
         self.polls
     }
 
-    fn learn(&mut self, took: Duration, turns: u32) {
+    fn learn(&mut self, took: Duration, turns: u32, disturbed: bool) {
         if turns == 0 {
             return;
         }
         let mean_ns = took.as_nanos() as u64 / u64::from(turns);
         // An eighth of the news, as is usual for round-trip times (RFC 6298).
         self.mean_ns = (7 * self.mean_ns + mean_ns) / 8;
-        self.help_at = help_at(self.mean_ns);
+        if !disturbed {
+            self.undisturbed_ns = [self.undisturbed_ns[1], mean_ns];
+            self.help_at = help_at(self.turn_ns());
+        }
         if !self.fixed {
             let polls = LOOK_TARGET.as_nanos() as u64 / self.mean_ns.max(1);
             self.polls = polls.clamp(1, u64::from(LOOK_POLLS_MAX)) as u32;
@@ -133,17 +166,34 @@ impl Pace {
     /// Whether any number of waiting tasks is a reason to wake another worker.
     #[inline]
     pub(super) fn may_want_help(&self) -> bool {
-        self.help_at != usize::MAX || self.may_call.get()
+        (self.help_at != usize::MAX || self.may_call.get()) && !self.withholds()
     }
 
     /// Whether `waiting` tasks are a reason to wake another worker.
     pub(super) fn wants_help(&self, waiting: usize) -> bool {
-        waiting >= self.help_at || self.may_call.replace(false)
+        if self.withholds() {
+            return false;
+        }
+        let calls = waiting < self.help_at && self.may_call.replace(false);
+        if calls {
+            self.calls.set(true);
+        }
+        calls || waiting >= self.help_at
     }
 
     /// Whether turns take so long that others do well to take tasks from here.
     pub(super) fn is_worth_moving(&self) -> bool {
-        self.mean_ns >= MOVE_NS
+        (self.turn_ns() >= MOVE_NS || self.offers) && !self.withholds()
+    }
+
+    /// Whether nobody is to take tasks until the next look, so that it is undisturbed.
+    fn withholds(&self) -> bool {
+        self.looks % PROBE_LOOKS >= PROBE_LOOKS - 2
+    }
+
+    /// How long a turn takes where it is.
+    fn turn_ns(&self) -> u64 {
+        self.undisturbed_ns[0].min(self.undisturbed_ns[1])
     }
 
     fn allow_call(&mut self, now: Instant) {
@@ -174,7 +224,7 @@ mod tests {
         let mut pace = Pace::tuned(61);
         let mut now = Instant::now();
         for look in 0..100 {
-            pace.look(now, look * 100);
+            pace.look(now, look * 100, false);
             now += Duration::from_nanos(100 * turn_ns);
         }
         pace.wants_help(1);
@@ -207,9 +257,63 @@ mod tests {
     fn a_small_backlog_after_a_calm_is_shared() {
         let (mut pace, now) = pace_of(100);
         assert!(!pace.wants_help(1));
-        pace.look(now, 0);
-        pace.look(now + CALL_PAUSE, 0);
+        pace.look(now, 0, false);
+        pace.look(now + CALL_PAUSE, 0, false);
         assert!(pace.wants_help(1));
         assert!(!pace.wants_help(1));
+    }
+
+    /// Mutant: disturbed looks count.
+    #[test]
+    fn turns_that_are_long_because_tasks_move_do_not_make_tasks_move() {
+        let (mut pace, mut now) = pace_of(100);
+        for look in 0..10 * PROBE_LOOKS {
+            // As long as nobody disturbs, a turn takes 100 ns; with tasks on the move it takes 1 µs.
+            let disturbed = pace.is_worth_moving();
+            now += Duration::from_nanos(if disturbed { 100_000 } else { 10_000 });
+            pace.look(now, look * 100, disturbed);
+            assert!(pace.turn_ns() < MOVE_NS, "{look}");
+        }
+    }
+
+    /// Mutant: tasks are never withheld.
+    #[test]
+    fn a_worker_that_is_always_disturbed_finds_out_how_short_its_tasks_are() {
+        let (mut pace, mut now) = pace_of(20_000);
+        let mut offered = 0;
+        for look in 0..10 * PROBE_LOOKS {
+            let disturbed = pace.is_worth_moving();
+            offered += u32::from(disturbed);
+            now += Duration::from_nanos(if disturbed { 100_000 } else { 10_000 });
+            pace.look(now, look * 100, disturbed);
+        }
+        assert!(offered <= 2 * PROBE_LOOKS, "{offered}");
+    }
+
+    /// Mutant: the last undisturbed look alone counts.
+    #[test]
+    fn the_long_poll_of_who_spawns_says_nothing_of_what_it_spawned() {
+        let (mut pace, now) = pace_of(100);
+        pace.look(now, 0, false);
+        pace.look(now + Duration::from_millis(1), 100, false);
+        assert!(!pace.is_worth_moving());
+        pace.look(now + Duration::from_millis(2), 200, false);
+        assert!(pace.is_worth_moving());
+    }
+
+    /// Mutant: tasks are offered until the next look only.
+    #[test]
+    fn who_is_called_finds_tasks_on_offer_when_it_is_awake() {
+        let (mut pace, now) = pace_of(100);
+        pace.look(now, 0, false);
+        pace.look(now + CALL_PAUSE, 0, false);
+        assert!(pace.wants_help(1));
+        let called = now + CALL_PAUSE + Duration::from_micros(10);
+        pace.look(called, 100, false);
+        assert!(pace.is_worth_moving());
+        pace.look(called + OFFER / 2, 200, true);
+        assert!(pace.is_worth_moving());
+        pace.look(called + OFFER, 300, true);
+        assert!(!pace.is_worth_moving());
     }
 }

@@ -63,6 +63,8 @@ pub(super) struct Remote {
     /// Others do well to take tasks from the queue: the worker has called for help, or its turns take longer than
     /// moving a task does, or it is stuck. Nobody else has to: the worker comes to them soon.
     gives: AtomicBool,
+    /// Another worker has taken tasks from the queue since the worker's last look.
+    robbed: AtomicBool,
     /// Counts the worker's services and sleeps: one that does not change under a worker that is awake tells
     /// the monitor that the worker is stuck.
     pub(super) heartbeat: AtomicU64,
@@ -87,6 +89,21 @@ impl Remote {
         }
     }
 
+    /// Tasks were taken from the queue by another worker.
+    pub(super) fn note_robbery(&self) {
+        // Relaxed, here and below: the worker's pace hangs on it, and nothing else.
+        self.robbed.store(true, Relaxed);
+    }
+
+    /// Whether tasks were taken since the last call; the worker's.
+    pub(super) fn was_robbed(&self) -> bool {
+        let robbed = self.robbed.load(Relaxed);
+        if robbed {
+            self.robbed.store(false, Relaxed);
+        }
+        robbed
+    }
+
     /// Whether the queue has tasks that others do well to take.
     pub(super) fn has_tasks_to_give(&self) -> bool {
         self.gives.load(Relaxed) && !self.stealer.is_empty()
@@ -109,6 +126,7 @@ impl Shared {
                     slot: CoreSlot::new(core),
                     shard: Shard::new(id, index as u32, config.io_enabled)?,
                     gives: AtomicBool::new(true),
+                    robbed: AtomicBool::new(false),
                     heartbeat: AtomicU64::new(0),
                     polls_root: AtomicBool::new(false),
                     has_left: AtomicBool::new(false),

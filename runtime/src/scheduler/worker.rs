@@ -45,6 +45,8 @@ pub(crate) struct Core {
     watch_polls: bool,
     /// The worker counts as searching in `Idle`.
     pub(super) searching: bool,
+    /// Tasks were taken from another worker since the last look.
+    has_stolen: bool,
     /// Tasks run from the next-task slot in a row.
     streak: u32,
     /// When something was first seen to wait for submission.
@@ -181,7 +183,7 @@ impl WorkerContext {
         self.metrics().end_poll();
         self.metrics().mark(now);
         self.coarse.set(now);
-        core.service_at = core.tick.wrapping_add(core.pace.look(now, core.tick));
+        core.service_at = core.tick.wrapping_add(self.look(&mut core, now));
         self.remote().offers_tasks(core.pace.is_worth_moving());
         core.unflushed_since = None;
         let mut scratch = std::mem::take(&mut core.scratch);
@@ -195,6 +197,13 @@ impl WorkerContext {
         core.scratch = scratch;
         self.share(&core, core.queue.len().saturating_sub(1));
         core
+    }
+
+    /// Tells the pace; returns the number of turns to the next look.
+    fn look(&self, core: &mut Core, now: Instant) -> u32 {
+        let robbed = self.remote().was_robbed();
+        let disturbed = std::mem::take(&mut core.has_stolen) || robbed;
+        core.pace.look(now, core.tick, disturbed)
     }
 
     /// Wakes another worker if `waiting` tasks are more than this one should keep for itself.
@@ -284,6 +293,8 @@ impl WorkerContext {
                 let metrics = self.metrics();
                 metrics.steal_operations.add(1);
                 metrics.steals.add(1 + core.queue.len() as u64);
+                core.has_stolen = true;
+                workers[victim].note_robbery();
                 return Some(task);
             }
         }
@@ -537,6 +548,7 @@ impl Core {
             next_slot: config.next_slot,
             watch_polls: config.task_hooks.watch_polls() || config.seeing.histogram.enabled,
             searching: false,
+            has_stolen: false,
             streak: 0,
             unflushed_since: None,
         })
