@@ -177,7 +177,10 @@ fn a_callback_that_panics_is_called_again() {
     }
 }
 
-/// Who gives the core up says that its poll is over, and so does whoever parks with it, or looks at the ring.
+/// Who gives the core up says that its poll is over, and so does whoever parks with it, or looks at the ring. The first
+/// is for what lies in between, which is too short for this test: it does not see whether `give_up` says so.
+///
+/// Mutant: nobody says so (`WorkerMetrics::end_poll` is empty).
 #[test]
 fn a_task_inside_block_in_place_holds_no_worker() {
     let (runtime, told, _) = watched(Builder::new_multi_thread(), NEVER_HELD);
