@@ -63,8 +63,8 @@
 //!
 //! # What comes from tokio
 //!
-//! What works under any runtime is re-exported from the crate tokio, which is built without its
-//! runtime: the channels and locks in `sync`, the traits and adapters in [`io`], and the macros
+//! What works under any runtime is re-exported from the crate tokio, of whose own runtime nothing
+//! runs: the channels and locks in `sync`, the traits and adapters in [`io`], and the macros
 //! `select!`, `join!`, `try_join!` and [`pin!`]. They are the same types and traits, not copies, so
 //! whatever reads from a tokio `AsyncRead` (TLS, codecs, HTTP) also reads from a socket of ringway.
 //!
