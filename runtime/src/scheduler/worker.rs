@@ -405,28 +405,27 @@ impl WorkerContext {
     /// A task was woken by user code on this thread: it is run next, while what woke it is warm, in place of one
     /// that was woken before it.
     pub(super) fn schedule(&self, task: Notified) {
-        let core = self.core.borrow();
-        let Some(core) = core.as_ref() else {
-            return self.shared.schedule_outside(task);
-        };
-        self.metrics().local_schedules.add(1);
-        if self.delivering.get() {
-            return core.queue.push(task);
-        }
-        if self.in_root.get() {
-            return self.enqueue_of_root(core, task);
-        }
-        if !core.next_slot || (self.completing.get() && !core.queue.is_empty()) {
-            return self.enqueue(core, task);
-        }
-        if let Some(former) = self.remote().next.put(task) {
-            self.enqueue(core, former);
-        }
+        self.schedule_here(task, |core, task| {
+            if self.completing.get() && !core.queue.is_empty() {
+                return Some(task);
+            }
+            self.remote().next.put(task)
+        });
     }
 
     /// A task was spawned on this thread: it is run after those that were spawned before it.
     #[inline]
     pub(super) fn schedule_spawned(&self, task: Notified) {
+        self.schedule_here(task, |_, task| self.remote().next.fill(task).err());
+    }
+
+    /// Queues a task with the core; `next` may put one into the next-task slot, and returns the one for the queue.
+    #[inline]
+    fn schedule_here(
+        &self,
+        task: Notified,
+        next: impl FnOnce(&Core, Notified) -> Option<Notified>,
+    ) {
         let core = self.core.borrow();
         let Some(core) = core.as_ref() else {
             return self.shared.schedule_outside(task);
@@ -438,10 +437,12 @@ impl WorkerContext {
         if self.in_root.get() {
             return self.enqueue_of_root(core, task);
         }
-        if !core.next_slot {
-            return self.enqueue(core, task);
-        }
-        if let Err(task) = self.remote().next.fill(task) {
+        let behind = if core.next_slot {
+            next(core, task)
+        } else {
+            Some(task)
+        };
+        if let Some(task) = behind {
             self.enqueue(core, task);
         }
     }
