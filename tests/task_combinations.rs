@@ -6,7 +6,7 @@
 //! meet in it. For each of the others: the handle says what became of the task, future and output are dropped exactly
 //! once, nothing stays in memory, and nothing hangs.
 //!
-//! Mutants: `complete` that does not discard the output when the handle is gone (an output is not dropped);
+//! Mutants: `complete` that does not discard the output when the handle is gone (an abort handle keeps it);
 //! `begin_poll` that polls a cancelled task (a poll too many);
 //! `drop_future` without `catch_unwind` (a worker is lost, and the rest hangs).
 
@@ -248,6 +248,9 @@ impl<'a> Trial<'a> {
         if let Some(mut handle) = self.handle.take() {
             self.join(&mut handle);
             self.handle = Some(handle);
+        } else {
+            // An abort handle that still keeps the task does not keep the output.
+            self.wait("the drop of the output", Self::has_dropped_outputs);
         }
         self.pass(Point::Joined);
         self.check_drops();
@@ -328,8 +331,12 @@ impl<'a> Trial<'a> {
             Arc::strong_count(&trial.life) == 1
         });
         assert_eq!(self.life.future_drops.load(Ordering::Relaxed), 1);
+        assert!(self.has_dropped_outputs());
+    }
+
+    fn has_dropped_outputs(&self) -> bool {
         let outputs = u32::from(self.combination.has_output());
-        assert_eq!(self.life.output_drops.load(Ordering::Relaxed), outputs);
+        self.life.output_drops.load(Ordering::Relaxed) == outputs
     }
 
     /// Lets tasks run until `is_so`.
