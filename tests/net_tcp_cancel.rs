@@ -24,8 +24,8 @@ async fn drop_a_read(stream: &mut TcpStream, room: usize) {
     ringway::time::sleep(Duration::from_millis(2)).await;
 }
 
-/// A sender at random intervals, a reader whose reads time out at random. Mutant: wait with an operation that
-/// receives, and drop it with the read.
+/// A sender at random intervals, a reader whose reads time out at random. Mutant: the operation that waits reads
+/// a byte, in place of polling (`PollOnce::entry`).
 #[test]
 fn reads_that_time_out_lose_no_byte() {
     const TOTAL: u64 = 200_000;

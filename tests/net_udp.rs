@@ -157,8 +157,8 @@ fn every_way_of_looking_leaves_the_message_and_every_way_of_receiving_takes_it()
     });
 }
 
-/// Receives that lose a race against a timer all the while. Mutant: wait with an operation that receives, and
-/// drop it with the future.
+/// Receives that lose a race against a timer all the while. Mutant: `Duplex::receive` yields between taking a message
+/// and returning it.
 #[test]
 fn receives_that_are_dropped_lose_no_message() {
     const MESSAGES: u32 = 3_000;
@@ -309,7 +309,7 @@ fn readiness_comes_with_a_message_and_goes_when_it_is_taken() {
     });
 }
 
-/// Mutant: poll the socket itself, which keeps it open until the worker has turned.
+/// Mutant: `Way::Direct` for messages, which keeps the socket open until the worker has turned.
 #[test]
 fn a_dropped_socket_frees_its_address_at_once() {
     on_both_flavours(|| async {

@@ -133,7 +133,7 @@ fn a_sender_waits_for_room_without_spinning() {
     }
 }
 
-/// Mutant: wait with an operation that receives, and drop it with the future.
+/// Mutants: `Duplex::receive` yields between taking a message and returning it; `Duplex::send` yields after sending.
 #[test]
 fn receives_and_sends_that_are_dropped_lose_no_message() {
     const MESSAGES: u32 = 5_000;

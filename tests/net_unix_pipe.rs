@@ -51,7 +51,7 @@ fn bytes_go_through_whole_and_in_order_and_end() {
     });
 }
 
-/// Mutant: wait with an operation that reads, and drop it with the future.
+/// Mutant: the operation that waits reads a byte of the pipe itself, in place of polling a watch.
 #[test]
 fn reads_that_time_out_lose_no_byte() {
     const TOTAL: u64 = 20_000;

@@ -109,7 +109,7 @@ fn a_dropped_owned_write_half_ends_its_direction_and_a_forgotten_one_does_not() 
     });
 }
 
-/// Mutant: wait with an operation that receives, and drop it with the read.
+/// Mutant: the operation that waits reads a byte, in place of polling (`PollOnce::entry`).
 #[test]
 fn reads_that_lose_a_race_lose_no_byte() {
     const TOTAL: u64 = 50_000;
@@ -147,7 +147,7 @@ fn reads_that_lose_a_race_lose_no_byte() {
     });
 }
 
-/// Mutant: leave out the hand-on in `Place::drop`.
+/// Mutant: `Listener::accept` yields between taking a connection and returning it.
 #[test]
 fn cancelled_accepts_lose_no_connection() {
     const CLIENTS: usize = 300;
