@@ -367,6 +367,51 @@ mod tests {
         free(taken);
     }
 
+    /// One thread makes blocks and takes them, others keep them: each holder writes its number into the block, and finds
+    /// it there when it lets go.
+    ///
+    /// Mutant: `take` leaves the batch that it hands out in the stack.
+    #[test]
+    fn a_block_has_one_holder_at_a_time_while_batches_go_from_thread_to_thread() {
+        const ROUNDS: usize = 20_000;
+        struct Sent(NonNull<u8>);
+        // SAFETY: the block is the sender's, who does not use it any more.
+        unsafe impl Send for Sent {}
+        let depot = Depot::new();
+        let (blocks, arrived) = std::sync::mpsc::sync_channel::<(Sent, u64)>(2 * BATCH);
+        let arrived = Mutex::new(arrived);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    let shelf = Shelf::new();
+                    loop {
+                        let next = arrived.lock().recv();
+                        let Ok((Sent(block), number)) = next else {
+                            break;
+                        };
+                        // SAFETY: the block is ours, and its sender has written a number.
+                        assert_eq!(unsafe { block.cast::<u64>().read() }, number);
+                        // SAFETY: the block is of the class, and nobody else has it.
+                        unsafe { shelf.keep(block, CLASS, &depot) };
+                    }
+                    shelf.free(CLASS);
+                });
+            }
+            let shelf = Shelf::new();
+            for number in 0..ROUNDS as u64 {
+                let kept = shelf.take(CLASS, &depot);
+                let block = kept.unwrap_or_else(|| allocate(layout_of(CLASS)));
+                // SAFETY: the block is ours, and has room for the number.
+                unsafe { block.cast::<u64>().write(number) };
+                blocks.send((Sent(block), number)).unwrap();
+            }
+            drop(blocks);
+            shelf.free(CLASS);
+        });
+        free(take_all(&Shelf::new(), &depot));
+        assert_eq!(depot.bytes.load(Relaxed), 0);
+    }
+
     #[test]
     fn a_value_of_any_size_and_alignment_is_kept_whole() {
         #[repr(align(64))]
