@@ -32,6 +32,7 @@
 //! The driver names no operation of the net and fs crates: whoever has one implements [`Operation`].
 
 mod current;
+mod device;
 mod doorbell;
 mod error;
 mod fd;

@@ -1,12 +1,17 @@
-//! The kernel's ring: how it is made, and its two queues as a [`Ring`].
+//! The kernel's ring: how it is made and entered, and its two queues as a [`Ring`].
 
+use std::fmt;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
+use std::time::Duration;
 
-use io_uring::{IoUring, squeue, types};
+use io_uring::{IoUring, opcode, squeue, types};
 
+use super::device::{Device, Wait};
+use super::doorbell::Doorbell;
 use super::error::SetupError;
+use super::kick;
 use super::operations::Ring;
 use super::slots::Answer;
 
@@ -20,12 +25,64 @@ const ENTER_GETEVENTS: u32 = 1;
 const ENTER_EXT_ARG: u32 = 1 << 3;
 const ENTER_NO_IOWAIT: u32 = 1 << 7;
 
+/// A ring, and the way to call a thread out of it.
+pub(crate) struct RingDevice {
+    ring: Arc<IoUring>,
+    doorbell: Doorbell,
+}
+
+impl RingDevice {
+    /// Makes a ring.
+    pub(super) fn open() -> Result<(Self, KernelRing), SetupError> {
+        let ring = make_ring()?;
+        let doorbell = Doorbell::new(&ring)?;
+        let queues = KernelRing::new(Arc::clone(&ring));
+        Ok((Self { ring, doorbell }, queues))
+    }
+}
+
+impl Device for RingDevice {
+    fn enter(&self, to_submit: usize, wait: Wait) -> io::Result<usize> {
+        match wait {
+            Wait::No => enter_now(&self.ring, to_submit),
+            Wait::ForAnswer(timeout) => enter_and_wait(&self.ring, to_submit, timeout),
+        }
+    }
+
+    fn ring_doorbell(&self) {
+        self.doorbell.ring(&self.ring);
+    }
+
+    fn doorbell_entry(&self) -> Option<squeue::Entry> {
+        self.doorbell.entry()
+    }
+
+    /// Completions wait for the owner to pass through the kernel, which it does at the latest with the scheduler's tick,
+    /// some milliseconds from now. An interrupt on its processor is enough.
+    fn hasten(&self) {
+        kick::interrupt_all();
+    }
+
+    fn cancel_everything(&self) -> squeue::Entry {
+        opcode::AsyncCancel2::new(types::CancelBuilder::any()).build()
+    }
+}
+
+impl fmt::Debug for RingDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RingDevice")
+            .field("fd", &self.ring.as_raw_fd())
+            .field("doorbell", &self.doorbell)
+            .finish()
+    }
+}
+
 /// Makes a ring that every thread may submit to and reap.
 ///
 /// COOP_TASKRUN: no interrupt to the owner for each completion, yet, unlike with DEFER_TASKRUN, other threads
 /// see the completions of an owner that is stuck in user code. TASKRUN_FLAG: the owner sees in memory that
 /// completions wait for it to enter the kernel. SUBMIT_ALL: one bad SQE does not hold back the others.
-pub(super) fn make_ring() -> Result<Arc<IoUring>, SetupError> {
+fn make_ring() -> Result<Arc<IoUring>, SetupError> {
     let ring = IoUring::builder()
         .dontfork()
         .setup_coop_taskrun()
@@ -50,7 +107,7 @@ pub(crate) struct KernelRing {
 }
 
 impl KernelRing {
-    pub(super) fn new(ring: Arc<IoUring>) -> Self {
+    fn new(ring: Arc<IoUring>) -> Self {
         Self {
             ring,
             is_over: false,
@@ -59,8 +116,8 @@ impl KernelRing {
     }
 }
 
-impl std::fmt::Debug for KernelRing {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for KernelRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KernelRing")
             .field("fd", &self.ring.as_raw_fd())
             .finish()
@@ -117,7 +174,7 @@ impl Ring for KernelRing {
 }
 
 /// Enters the kernel: submits `to_submit` SQEs and, without waiting, lets completions be posted.
-pub(super) fn enter_now(ring: &IoUring, to_submit: usize) -> io::Result<usize> {
+fn enter_now(ring: &IoUring, to_submit: usize) -> io::Result<usize> {
     // SAFETY: no argument is passed, so there is nothing for the kernel to misread.
     unsafe {
         ring.submitter()
@@ -126,11 +183,12 @@ pub(super) fn enter_now(ring: &IoUring, to_submit: usize) -> io::Result<usize> {
 }
 
 /// Enters the kernel: submits `to_submit` SQEs and waits for one completion, for at most `timeout`.
-pub(super) fn enter_and_wait(
+fn enter_and_wait(
     ring: &IoUring,
     to_submit: usize,
-    timeout: Option<types::Timespec>,
+    timeout: Option<Duration>,
 ) -> io::Result<usize> {
+    let timeout = timeout.map(types::Timespec::from);
     let mut flags = ENTER_GETEVENTS | ENTER_EXT_ARG;
     if ring.params().is_feature_no_iowait() {
         flags |= ENTER_NO_IOWAIT;

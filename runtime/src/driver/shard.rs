@@ -11,16 +11,12 @@ use std::task::Waker;
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use io_uring::{IoUring, opcode, types};
-
 use super::current::with_owner;
-use super::doorbell::Doorbell;
+use super::device::{AnyDevice, AnyQueues, Device, Wait};
 use super::error::SetupError;
-use super::kick;
 use super::op::{Operation, completion};
 use super::operations::{Operations, Submitted};
 use super::park::{Absence, ParkWord, ThreadInRing, Unparked};
-use super::ring::{self, KernelRing};
 use super::slots::{Abandoned, Key, Orphan, Polled, Settled};
 use super::tally::{Counted, Descriptors, RingMetrics, Tally};
 use super::timers::{Now, Timers};
@@ -30,7 +26,7 @@ use crate::contain::contain;
 pub(crate) struct Shard {
     runtime: u32,
     index: u32,
-    operations: Operations<KernelRing>,
+    operations: Operations<AnyQueues>,
     timers: Timers,
     word: ParkWord,
     thread: OnceLock<Thread>,
@@ -44,10 +40,9 @@ pub(crate) struct Shard {
     closed: AtomicBool,
     /// The runtime was made for sockets and the like.
     io_enabled: bool,
-    doorbell: Doorbell,
     tally: Tally,
     descriptors: Arc<Descriptors>,
-    ring: Arc<IoUring>,
+    device: AnyDevice,
 }
 
 /// Calls a thread to the core in place of the worker's own.
@@ -67,12 +62,11 @@ const DRAIN_RETRY: Duration = Duration::from_millis(10);
 
 impl Shard {
     pub(crate) fn new(runtime: u32, index: u32, io_enabled: bool) -> Result<Arc<Self>, SetupError> {
-        let ring = ring::make_ring()?;
-        let doorbell = Doorbell::new(&ring)?;
+        let (device, queues) = AnyDevice::open()?;
         Ok(Arc::new(Self {
             runtime,
             index,
-            operations: Operations::new(KernelRing::new(Arc::clone(&ring))),
+            operations: Operations::new(queues),
             timers: Timers::new(),
             word: ParkWord::new_vacant(),
             thread: OnceLock::new(),
@@ -82,10 +76,9 @@ impl Shard {
             unflushed: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             io_enabled,
-            doorbell,
             tally: Tally::default(),
             descriptors: Arc::default(),
-            ring,
+            device,
         }))
     }
 
@@ -176,7 +169,7 @@ impl Shard {
     }
 
     fn ring_doorbell(&self) {
-        self.doorbell.ring(&self.ring);
+        self.device.ring_doorbell();
     }
 
     /// Queues an operation; gives it back if the shard is closed.
@@ -252,7 +245,7 @@ impl Shard {
         self.unflushed.store(false, Ordering::Relaxed);
         loop {
             let queued = self.operations.unsubmitted();
-            match self.enter_now(queued) {
+            match self.enter(queued, Wait::No) {
                 Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
                 // EAGAIN, EBUSY: short of memory, or completions must be reaped first. The next service
                 // does so and flushes again.
@@ -264,14 +257,8 @@ impl Shard {
         }
     }
 
-    fn enter_now(&self, queued: usize) -> std::io::Result<usize> {
-        let outcome = ring::enter_now(&self.ring, queued);
-        self.tally.note_enter(&outcome);
-        outcome
-    }
-
-    fn enter_and_wait(&self, queued: usize, timeout: Option<Duration>) -> std::io::Result<usize> {
-        let outcome = ring::enter_and_wait(&self.ring, queued, timeout.map(types::Timespec::from));
+    fn enter(&self, queued: usize, wait: Wait) -> std::io::Result<usize> {
+        let outcome = self.device.enter(queued, wait);
         self.tally.note_enter(&outcome);
         outcome
     }
@@ -319,10 +306,8 @@ impl Shard {
             self.flush();
         }
         if kick && self.operations.wants_enter() {
-            // Completions wait for the owner to pass through the kernel, which it does at the latest with the
-            // scheduler's tick, some milliseconds from now. An interrupt on its processor is enough; what it
-            // posts within some microseconds is reaped here, or else at the next rescue.
-            kick::interrupt_all();
+            // What is posted within some microseconds is reaped here, or else at the next rescue.
+            self.device.hasten();
         }
         self.operations.try_reap(&mut scratch.settled);
         if std::mem::take(&mut scratch.settled.doorbell) && self.word.is_notified() {
@@ -347,7 +332,7 @@ impl Shard {
 
     /// Sees to it that the doorbell will be heard; `true` if that has to be submitted.
     fn arm_doorbell(&self) -> bool {
-        match self.doorbell.entry() {
+        match self.device.doorbell_entry() {
             Some(entry) => self.operations.arm_doorbell(entry),
             None => false,
         }
@@ -378,8 +363,8 @@ impl Shard {
         // Whatever the outcome (a completion, ETIME, EINTR, a refusal), the caller services and looks again.
         let entered = match timeout {
             // A wait of no time is a sleep all the same, of some 15 µs.
-            Some(Duration::ZERO) => self.enter_now(queued),
-            _ => self.enter_and_wait(queued, timeout),
+            Some(Duration::ZERO) => self.enter(queued, Wait::No),
+            _ => self.enter(queued, Wait::ForAnswer(timeout)),
         };
         if entered.unwrap_or(0) < queued {
             self.unflushed.store(true, Ordering::Relaxed);
@@ -402,12 +387,12 @@ impl Shard {
         self.closed.store(true, Ordering::Release);
         self.timers.close(&mut scratch.settled.wakers);
         loop {
-            self.operations.close(cancel_everything);
+            self.operations.close(|| self.device.cancel_everything());
             let queued = self.operations.unsubmitted();
             let _ = if self.operations.in_flight() == 0 {
-                self.enter_now(queued)
+                self.enter(queued, Wait::No)
             } else {
-                self.enter_and_wait(queued, Some(DRAIN_RETRY))
+                self.enter(queued, Wait::ForAnswer(Some(DRAIN_RETRY)))
             };
             self.operations
                 .reap(&mut { usize::MAX }, &mut scratch.settled);
@@ -420,10 +405,6 @@ impl Shard {
             }
         }
     }
-}
-
-fn cancel_everything() -> io_uring::squeue::Entry {
-    opcode::AsyncCancel2::new(types::CancelBuilder::any()).build()
 }
 
 impl fmt::Debug for Shard {

@@ -1,0 +1,142 @@
+//! What a shard stands on: the kernel's ring, or what takes its place.
+//!
+//! A device has two halves. Its *queues* ([`Ring`]) lie behind the shard's lock: SQEs are pushed there and answers taken,
+//! in memory, without a system call. The [`Device`] itself is used without a lock and from any thread: entering it takes
+//! the pushed SQEs over and lets answers be posted, ringing its doorbell calls a thread out of it.
+//!
+//! [`AnyDevice`] is the one that a shard holds. It is an enum and not a trait object, so that the ring, which is what
+//! nearly everybody runs on, costs a branch that is always taken the same way.
+
+use std::io;
+use std::time::Duration;
+
+use io_uring::squeue;
+
+use super::error::SetupError;
+use super::operations::Ring;
+use super::ring::{KernelRing, RingDevice};
+use super::slots::Answer;
+
+/// The half of a device that is used without a lock.
+pub(crate) trait Device {
+    /// Takes over `to_submit` of the SQEs that were pushed, lets answers be posted, and waits if told to. Returns how
+    /// many SQEs it took.
+    ///
+    /// # Errors
+    ///
+    /// Those of io_uring_enter(2). None of them loses an SQE: what was not taken is still in the queue.
+    fn enter(&self, to_submit: usize, wait: Wait) -> io::Result<usize>;
+
+    /// Calls the thread that waits in [`Self::enter`], or the next one that will, out of it.
+    fn ring_doorbell(&self);
+
+    /// What must be in the device for its doorbell to be heard, if anything: a multishot operation.
+    fn doorbell_entry(&self) -> Option<squeue::Entry>;
+
+    /// Another thread than the owner's wants the answers that only an enter by the owner would post.
+    fn hasten(&self);
+
+    /// An SQE that cancels everything in the device.
+    fn cancel_everything(&self) -> squeue::Entry;
+}
+
+/// Whether an enter waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Not at all.
+    No,
+    /// Until an answer is there, for as long as this at most; `None` for ever.
+    ForAnswer(Option<Duration>),
+}
+
+/// The device of a shard.
+#[derive(Debug)]
+pub(crate) enum AnyDevice {
+    /// The kernel's ring.
+    Ring(RingDevice),
+}
+
+/// The queues of an [`AnyDevice`].
+#[derive(Debug)]
+pub(crate) enum AnyQueues {
+    /// Those of the kernel's ring.
+    Ring(KernelRing),
+}
+
+impl AnyDevice {
+    /// Opens a device, and its queues, of which there is one.
+    pub(crate) fn open() -> Result<(Self, AnyQueues), SetupError> {
+        let (device, queues) = RingDevice::open()?;
+        Ok((Self::Ring(device), AnyQueues::Ring(queues)))
+    }
+}
+
+impl Device for AnyDevice {
+    fn enter(&self, to_submit: usize, wait: Wait) -> io::Result<usize> {
+        match self {
+            Self::Ring(device) => device.enter(to_submit, wait),
+        }
+    }
+
+    fn ring_doorbell(&self) {
+        match self {
+            Self::Ring(device) => device.ring_doorbell(),
+        }
+    }
+
+    fn doorbell_entry(&self) -> Option<squeue::Entry> {
+        match self {
+            Self::Ring(device) => device.doorbell_entry(),
+        }
+    }
+
+    fn hasten(&self) {
+        match self {
+            Self::Ring(device) => device.hasten(),
+        }
+    }
+
+    fn cancel_everything(&self) -> squeue::Entry {
+        match self {
+            Self::Ring(device) => device.cancel_everything(),
+        }
+    }
+}
+
+impl Ring for AnyQueues {
+    fn push(&mut self, entry: &squeue::Entry) -> bool {
+        match self {
+            Self::Ring(queues) => queues.push(entry),
+        }
+    }
+
+    fn reap(&mut self, left: &mut usize, visit: &mut dyn FnMut(u64, Answer)) {
+        match self {
+            Self::Ring(queues) => queues.reap(left, visit),
+        }
+    }
+
+    fn unsubmitted(&mut self) -> usize {
+        match self {
+            Self::Ring(queues) => queues.unsubmitted(),
+        }
+    }
+
+    fn wants_enter(&mut self) -> bool {
+        match self {
+            Self::Ring(queues) => queues.wants_enter(),
+        }
+    }
+
+    fn has_answers(&mut self) -> bool {
+        match self {
+            Self::Ring(queues) => queues.has_answers(),
+        }
+    }
+
+    fn overflows(&self) -> u64 {
+        match self {
+            Self::Ring(queues) => queues.overflows(),
+        }
+    }
+}
