@@ -1,16 +1,14 @@
 //! What this crate asks of the kernel, and its only home of unsafe code.
 //!
-//! Three kinds of things live here:
+//! Two kinds of things live here:
 //!
 //! - **operations** for the ring, one small file each. An operation owns everything that its SQE points to,
 //!   paths as `CString`, buffers as [`IoBuf`], statx results in a box, and holds each descriptor by a
 //!   [`SharedFd`], so that neither memory nor descriptor can go while the kernel works with it;
-//! - **calls that never wait** ([`now`]): made at once, on the worker, where a ring would only add its cost;
-//! - **the contracts of buffers** ([`IoBuf`], [`IoBufMut`]).
+//! - **calls that never wait** ([`now`]): made at once, on the worker, where a ring would only add its cost.
 //!
 //! [`SharedFd`]: ringway_runtime::driver::SharedFd
 
-mod buf;
 mod close;
 mod deliver;
 mod name;
@@ -32,7 +30,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-pub use buf::{IoBuf, IoBufMut};
+pub use ringway_runtime::driver::{IoBuf, IoBufMut};
 
 pub(crate) use close::Close;
 pub(crate) use deliver::{Deliver, Delivery};

@@ -31,6 +31,7 @@
 //!
 //! The driver names no operation of the net and fs crates: whoever has one implements [`Operation`].
 
+mod buf;
 mod current;
 mod device;
 mod doorbell;
@@ -49,6 +50,7 @@ mod timers;
 
 pub use io_uring::{cqueue, opcode, squeue, types};
 
+pub use buf::{IoBuf, IoBufMut, IoBufs, IoBufsMut, Slice};
 pub use current::{assert_context, check_context};
 pub use error::{SetupError, is_shutdown, shutdown_error};
 pub use fd::{AsSharedFd, Home, SharedFd};

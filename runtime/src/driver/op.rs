@@ -75,6 +75,8 @@ pub struct Op<T: Operation> {
 
 enum State<T> {
     Idle(T),
+    /// Cancelled before it was submitted.
+    Cancelled(T),
     Submitted(Arc<Shard>, Key),
     Finished,
 }
@@ -84,6 +86,22 @@ impl<T: Operation> Op<T> {
     pub fn new(operation: T) -> Self {
         Self {
             state: State::Idle(operation),
+        }
+    }
+
+    /// Asks the kernel to cancel the operation. The output comes all the same, when the future is polled on: with
+    /// ECANCELED as its error, or with the operation's own result if that was faster.
+    ///
+    /// One that was not submitted yet never will be. Does not wait, and may be called from any thread and more than
+    /// once.
+    pub fn cancel(&mut self) {
+        match std::mem::replace(&mut self.state, State::Finished) {
+            State::Idle(operation) => self.state = State::Cancelled(operation),
+            State::Submitted(shard, key) => {
+                shard.cancel(key);
+                self.state = State::Submitted(shard, key);
+            }
+            other @ (State::Cancelled(_) | State::Finished) => self.state = other,
         }
     }
 
@@ -98,6 +116,7 @@ impl<T: Operation> Op<T> {
                 Here::Guest(shard) => drop(shard.submit(operation, None)),
             }),
             State::Submitted(shard, key) => shard.detach(key),
+            State::Cancelled(operation) => drop(operation),
             State::Finished => {}
         }
     }
@@ -160,6 +179,10 @@ impl<T: Operation> Future for Op<T> {
                     Poll::Ready(operation.complete(completion))
                 }
             },
+            State::Cancelled(operation) => Poll::Ready(operation.complete(Completion {
+                result: Answer::CANCELED.into_result(),
+                flags: 0,
+            })),
             State::Finished => panic!("an operation was polled after it had completed"),
         }
     }
@@ -199,6 +222,7 @@ impl<T: Operation> fmt::Debug for Op<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
             State::Idle(_) => "idle",
+            State::Cancelled(_) => "cancelled",
             State::Submitted(..) => "submitted",
             State::Finished => "finished",
         };

@@ -113,6 +113,17 @@ impl<R: Ring> Operations<R> {
         self.inner.lock().slots.poll(key, waker)
     }
 
+    /// The future wants an end: queues a cancel, unless the answer has come or one was queued before; says whether it
+    /// did.
+    pub fn cancel(&self, key: Key) -> bool {
+        let mut inner = self.inner.lock();
+        let cancel = inner.slots.expect_cancel(key);
+        if cancel {
+            inner.queue(cancel_entry(key));
+        }
+        cancel
+    }
+
     /// The future is gone: queues a cancel, unless the answer has come.
     pub fn abandon(&self, key: Key) -> Abandoned {
         let mut inner = self.inner.lock();

@@ -191,6 +191,12 @@ impl Shard {
         self.operations.poll(key, waker)
     }
 
+    pub(super) fn cancel(&self, key: Key) {
+        if self.operations.cancel(key) {
+            self.note_queued(false);
+        }
+    }
+
     pub(super) fn abandon(self: &Arc<Self>, key: Key) {
         match self.operations.abandon(key) {
             Abandoned::Cancel(waker) => {

@@ -296,6 +296,22 @@ impl Slots {
         }
     }
 
+    /// Marks an operation as being cancelled, so that ECANCELED is final; `false` if it is marked, or has its answer.
+    pub(super) fn expect_cancel(&mut self, key: Key) -> bool {
+        let slot = self.slot_mut(key.index);
+        assert_eq!(
+            slot.generation, key.generation,
+            "an operation's slot was freed while its future lived"
+        );
+        match &mut slot.stage {
+            Stage::InFlight { cancelling, .. } => !std::mem::replace(cancelling, true),
+            Stage::Done(_) => false,
+            Stage::Free { .. } | Stage::Abandoned { .. } => {
+                unreachable!("only the drop of the future abandons or frees a slot")
+            }
+        }
+    }
+
     /// Marks every operation as being cancelled, so that ECANCELED is final.
     pub(super) fn expect_cancel_of_all(&mut self) {
         for slot in self.chunks.iter_mut().flat_map(|chunk| chunk.iter_mut()) {

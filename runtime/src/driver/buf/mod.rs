@@ -1,13 +1,20 @@
 //! Buffers that the kernel may work with while nobody else does.
 //!
 //! An operation by completion owns its buffer until the kernel has answered, so a buffer is handed over and
-//! comes back with the result. These two traits say what a type must promise for that.
+//! comes back with the result. These traits say what a type must promise for that. Nothing here knows a ring.
 
+mod slice;
+mod vectored;
+
+use std::ops::RangeBounds;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-/// A buffer whose bytes the kernel may read: what [`File::write_at`](crate::File::write_at) takes.
+pub use slice::Slice;
+pub use vectored::{IoBufs, IoBufsMut};
+
+/// A buffer whose bytes the kernel may read: what an operation that writes or sends takes.
 ///
 /// # Safety
 ///
@@ -21,9 +28,23 @@ pub unsafe trait IoBuf: Send + 'static {
 
     /// How many bytes, from the first on, are initialised: as many as a write takes.
     fn initialized(&self) -> usize;
+
+    /// A part of the initialised bytes as a buffer of its own, which owns the whole.
+    ///
+    /// # Panics
+    ///
+    /// If the range does not lie within the initialised bytes.
+    #[track_caller]
+    fn slice(self, range: impl RangeBounds<usize>) -> Slice<Self>
+    where
+        Self: Sized,
+    {
+        let end = self.initialized();
+        Slice::new(self, range, end)
+    }
 }
 
-/// A buffer that the kernel may fill: what [`File::read_at`](crate::File::read_at) takes.
+/// A buffer that the kernel may fill: what an operation that reads or receives takes.
 ///
 /// # Safety
 ///
@@ -45,6 +66,21 @@ pub unsafe trait IoBufMut: IoBuf {
     /// - `count` is at most `room`;
     /// - the first `count` bytes are initialised.
     unsafe fn set_initialized(&mut self, count: usize);
+
+    /// A part of the room as a buffer of its own, which owns the whole: of a `Vec<u8>`, `slice_mut(vec.len()..)`
+    /// is what can be filled behind its present bytes.
+    ///
+    /// # Panics
+    ///
+    /// If the range does not lie within the room, or begins behind the last initialised byte.
+    #[track_caller]
+    fn slice_mut(self, range: impl RangeBounds<usize>) -> Slice<Self>
+    where
+        Self: Sized,
+    {
+        let end = self.room();
+        Slice::new(self, range, end)
+    }
 }
 
 macro_rules! io_buf {
