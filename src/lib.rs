@@ -105,7 +105,7 @@
 //!
 //! # Requirements
 //!
-//! Linux with io_uring, 5.19 or newer. Containers often forbid io_uring; building a runtime there
+//! Linux with io_uring, 5.15 or newer. Containers often forbid io_uring; building a runtime there
 //! fails with an error which says what stands in the way.
 
 #![forbid(unsafe_code)]

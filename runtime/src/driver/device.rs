@@ -13,6 +13,7 @@ use std::time::Duration;
 use io_uring::squeue;
 
 use super::error::SetupError;
+use super::features::Features;
 use super::operations::Ring;
 use super::ring::{KernelRing, RingDevice};
 use super::slots::Answer;
@@ -36,8 +37,11 @@ pub(crate) trait Device {
     /// Another thread than the owner's wants the answers that only an enter by the owner would post.
     fn hasten(&self);
 
-    /// An SQE that cancels everything in the device.
-    fn cancel_everything(&self) -> squeue::Entry;
+    /// An SQE that cancels everything in the device; none if each operation has to be cancelled by itself.
+    fn cancel_everything(&self) -> Option<squeue::Entry>;
+
+    /// What the device can do.
+    fn features(&self) -> Features;
 }
 
 /// Whether an enter waits.
@@ -96,9 +100,15 @@ impl Device for AnyDevice {
         }
     }
 
-    fn cancel_everything(&self) -> squeue::Entry {
+    fn cancel_everything(&self) -> Option<squeue::Entry> {
         match self {
             Self::Ring(device) => device.cancel_everything(),
+        }
+    }
+
+    fn features(&self) -> Features {
+        match self {
+            Self::Ring(device) => device.features(),
         }
     }
 }

@@ -11,6 +11,7 @@ use std::os::fd::{AsRawFd, FromRawFd};
 use io_uring::{IoUring, opcode, squeue, types};
 
 use super::error::SetupError;
+use super::features::{Feature, Features};
 use super::slots::DOORBELL;
 
 #[derive(Debug)]
@@ -22,11 +23,11 @@ pub(super) enum Doorbell {
 }
 
 impl Doorbell {
-    pub(super) fn new(ring: &IoUring) -> Result<Self, SetupError> {
-        // The first message doubles as the probe; a completion in vain does no harm.
-        match send_message(ring) {
-            Ok(()) => Ok(Self::Message),
-            Err(_) => make_event().map(Self::Event),
+    pub(super) fn new(features: Features) -> Result<Self, SetupError> {
+        if features.has(Feature::RinglessMessage) {
+            Ok(Self::Message)
+        } else {
+            make_event().map(Self::Event)
         }
     }
 
@@ -57,7 +58,7 @@ const REGISTER_SEND_MSG_RING: libc::c_uint = 31;
 const OP_MSG_RING: u8 = 40;
 
 /// Posts a completion into `ring` from this thread, which need not have a ring.
-fn send_message(ring: &IoUring) -> io::Result<()> {
+pub(super) fn send_message(ring: &IoUring) -> io::Result<()> {
     #[repr(C)]
     struct Message {
         opcode: u8,

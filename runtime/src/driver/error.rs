@@ -29,7 +29,7 @@ impl SetupError {
                  io_uring_register (docker: `--security-opt seccomp=...`)"
             }
             Some(libc::ENOSYS) => {
-                "this kernel has no io_uring, or a seccomp profile of a container hides it; use Linux 5.19 \
+                "this kernel has no io_uring, or a seccomp profile of a container hides it; use Linux 5.15 \
                  or newer, or a profile that permits io_uring_setup, io_uring_enter and io_uring_register"
             }
             Some(libc::ENOMEM) => {
@@ -41,7 +41,7 @@ impl SetupError {
                  LimitNOFILE= in systemd) or use fewer worker threads"
             }
             Some(libc::EINVAL) => {
-                "this kernel does not know a flag that the driver needs; use Linux 5.19 or newer"
+                "this kernel does not know a flag that the driver needs; use Linux 5.15 or newer"
             }
             _ => "see `man io_uring_setup` for this error",
         }

@@ -37,8 +37,10 @@ mod device;
 mod doorbell;
 mod error;
 mod fd;
+mod features;
 mod home;
 mod kick;
+mod knobs;
 mod op;
 mod operations;
 mod park;
@@ -54,6 +56,7 @@ pub use buf::{IoBuf, IoBufMut, IoBufs, IoBufsMut, Slice};
 pub use current::{assert_context, check_context};
 pub use error::{SetupError, is_shutdown, shutdown_error};
 pub use fd::{AsSharedFd, Home, SharedFd};
+pub use features::{Feature, Features, features};
 pub use op::{Completion, Op, Operation};
 pub use tally::RingMetrics;
 

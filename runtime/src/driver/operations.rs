@@ -211,13 +211,22 @@ impl<R: Ring> Operations<R> {
         std::mem::forget(std::mem::take(&mut self.inner.lock().slots));
     }
 
-    /// Refuses new operations and cancels all that are in flight.
-    pub fn close(&self, cancel_all: impl FnOnce() -> squeue::Entry) {
+    /// Refuses new operations and cancels all that are in flight: with `cancel_all`, or one by one. Those for whose
+    /// cancels there was no room the last time are not told twice.
+    pub fn close(&self, cancel_all: impl FnOnce() -> Option<squeue::Entry>) {
         let mut inner = self.inner.lock();
-        inner.closed = true;
+        let was_closed = std::mem::replace(&mut inner.closed, true);
         inner.slots.expect_cancel_of_all();
-        let entry = cancel_all().user_data(CANCEL);
-        inner.queue(entry);
+        if was_closed && !inner.backlog.is_empty() {
+            return;
+        }
+        if let Some(entry) = cancel_all() {
+            inner.queue(entry.user_data(CANCEL));
+            return;
+        }
+        for key in inner.slots.keys_in_flight() {
+            inner.queue(cancel_entry(key));
+        }
     }
 }
 

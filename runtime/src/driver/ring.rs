@@ -11,7 +11,9 @@ use io_uring::{IoUring, opcode, squeue, types};
 use super::device::{Device, Wait};
 use super::doorbell::Doorbell;
 use super::error::SetupError;
+use super::features::{Feature, Features, ring_builder};
 use super::kick;
+use super::knobs;
 use super::operations::Ring;
 use super::slots::Answer;
 
@@ -29,15 +31,20 @@ const ENTER_NO_IOWAIT: u32 = 1 << 7;
 pub(crate) struct RingDevice {
     ring: Arc<IoUring>,
     doorbell: Doorbell,
+    features: Features,
 }
 
 impl RingDevice {
     /// Makes a ring.
     pub(super) fn open() -> Result<(Self, KernelRing), SetupError> {
-        let ring = make_ring()?;
-        let doorbell = Doorbell::new(&ring)?;
-        let queues = KernelRing::new(Arc::clone(&ring));
-        Ok((Self { ring, doorbell }, queues))
+        let features = Features::of_kernel()?;
+        let ring = Arc::new(make_ring(features)?);
+        let device = Self {
+            ring: Arc::clone(&ring),
+            doorbell: Doorbell::new(features)?,
+            features,
+        };
+        Ok((device, KernelRing::new(ring)))
     }
 }
 
@@ -45,7 +52,10 @@ impl Device for RingDevice {
     fn enter(&self, to_submit: usize, wait: Wait) -> io::Result<usize> {
         match wait {
             Wait::No => enter_now(&self.ring, to_submit),
-            Wait::ForAnswer(timeout) => enter_and_wait(&self.ring, to_submit, timeout),
+            Wait::ForAnswer(timeout) => {
+                let flags = self.wait_flags();
+                enter_and_wait(&self.ring, to_submit, flags, timeout)
+            }
         }
     }
 
@@ -63,8 +73,24 @@ impl Device for RingDevice {
         kick::interrupt_all();
     }
 
-    fn cancel_everything(&self) -> squeue::Entry {
-        opcode::AsyncCancel2::new(types::CancelBuilder::any()).build()
+    fn cancel_everything(&self) -> Option<squeue::Entry> {
+        let any = opcode::AsyncCancel2::new(types::CancelBuilder::any()).build();
+        self.features.has(Feature::CancelAny).then_some(any)
+    }
+
+    fn features(&self) -> Features {
+        self.features
+    }
+}
+
+impl RingDevice {
+    fn wait_flags(&self) -> u32 {
+        let flags = ENTER_GETEVENTS | ENTER_EXT_ARG;
+        if self.features.has(Feature::NoIowait) {
+            flags | ENTER_NO_IOWAIT
+        } else {
+            flags
+        }
     }
 }
 
@@ -78,24 +104,12 @@ impl fmt::Debug for RingDevice {
 }
 
 /// Makes a ring that every thread may submit to and reap.
-///
-/// COOP_TASKRUN: no interrupt to the owner for each completion, yet, unlike with DEFER_TASKRUN, other threads
-/// see the completions of an owner that is stuck in user code. TASKRUN_FLAG: the owner sees in memory that
-/// completions wait for it to enter the kernel. SUBMIT_ALL: one bad SQE does not hold back the others.
-fn make_ring() -> Result<Arc<IoUring>, SetupError> {
-    let ring = IoUring::builder()
-        .dontfork()
-        .setup_coop_taskrun()
-        .setup_taskrun_flag()
-        .setup_submit_all()
-        .setup_cqsize(CQ_ENTRIES)
-        .build(SQ_ENTRIES)
-        .map_err(|source| SetupError::new("create an io_uring", source))?;
-    if !ring.params().is_feature_ext_arg() || !ring.params().is_feature_nodrop() {
-        let source = io::Error::from_raw_os_error(libc::EINVAL);
-        return Err(SetupError::new("use the io_uring of this kernel", source));
-    }
-    Ok(Arc::new(ring))
+fn make_ring(features: Features) -> Result<IoUring, SetupError> {
+    let (sq_entries, cq_entries) = knobs::ring_entries()?.unwrap_or((SQ_ENTRIES, CQ_ENTRIES));
+    ring_builder(features)
+        .setup_cqsize(cq_entries)
+        .build(sq_entries)
+        .map_err(|source| SetupError::new("create an io_uring", source))
 }
 
 /// The queues of a ring. There is one of these for each ring, behind the shard's lock.
@@ -186,13 +200,10 @@ fn enter_now(ring: &IoUring, to_submit: usize) -> io::Result<usize> {
 fn enter_and_wait(
     ring: &IoUring,
     to_submit: usize,
+    flags: u32,
     timeout: Option<Duration>,
 ) -> io::Result<usize> {
     let timeout = timeout.map(types::Timespec::from);
-    let mut flags = ENTER_GETEVENTS | ENTER_EXT_ARG;
-    if ring.params().is_feature_no_iowait() {
-        flags |= ENTER_NO_IOWAIT;
-    }
     let args = match &timeout {
         Some(timeout) => types::SubmitArgs::new().timespec(timeout),
         None => types::SubmitArgs::new(),

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use super::current::with_owner;
 use super::device::{AnyDevice, AnyQueues, Device, Wait};
 use super::error::SetupError;
+use super::features::Features;
 use super::op::{Operation, completion};
 use super::operations::{Operations, Submitted};
 use super::park::{Absence, ParkWord, ThreadInRing, Unparked};
@@ -92,6 +93,10 @@ impl Shard {
 
     pub(super) fn is_io_enabled(&self) -> bool {
         self.io_enabled
+    }
+
+    pub(super) fn features(&self) -> Features {
+        self.device.features()
     }
 
     pub(crate) fn timers(&self) -> &Timers {

@@ -321,6 +321,19 @@ impl Slots {
         }
     }
 
+    /// The operations whose last CQE has not come.
+    pub(super) fn keys_in_flight(&self) -> Vec<Key> {
+        let slots = self.chunks.iter().flat_map(|chunk| chunk.iter());
+        let in_flight = (0..).zip(slots).filter(|(_, slot)| {
+            matches!(slot.stage, Stage::InFlight { .. } | Stage::Abandoned { .. })
+        });
+        let key = |(index, slot): (u32, &Slot)| Key {
+            index,
+            generation: slot.generation,
+        };
+        in_flight.map(key).collect()
+    }
+
     fn find(&mut self, key: Key) -> Option<&mut Slot> {
         let (chunk, place) = Self::locate(key.index);
         let slot = self.chunks.get_mut(chunk)?.get_mut(place)?;

@@ -305,8 +305,8 @@ fn a_submission_during_the_drain_is_refused_or_cancelled() {
     });
 }
 
-fn cancel_everything() -> squeue::Entry {
-    opcode::AsyncCancel2::new(types::CancelBuilder::any()).build()
+fn cancel_everything() -> Option<squeue::Entry> {
+    Some(opcode::AsyncCancel2::new(types::CancelBuilder::any()).build())
 }
 
 /// The task moves to another waker while the answer is settled: it finds the answer, or the new waker is woken.
