@@ -26,11 +26,21 @@
 //! 4. *Abandoned*: the future is gone. A cancel is queued behind the request; whatever the kernel answers,
 //!    the output is made and dropped: a file descriptor that nobody wants is closed, a buffer freed.
 //!
+//! # Many answers
+//!
+//! [`Answers`] says how an operation's answers become outputs. One that has many is polled as [`Many`]: in flight until
+//! the last, it hands out what came before it. What nobody takes waits in the slot, as one mask or as a queue with a
+//! limit, at which the operation is cancelled; it is then *Paused*, owned by its `Many` like an idle one, and goes back
+//! into the ring when all is taken. *Abandoned*, it makes and drops the outputs of all answers, after the last.
+//!
+//! # Where
+//!
 //! An operation stays in the shard where it was submitted, though its task may move; a cancel goes to that
 //! shard, whichever thread drops the future.
 //!
 //! The driver names no operation of the net and fs crates: whoever has one implements [`Operation`].
 
+mod answers;
 mod buf;
 mod current;
 mod device;
@@ -41,9 +51,11 @@ mod features;
 mod home;
 mod kick;
 mod knobs;
+mod many;
 mod op;
 mod operations;
 mod park;
+mod payload;
 mod ring;
 mod shard;
 mod slots;
@@ -57,7 +69,8 @@ pub use current::{assert_context, check_context};
 pub use error::{SetupError, is_shutdown, shutdown_error};
 pub use fd::{AsSharedFd, Home, SharedFd};
 pub use features::{Feature, Features, features};
-pub use op::{Completion, Op, Operation};
+pub use many::{Many, QUEUED_ANSWERS_MAX};
+pub use op::{Answers, Completion, Op, Operation};
 pub use tally::RingMetrics;
 
 pub(crate) use current::with_owner;
@@ -71,6 +84,6 @@ pub(crate) use timers::Now;
 pub(crate) mod internals {
     pub use super::operations::{Operations, Ring, Submitted};
     pub use super::park::{Absence, ParkWord, ThreadInRing, Unparked};
-    pub use super::slots::{Abandoned, Answer, Key, Orphan, Polled, Settled};
+    pub use super::slots::{Abandoned, Answer, Key, Next, Orphan, Polled, Settled};
     pub use super::timers::{Inserted, Now, Timers};
 }

@@ -1,11 +1,11 @@
-//! [`Operation`]: a request to the kernel with the memory that it needs; [`Op`]: its future.
+//! [`Operation`]: a request to the kernel with the memory that it needs; [`Op`]: its future, if it has one output.
 
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use io_uring::squeue;
 
@@ -28,7 +28,7 @@ use super::slots::{Answer, Key, Polled};
 /// - nothing else reads or writes that memory before `complete`.
 ///
 /// The driver sets the user data.
-pub unsafe trait Operation: Send + 'static {
+pub unsafe trait Operation: Send + Sized + 'static {
     /// What the caller gets. It must own what the kernel made (a descriptor, a filled buffer), because it is
     /// simply dropped when the future is gone.
     type Output: Send;
@@ -39,11 +39,15 @@ pub unsafe trait Operation: Send + 'static {
         None
     }
 
+    /// How the kernel's answers become outputs.
+    const ANSWERS: Answers<Self> = Answers::One;
+
     /// What it says when its runtime has ended.
     const REFUSED: &'static str = SHUTTING_DOWN;
 
-    /// Builds the SQE. Called when the operation is submitted, and again in the rare case that it must be
-    /// submitted once more because the thread that had submitted it exited.
+    /// Builds the SQE. Called when the operation is submitted, and again if it must be submitted once more: because
+    /// the thread that had submitted it exited, or because nobody took its answers for a while ([`Answers::Queue`]).
+    /// It runs under a lock of the driver and calls nothing of the driver.
     fn entry(&mut self) -> squeue::Entry;
 
     /// Turns the kernel's answer into the output. Called once, after the last CQE, or with an error if the
@@ -58,6 +62,37 @@ pub struct Completion {
     pub result: io::Result<u32>,
     /// The flags of the CQE.
     pub flags: u32,
+}
+
+/// How the answers of the kernel to an operation are gathered, and become outputs.
+///
+/// Every answer but the last has `IORING_CQE_F_MORE` among its flags. The function makes the output of one that is
+/// not the last. It must own what the kernel made, like the output of [`Operation::complete`], which is called with
+/// the last. It runs under a lock of the driver: it calls nothing of the driver and drops nothing of the user's.
+#[derive(Debug)]
+pub enum Answers<T: Operation> {
+    /// One output, made of the first answer, after the last has come: all plain operations, and sends without copying,
+    /// whose second answer says that the kernel has let go of the memory.
+    One,
+    /// Results are masks: those that nobody has taken are or-ed. For a multishot poll.
+    Mask(fn(&T, Completion) -> T::Output),
+    /// Each answer is an output of its own, as of a multishot accept or receive.
+    Queue {
+        /// Makes the output of an answer that is not the last.
+        item: fn(&T, Completion) -> T::Output,
+        /// When so many answers wait, the operation is cancelled, and submitted again when they have been taken. The
+        /// kernel may add some before it hears of the cancel.
+        limit: u32,
+    },
+}
+
+impl<T: Operation> Answers<T> {
+    pub(super) fn item(&self) -> Option<fn(&T, Completion) -> T::Output> {
+        match self {
+            Self::One => None,
+            Self::Mask(item) | Self::Queue { item, .. } => Some(*item),
+        }
+    }
 }
 
 /// The future of an [`Operation`].
@@ -84,6 +119,7 @@ enum State<T> {
 impl<T: Operation> Op<T> {
     /// Makes the future; nothing is submitted yet.
     pub fn new(operation: T) -> Self {
+        const { assert!(matches!(T::ANSWERS, Answers::One), "this one is a `Many`") }
         Self {
             state: State::Idle(operation),
         }
@@ -122,11 +158,8 @@ impl<T: Operation> Op<T> {
     }
 
     fn submit(&mut self, operation: T, cx: &Context<'_>) -> Poll<T::Output> {
-        let Some(shard) = shard_for(&operation) else {
-            return Poll::Ready(operation.complete(refused(T::REFUSED)));
-        };
-        match shard.submit(operation, Some(cx.waker().clone())) {
-            Ok(key) => {
+        match submit_here(operation, cx.waker()) {
+            Ok((shard, key)) => {
                 self.state = State::Submitted(shard, key);
                 Poll::Pending
             }
@@ -135,8 +168,21 @@ impl<T: Operation> Op<T> {
     }
 }
 
+/// Submits an operation where it belongs; gives it back if its runtime has ended.
+#[track_caller]
+pub(super) fn submit_here<T: Operation>(
+    operation: T,
+    waker: &Waker,
+) -> Result<(Arc<Shard>, Key), T> {
+    let Some(shard) = shard_for(&operation) else {
+        return Err(operation);
+    };
+    let key = shard.submit(operation, Some(waker.clone()))?;
+    Ok((shard, key))
+}
+
 /// The answer of a runtime that has ended.
-fn refused(text: &'static str) -> Completion {
+pub(super) fn refused(text: &'static str) -> Completion {
     Completion {
         result: Err(shutdown_error_saying(text)),
         flags: 0,

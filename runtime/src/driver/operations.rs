@@ -18,7 +18,7 @@ use std::task::Waker;
 use io_uring::{opcode, squeue};
 
 use super::op::Operation;
-use super::slots::{Abandoned, Answer, CANCEL, DOORBELL, Key, Polled, Settled, Slots};
+use super::slots::{Abandoned, Answer, CANCEL, DOORBELL, Key, Next, Polled, Settled, Slots};
 use super::tally::Reaped;
 use crate::loom::Mutex;
 
@@ -122,6 +122,21 @@ impl<R: Ring> Operations<R> {
             inner.queue(cancel_entry(key));
         }
         cancel
+    }
+
+    /// Takes an answer of an operation with many, or stores the waker. Puts the operation back into the ring if it has
+    /// paused and everything is taken.
+    pub fn next<T: Operation>(&self, key: Key, waker: &Waker) -> Next<T> {
+        let mut resumed = None;
+        let mut inner = self.inner.lock();
+        let closed = inner.closed;
+        let next = inner.slots.next(key, waker, closed, &mut resumed);
+        match resumed {
+            None => next,
+            Some(entry) => Next::Resumed {
+                full: !inner.queue(entry),
+            },
+        }
     }
 
     /// The future is gone: queues a cancel, unless the answer has come.
@@ -267,15 +282,18 @@ impl<R: Ring> Inner<R> {
                     *doorbell_down |= !io_uring::cqueue::more(answer.flags);
                     out.doorbell = true;
                 }
-                operation => {
-                    reaped.answers += 1;
-                    slots.settle(operation, answer, out);
-                }
+                operation if slots.settle(operation, answer, out) => reaped.answers += 1,
+                _ => reaped.strays += 1,
             }
         });
         reaped.batches += u64::from(reaped.completions > before);
         while let Some(entry) = out.again.pop() {
             self.queue(entry);
+            out.queued = true;
+        }
+        while let Some(key) = out.full.pop() {
+            self.queue(cancel_entry(key));
+            out.queued = true;
         }
     }
 }

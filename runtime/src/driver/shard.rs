@@ -18,7 +18,7 @@ use super::features::Features;
 use super::op::{Operation, completion};
 use super::operations::{Operations, Submitted};
 use super::park::{Absence, ParkWord, ThreadInRing, Unparked};
-use super::slots::{Abandoned, Key, Orphan, Polled, Settled};
+use super::slots::{Abandoned, Key, Next, Orphan, Polled, Settled};
 use super::tally::{Counted, Descriptors, RingMetrics, Tally};
 use super::timers::{Now, Timers};
 use crate::contain::contain;
@@ -202,6 +202,14 @@ impl Shard {
         }
     }
 
+    pub(super) fn next<T: Operation>(&self, key: Key, waker: &Waker) -> Next<T> {
+        let next = self.operations.next(key, waker);
+        if let Next::Resumed { full } = next {
+            self.note_queued(full);
+        }
+        next
+    }
+
     pub(super) fn abandon(self: &Arc<Self>, key: Key) {
         match self.operations.abandon(key) {
             Abandoned::Cancel(waker) => {
@@ -352,6 +360,9 @@ impl Shard {
     /// Wakes and finishes what was handed out. User code runs here; no lock is held.
     fn act(self: &Arc<Self>, scratch: &mut Scratch) -> usize {
         let woken = scratch.settled.wakers.len();
+        if std::mem::take(&mut scratch.settled.queued) {
+            self.note_queued(false);
+        }
         for orphan in scratch.settled.orphans.drain(..) {
             contain(|| self.finish(orphan));
         }

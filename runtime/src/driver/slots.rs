@@ -5,16 +5,20 @@
 //! is index and generation: a late answer, or a cancel for an operation that is long gone, meets another
 //! generation and finds nothing.
 //!
+//! Answers that are not the last of their operation wait in the slot's queue. What they own belongs to the operation
+//! until somebody takes them: if its future is dropped first, the operation disposes of them after the last.
+//!
 //! Whoever calls these functions holds the shard's lock. None of them runs user code: wakers, requests and
 //! outputs are handed out ([`Settled`], [`Orphan`]) to be woken, completed or dropped after unlocking.
 
 use std::io;
-use std::mem::{MaybeUninit, align_of, size_of};
 use std::task::Waker;
 
 use io_uring::squeue;
 
-use super::op::Operation;
+use super::answers::{Pool, Queue};
+use super::op::{Answers, Completion, Operation};
+use super::payload::{Face, Gather, Payload};
 
 /// Index and generation of a slot; also the user data of its SQE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +71,13 @@ impl Answer {
             Ok(self.result as u32)
         }
     }
+
+    pub(super) fn into_completion(self) -> Completion {
+        Completion {
+            result: self.into_result(),
+            flags: self.flags,
+        }
+    }
 }
 
 /// The operations of one shard.
@@ -75,6 +86,7 @@ pub(super) struct Slots {
     chunks: Vec<Box<[Slot]>>,
     free_head: Option<u32>,
     in_flight: usize,
+    answers: Pool,
 }
 
 /// What a poll of an operation found.
@@ -84,6 +96,22 @@ pub enum Polled<T> {
     Pending(Option<Waker>),
     /// Request and answer; the slot is free again.
     Ready(T, Answer),
+}
+
+/// What a poll of an operation with many answers found.
+#[derive(Debug)]
+pub enum Next<T: Operation> {
+    /// No answer waits; the waker is stored, and the one it replaced is to be dropped unlocked.
+    Pending(Option<Waker>),
+    /// As `Pending`, and the operation was put back into the ring.
+    Resumed {
+        /// Whether SQEs wait for room.
+        full: bool,
+    },
+    /// The output of one answer. A mask's waker is stored too, and the one it replaced is to be dropped unlocked.
+    Item(T::Output, Option<Waker>),
+    /// Request and last answer; the slot is free again.
+    Last(T, Answer),
 }
 
 /// What dropping the future of an operation leaves to do.
@@ -105,6 +133,10 @@ pub struct Settled {
     pub orphans: Vec<Orphan>,
     /// Operations to submit once more, because the thread that had submitted them exited.
     pub again: Vec<squeue::Entry>,
+    /// Operations to cancel, because nobody takes their answers.
+    pub full: Vec<Key>,
+    /// Of these something was put into the ring, and is to be submitted.
+    pub queued: bool,
     /// The doorbell had rung.
     pub doorbell: bool,
 }
@@ -114,6 +146,8 @@ pub struct Settled {
 pub struct Orphan {
     payload: Payload,
     face: &'static Face,
+    /// Answers that nobody took.
+    earlier: Vec<Answer>,
     answer: Answer,
 }
 
@@ -123,20 +157,25 @@ impl Orphan {
         self.answer
     }
 
-    /// Makes the output with `completion` and drops it. User code may run: hold no lock.
-    pub fn finish(mut self, completion: super::Completion) {
+    /// Makes the output with `completion`, and those of the answers that nobody took, and drops them. User code may
+    /// run: hold no lock.
+    pub fn finish(mut self, completion: Completion) {
         // SAFETY: the payload was moved out of its slot after the last CQE and `self` is consumed, so it is
         // read exactly once; `face` was made for its type in `insert`.
-        unsafe { (self.face.finish)(&mut self.payload, completion) }
+        unsafe { (self.face.finish)(&mut self.payload, &self.earlier, completion) }
     }
 }
 
+/// What settling touches comes first and shares a cache line: a shard may have many thousands of slots.
 #[derive(Debug)]
+#[repr(C, align(64))]
 struct Slot {
     generation: u32,
+    /// Answers that are not the last.
+    answers: Queue,
+    face: &'static Face,
     stage: Stage,
     payload: Payload,
-    face: &'static Face,
 }
 
 #[derive(Debug)]
@@ -146,13 +185,16 @@ enum Stage {
     },
     InFlight {
         waker: Option<Waker>,
-        partial: Option<Answer>,
         cancelling: bool,
+        /// It is being cancelled because nobody takes its answers.
+        full: bool,
         tries: u8,
     },
-    Abandoned {
-        partial: Option<Answer>,
+    /// Many answers were wanted, and the kernel has nothing of it now, but may be given it again.
+    Paused {
+        tries: u8,
     },
+    Abandoned,
     Done(Answer),
 }
 
@@ -160,8 +202,6 @@ enum Stage {
 const TRIES_MAX: u8 = 8;
 /// Slots of a chunk: some 16 KiB, the size of a small page run.
 const CHUNK_SLOTS: usize = 64;
-/// Bytes of an operation that lie in the slot: a socket address with its length and a descriptor fit.
-const INLINE_WORDS: usize = 18;
 
 impl Slots {
     /// Operations whose last CQE has not come.
@@ -180,13 +220,8 @@ impl Slots {
         slot.payload.put(operation);
         slot.face = const { &Face::of::<T>() };
         slot.stage = match waker {
-            Some(waker) => Stage::InFlight {
-                waker: Some(waker),
-                partial: None,
-                cancelling: false,
-                tries: 0,
-            },
-            None => Stage::Abandoned { partial: None },
+            Some(waker) => Stage::in_flight(waker, 0),
+            None => Stage::Abandoned,
         };
         let key = Key {
             index,
@@ -213,87 +248,154 @@ impl Slots {
                 self.give_free(key.index);
                 Polled::Ready(operation, answer)
             }
-            Stage::InFlight { waker: stored, .. } => {
-                if stored
-                    .as_ref()
-                    .is_some_and(|stored| stored.will_wake(waker))
-                {
-                    return Polled::Pending(None);
-                }
-                Polled::Pending(stored.replace(waker.clone()))
-            }
-            Stage::Free { .. } | Stage::Abandoned { .. } => {
+            Stage::InFlight { waker: stored, .. } => Polled::Pending(store(stored, waker)),
+            Stage::Free { .. } | Stage::Paused { .. } | Stage::Abandoned => {
                 unreachable!("only the drop of the future abandons or frees a slot")
             }
         }
     }
 
-    /// The future is gone.
-    pub(super) fn abandon(&mut self, key: Key) -> Abandoned {
-        let slot = self.slot_mut(key.index);
+    /// As [`Self::poll`], for an operation with many answers. One that has paused and is not to end for good (`closed`)
+    /// is in flight again: its SQE is put into `resumed`.
+    pub(super) fn next<T: Operation>(
+        &mut self,
+        key: Key,
+        waker: &Waker,
+        closed: bool,
+        resumed: &mut Option<squeue::Entry>,
+    ) -> Next<T> {
+        let (slot, pool) = self.slot_and_pool(key.index);
         assert_eq!(
             slot.generation, key.generation,
             "an operation's slot was freed while its future lived"
         );
-        match &mut slot.stage {
-            Stage::Done(answer) => {
-                let orphan = Orphan {
-                    answer: *answer,
-                    face: slot.face,
-                    payload: slot.payload.copy_out(),
-                };
-                self.give_free(key.index);
-                Abandoned::Finish(orphan)
+        if let Some(answer) = slot.answers.pop(pool) {
+            return slot.item(answer, waker);
+        }
+        let answer = match &mut slot.stage {
+            Stage::InFlight { waker: stored, .. } => return Next::Pending(store(stored, waker)),
+            Stage::Paused { tries } if !closed => {
+                slot.stage = Stage::in_flight(waker.clone(), *tries);
+                *resumed = Some(slot.entry(key));
+                self.in_flight += 1;
+                return Next::Pending(None);
             }
-            Stage::InFlight { waker, partial, .. } => {
-                let waker = waker.take();
-                let partial = *partial;
-                slot.stage = Stage::Abandoned { partial };
-                Abandoned::Cancel(waker)
-            }
-            Stage::Free { .. } | Stage::Abandoned { .. } => {
+            Stage::Paused { .. } => Answer::CANCELED,
+            Stage::Done(answer) => *answer,
+            Stage::Free { .. } | Stage::Abandoned => {
                 unreachable!("only the drop of the future abandons or frees a slot")
             }
+        };
+        // SAFETY: the stage is Done or Paused: the last CQE has come, the kernel is through with the memory; the type
+        // is the one of `insert`, for keys are only held by the `Many<T>` that made them.
+        let operation = unsafe { slot.payload.take::<T>() };
+        self.give_free(key.index);
+        Next::Last(operation, answer)
+    }
+
+    /// The future is gone.
+    pub(super) fn abandon(&mut self, key: Key) -> Abandoned {
+        let (slot, pool) = self.slot_and_pool(key.index);
+        assert_eq!(
+            slot.generation, key.generation,
+            "an operation's slot was freed while its future lived"
+        );
+        let answer = match &mut slot.stage {
+            Stage::InFlight { waker, .. } => {
+                let waker = waker.take();
+                slot.stage = Stage::Abandoned;
+                return Abandoned::Cancel(waker);
+            }
+            Stage::Paused { .. } => Answer::CANCELED,
+            Stage::Done(answer) => *answer,
+            Stage::Free { .. } | Stage::Abandoned => {
+                unreachable!("only the drop of the future abandons or frees a slot")
+            }
+        };
+        let orphan = slot.orphan(pool, answer);
+        self.give_free(key.index);
+        Abandoned::Finish(orphan)
+    }
+
+    /// The kernel's answer to an operation. `false` if it finds none: a second last answer, or one to nobody.
+    pub(super) fn settle(&mut self, user_data: u64, answer: Answer, out: &mut Settled) -> bool {
+        let key = Key::from_user_data(user_data);
+        let Some(slot) = self.find(key) else {
+            return false;
+        };
+        match slot.stage {
+            Stage::InFlight { .. } | Stage::Abandoned => {}
+            Stage::Free { .. } | Stage::Paused { .. } | Stage::Done(_) => return false,
+        }
+        if io_uring::cqueue::more(answer.flags) {
+            self.gather(key, answer, out);
+        } else {
+            self.end(key, answer, out);
+        }
+        true
+    }
+
+    /// An answer that is not the last.
+    fn gather(&mut self, key: Key, answer: Answer, out: &mut Settled) {
+        let (slot, pool) = self.slot_and_pool(key.index);
+        let gather = slot.face.gather;
+        match (gather, slot.answers.last_mut(pool)) {
+            // The first has the result, as that of a send without copying.
+            (Gather::One, Some(_)) => {}
+            (Gather::Mask, Some(gathered)) => gathered.result |= answer.result,
+            (_, _) => slot.answers.push(pool, answer),
+        }
+        let Stage::InFlight {
+            waker,
+            cancelling,
+            full,
+            tries,
+        } = &mut slot.stage
+        else {
+            return;
+        };
+        if gather == Gather::One {
+            return;
+        }
+        *tries = 0;
+        out.wakers.extend(waker.take());
+        if let Gather::Queue { limit } = gather
+            && slot.answers.len() >= limit
+            && !*cancelling
+            && !std::mem::replace(full, true)
+        {
+            out.full.push(key);
         }
     }
 
-    /// Lets the operation finish without its future: as [`Self::abandon`], but nothing is cancelled.
-    pub(super) fn settle(&mut self, user_data: u64, answer: Answer, out: &mut Settled) {
-        let key = Key::from_user_data(user_data);
-        let Some(slot) = self.find(key) else { return };
-        let more = io_uring::cqueue::more(answer.flags);
+    /// The last answer.
+    fn end(&mut self, key: Key, answer: Answer, out: &mut Settled) {
+        let (slot, pool) = self.slot_and_pool(key.index);
         match &mut slot.stage {
-            Stage::InFlight { partial, .. } | Stage::Abandoned { partial } if more => {
-                *partial = partial.or(Some(answer));
-            }
             Stage::InFlight {
+                waker,
                 cancelling: false,
+                full,
                 tries,
-                ..
-            } if answer == Answer::CANCELED && *tries < TRIES_MAX => {
-                *tries += 1;
-                out.again.push(slot.entry(key));
-            }
-            Stage::InFlight { waker, partial, .. } => {
-                let answer = partial.unwrap_or(answer);
+            } if answer == Answer::CANCELED && (*full || *tries < TRIES_MAX) => {
+                *tries += u8::from(!*full);
+                if slot.face.gather == Gather::One {
+                    out.again.push(slot.entry(key));
+                    return;
+                }
                 out.wakers.extend(waker.take());
-                slot.stage = Stage::Done(answer);
-                self.in_flight -= 1;
+                slot.stage = Stage::Paused { tries: *tries };
             }
-            Stage::Abandoned { partial } => {
-                let answer = partial.unwrap_or(answer);
-                out.orphans.push(Orphan {
-                    answer,
-                    face: slot.face,
-                    payload: slot.payload.copy_out(),
-                });
-                self.in_flight -= 1;
+            Stage::InFlight { waker, .. } => {
+                out.wakers.extend(waker.take());
+                slot.stage = Stage::Done(slot.last(pool, answer));
+            }
+            _ => {
+                out.orphans.push(slot.orphan(pool, answer));
                 self.give_free(key.index);
             }
-            Stage::Free { .. } | Stage::Done(_) => {
-                debug_assert!(false, "an answer after the last one for slot {}", key.index);
-            }
         }
+        self.in_flight -= 1;
     }
 
     /// Marks an operation as being cancelled, so that ECANCELED is final; `false` if it is marked, or has its answer.
@@ -305,8 +407,12 @@ impl Slots {
         );
         match &mut slot.stage {
             Stage::InFlight { cancelling, .. } => !std::mem::replace(cancelling, true),
+            Stage::Paused { .. } => {
+                slot.stage = Stage::Done(Answer::CANCELED);
+                false
+            }
             Stage::Done(_) => false,
-            Stage::Free { .. } | Stage::Abandoned { .. } => {
+            Stage::Free { .. } | Stage::Abandoned => {
                 unreachable!("only the drop of the future abandons or frees a slot")
             }
         }
@@ -324,9 +430,9 @@ impl Slots {
     /// The operations whose last CQE has not come.
     pub(super) fn keys_in_flight(&self) -> Vec<Key> {
         let slots = self.chunks.iter().flat_map(|chunk| chunk.iter());
-        let in_flight = (0..).zip(slots).filter(|(_, slot)| {
-            matches!(slot.stage, Stage::InFlight { .. } | Stage::Abandoned { .. })
-        });
+        let in_flight = (0..)
+            .zip(slots)
+            .filter(|(_, slot)| matches!(slot.stage, Stage::InFlight { .. } | Stage::Abandoned));
         let key = |(index, slot): (u32, &Slot)| Key {
             index,
             generation: slot.generation,
@@ -345,8 +451,12 @@ impl Slots {
     }
 
     fn slot_mut(&mut self, index: u32) -> &mut Slot {
+        self.slot_and_pool(index).0
+    }
+
+    fn slot_and_pool(&mut self, index: u32) -> (&mut Slot, &mut Pool) {
         let (chunk, place) = Self::locate(index);
-        &mut self.chunks[chunk][place]
+        (&mut self.chunks[chunk][place], &mut self.answers)
     }
 
     fn take_free(&mut self) -> u32 {
@@ -377,11 +487,12 @@ impl Slots {
         let end = first + CHUNK_SLOTS;
         let slot = |index: usize| Slot {
             generation: 0,
+            answers: Queue::default(),
+            face: &Face::NONE,
             stage: Stage::Free {
                 next: (index + 1 < end).then_some(index as u32 + 1),
             },
             payload: Payload::EMPTY,
-            face: &Face::NONE,
         };
         self.chunks.push((first..end).map(slot).collect());
         self.free_head = Some(first as u32);
@@ -395,108 +506,70 @@ impl Slot {
         let entry = unsafe { (self.face.entry)(&mut self.payload) };
         entry.user_data(key.to_user_data())
     }
-}
 
-/// The type-erased functions of an operation.
-#[derive(Debug)]
-struct Face {
-    entry: unsafe fn(&mut Payload) -> squeue::Entry,
-    finish: unsafe fn(&mut Payload, super::Completion),
-}
+    /// Hands an answer out that is not the last.
+    fn item<T: Operation>(&mut self, answer: Answer, waker: &Waker) -> Next<T> {
+        let item = T::ANSWERS
+            .item()
+            .expect("an operation with one answer is an `Op`");
+        // SAFETY: the payload holds the operation until the last answer is taken; the type is the one of `insert`,
+        // for keys are only held by the `Many<T>` that made them.
+        let place = unsafe { self.payload.place::<T>() };
+        // SAFETY: as above, and the shard's lock keeps everybody else away.
+        let operation = unsafe { &*place };
+        let replaced = match (&mut self.stage, T::ANSWERS) {
+            (Stage::InFlight { waker: stored, .. }, Answers::Mask(_)) => store(stored, waker),
+            (_, _) => None,
+        };
+        Next::Item(item(operation, answer.into_completion()), replaced)
+    }
 
-impl Face {
-    const NONE: Self = Self {
-        entry: no_entry,
-        finish: no_finish,
-    };
+    /// The answer that counts, now that the last has come.
+    fn last(&mut self, pool: &mut Pool, answer: Answer) -> Answer {
+        match self.face.gather {
+            Gather::One => self.answers.pop(pool).unwrap_or(answer),
+            Gather::Mask | Gather::Queue { .. } => answer,
+        }
+    }
 
-    const fn of<T: Operation>() -> Self {
-        Self {
-            entry: entry_of::<T>,
-            finish: finish_of::<T>,
+    /// Empties the queue, for the operation to dispose of what the answers own. Those of a mask own nothing.
+    fn untaken(&mut self, pool: &mut Pool) -> Vec<Answer> {
+        let answers = self.answers.take_all(pool);
+        match self.face.gather {
+            Gather::Queue { .. } => answers.collect(),
+            Gather::One | Gather::Mask => {
+                answers.for_each(drop);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Moves everything out of a slot that is to be freed.
+    fn orphan(&mut self, pool: &mut Pool, answer: Answer) -> Orphan {
+        Orphan {
+            answer: self.last(pool, answer),
+            earlier: self.untaken(pool),
+            face: self.face,
+            payload: self.payload.copy_out(),
         }
     }
 }
 
-unsafe fn no_entry(_: &mut Payload) -> squeue::Entry {
-    unreachable!("a free slot has no operation")
-}
-
-unsafe fn no_finish(_: &mut Payload, _: super::Completion) {
-    unreachable!("a free slot has no operation")
-}
-
-/// # Safety
-/// The payload holds a `T`.
-unsafe fn entry_of<T: Operation>(payload: &mut Payload) -> squeue::Entry {
-    // SAFETY: the caller says that a `T` is there.
-    let place = unsafe { payload.place::<T>() };
-    // SAFETY: as above, and the caller has the payload to itself.
-    let operation = unsafe { &mut *place };
-    operation.entry()
-}
-
-/// # Safety
-/// The payload holds a `T` that the kernel no longer uses; it is gone afterwards.
-unsafe fn finish_of<T: Operation>(payload: &mut Payload, completion: super::Completion) {
-    // SAFETY: the caller says that a `T` is there, to be taken once.
-    let operation = unsafe { payload.take::<T>() };
-    drop(operation.complete(completion));
-}
-
-/// Room for an operation, in place or in a box.
-#[derive(Debug)]
-struct Payload(MaybeUninit<[u64; INLINE_WORDS]>);
-
-impl Payload {
-    const EMPTY: Self = Self(MaybeUninit::uninit());
-
-    const fn fits<T>() -> bool {
-        size_of::<T>() <= INLINE_WORDS * size_of::<u64>() && align_of::<T>() <= align_of::<u64>()
-    }
-
-    fn put<T>(&mut self, value: T) {
-        let room = self.0.as_mut_ptr();
-        if Self::fits::<T>() {
-            // SAFETY: size and alignment were checked by `fits`; what was there was moved out before.
-            unsafe { room.cast::<T>().write(value) };
-        } else {
-            // SAFETY: a pointer fits; what was there was moved out before.
-            unsafe { room.cast::<*mut T>().write(Box::into_raw(Box::new(value))) };
+impl Stage {
+    fn in_flight(waker: Waker, tries: u8) -> Self {
+        Self::InFlight {
+            waker: Some(waker),
+            cancelling: false,
+            full: false,
+            tries,
         }
     }
-
-    /// # Safety
-    /// A `T` was put here and not taken.
-    unsafe fn place<T>(&mut self) -> *mut T {
-        let room = self.0.as_mut_ptr();
-        if Self::fits::<T>() {
-            room.cast::<T>()
-        } else {
-            // SAFETY: `put` wrote the pointer of the box here.
-            unsafe { room.cast::<*mut T>().read() }
-        }
-    }
-
-    /// # Safety
-    /// A `T` was put here and not taken, and the kernel no longer uses it.
-    unsafe fn take<T>(&mut self) -> T {
-        // SAFETY: the caller says that a `T` is here.
-        let place = unsafe { self.place::<T>() };
-        if Self::fits::<T>() {
-            // SAFETY: as above; the caller takes it once.
-            unsafe { place.read() }
-        } else {
-            // SAFETY: `put` made the pointer by `Box::into_raw`, and the caller takes it once.
-            *unsafe { Box::from_raw(place) }
-        }
-    }
-
-    /// Moves the bytes to another room; what stays behind counts as taken.
-    fn copy_out(&mut self) -> Self {
-        Self(self.0)
-    }
 }
 
-// SAFETY: a payload holds an `Operation`, which is Send; its raw bytes are only touched by who owns it.
-unsafe impl Send for Payload {}
+/// Stores `waker`; returns the one that it replaced.
+fn store(stored: &mut Option<Waker>, waker: &Waker) -> Option<Waker> {
+    match stored {
+        Some(stored) if stored.will_wake(waker) => None,
+        _ => stored.replace(waker.clone()),
+    }
+}

@@ -55,6 +55,8 @@ pub(super) struct Reaped {
     pub(super) completions: u64,
     /// Those that were answers to operations, and not to a cancel or the doorbell.
     pub(super) answers: u64,
+    /// Those that found no operation.
+    pub(super) strays: u64,
     /// Reapings that found something.
     pub(super) batches: u64,
     /// Times the completion queue was found to have run over.
@@ -70,6 +72,7 @@ pub struct RingMetrics {
     rescues: u64,
     completions: u64,
     answers: u64,
+    strays: u64,
     completion_batches: u64,
     overflows: u64,
     in_flight: usize,
@@ -100,6 +103,7 @@ impl Tally {
             rescues: self.rescues.load(Relaxed),
             completions: reaped.completions,
             answers: reaped.answers,
+            strays: reaped.strays,
             completion_batches: reaped.batches,
             overflows: reaped.overflows,
             in_flight,
@@ -121,6 +125,12 @@ impl RingMetrics {
     /// Completion queue entries that were answers to operations.
     pub fn answer_count(&self) -> u64 {
         self.answers
+    }
+
+    /// Completion queue entries that answered nothing in flight: a second last answer, or one to an operation that was
+    /// never submitted. They are dropped. A kernel that keeps its word posts none.
+    pub fn stray_count(&self) -> u64 {
+        self.strays
     }
 
     /// System calls into the ring, to submit or to wait.

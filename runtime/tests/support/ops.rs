@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use ringway_runtime::driver::{Completion, Operation, SharedFd, opcode, squeue, types};
+use ringway_runtime::driver::{Answers, Completion, Operation, SharedFd, opcode, squeue, types};
 
 /// Does nothing, and is done as soon as it is submitted.
 #[derive(Debug)]
@@ -86,4 +86,58 @@ pub(crate) fn pipe() -> (SharedFd, std::fs::File) {
     // SAFETY: as above.
     let write = unsafe { OwnedFd::from_raw_fd(ends[1]) };
     (SharedFd::from(read), std::fs::File::from(write))
+}
+
+/// Says what it may read for, again and again.
+#[derive(Debug)]
+pub(crate) struct PollManyIn(pub(crate) SharedFd);
+
+// SAFETY: the request names no memory, and holds its descriptor.
+unsafe impl Operation for PollManyIn {
+    type Output = io::Result<u32>;
+
+    const ANSWERS: Answers<Self> = Answers::Mask(|_, completion| completion.result);
+
+    fn entry(&mut self) -> squeue::Entry {
+        opcode::PollAdd::new(types::Fd(self.0.as_raw_fd()), libc::POLLIN as u32)
+            .multi(true)
+            .build()
+    }
+
+    fn complete(self, completion: Completion) -> Self::Output {
+        completion.result
+    }
+}
+
+/// Accepts connections, again and again.
+#[derive(Debug)]
+pub(crate) struct AcceptMany(pub(crate) SharedFd);
+
+/// Connections that wait in an [`AcceptMany`].
+pub(crate) const ACCEPTED_MAX: u32 = 8;
+
+// SAFETY: the request names no memory, and holds its descriptor.
+unsafe impl Operation for AcceptMany {
+    type Output = io::Result<OwnedFd>;
+
+    const ANSWERS: Answers<Self> = Answers::Queue {
+        item: |_, completion| adopt(completion),
+        limit: ACCEPTED_MAX,
+    };
+
+    fn entry(&mut self) -> squeue::Entry {
+        opcode::AcceptMulti::new(types::Fd(self.0.as_raw_fd()))
+            .flags(libc::SOCK_CLOEXEC)
+            .build()
+    }
+
+    fn complete(self, completion: Completion) -> Self::Output {
+        adopt(completion)
+    }
+}
+
+fn adopt(completion: Completion) -> io::Result<OwnedFd> {
+    let fd = completion.result? as i32;
+    // SAFETY: the kernel has just made the descriptor for this answer, and an answer is taken once.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

@@ -1,0 +1,144 @@
+//! Pool that wait to be taken: any number of queues in one piece of memory, none of which allocates once enough
+//! answers have waited at a time.
+
+use super::slots::Answer;
+
+/// The memory of many [`Queue`]s.
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    places: Vec<Place>,
+    free_head: Link,
+}
+
+#[derive(Debug)]
+struct Place {
+    answer: Answer,
+    next: Link,
+}
+
+/// The index of a place, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Link(u32);
+
+impl Link {
+    const NONE: Self = Self(u32::MAX);
+
+    fn index(self) -> Option<usize> {
+        (self != Self::NONE).then_some(self.0 as usize)
+    }
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+/// A queue in the memory that it is used with: always the same one.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    head: Link,
+    tail: Link,
+    len: u32,
+}
+
+impl Queue {
+    pub(super) fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Appends `answer`.
+    pub(super) fn push(&mut self, pool: &mut Pool, answer: Answer) {
+        let place = pool.place(answer);
+        match self.tail.index() {
+            Some(tail) => pool.places[tail].next = place,
+            None => self.head = place,
+        }
+        self.tail = place;
+        self.len += 1;
+    }
+
+    /// Takes the oldest answer.
+    pub(super) fn pop(&mut self, pool: &mut Pool) -> Option<Answer> {
+        let head = self.head.index()?;
+        let place = &mut pool.places[head];
+        let answer = place.answer;
+        let free = std::mem::replace(&mut self.head, place.next);
+        place.next = pool.free_head;
+        pool.free_head = free;
+        if self.head == Link::NONE {
+            self.tail = Link::NONE;
+        }
+        self.len -= 1;
+        Some(answer)
+    }
+
+    /// The newest answer, to be changed.
+    pub(super) fn last_mut<'a>(&self, pool: &'a mut Pool) -> Option<&'a mut Answer> {
+        let tail = self.tail.index()?;
+        Some(&mut pool.places[tail].answer)
+    }
+
+    /// Takes all answers, the oldest first.
+    pub(super) fn take_all(&mut self, pool: &mut Pool) -> impl Iterator<Item = Answer> {
+        std::iter::from_fn(|| self.pop(pool))
+    }
+}
+
+impl Pool {
+    fn place(&mut self, answer: Answer) -> Link {
+        let next = Link::NONE;
+        match self.free_head.index() {
+            Some(free) => {
+                let place = &mut self.places[free];
+                let link = std::mem::replace(&mut self.free_head, place.next);
+                *place = Place { answer, next };
+                link
+            }
+            None => {
+                let link = u32::try_from(self.places.len()).expect("fewer than 2^32 answers wait");
+                self.places.push(Place { answer, next });
+                Link(link)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::{Pool, Queue};
+    use crate::driver::slots::Answer;
+
+    fn answer(result: i32) -> Answer {
+        Answer { result, flags: 0 }
+    }
+
+    /// Queues that share their memory, against a model. Mutants: `pop` leaves the tail of a queue that it has emptied;
+    /// it does not free the place, which then grows without end.
+    #[test]
+    fn queues_that_share_memory_do_not_mix_and_use_it_again() {
+        let mut pool = Pool::default();
+        let mut queues: Vec<(Queue, VecDeque<i32>)> = (0..4).map(|_| Default::default()).collect();
+        let mut step: u32 = 12345;
+        for number in 0..10_000 {
+            step = step.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let (queue, model) = &mut queues[step as usize >> 16 & 3];
+            if step >> 30 < 2 && model.len() < 8 {
+                queue.push(&mut pool, answer(number));
+                model.push_back(number);
+                assert_eq!(queue.last_mut(&mut pool), Some(&mut answer(number)));
+            } else {
+                let taken = queue.pop(&mut pool).map(|answer| answer.result);
+                assert_eq!(taken, model.pop_front());
+            }
+            assert_eq!(queue.len() as usize, model.len());
+        }
+        assert!(pool.places.len() <= 32, "{}", pool.places.len());
+        for (mut queue, model) in queues {
+            let taken: Vec<i32> = queue.take_all(&mut pool).map(|a| a.result).collect();
+            assert_eq!(taken, Vec::from(model));
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Operations that the kernel answers many times: every answer is an output once, and what nobody takes is disposed of.
+
+mod support;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use ringway_runtime::driver::{Many, SharedFd, is_shutdown};
+use ringway_runtime::{Handle, task};
+
+use support::ops::{ACCEPTED_MAX, AcceptMany, PollManyIn, pipe};
+use support::{WATCHDOG, current_thread, wait_until, within, workers};
+
+/// One submission, and an event for each write.
+#[test]
+fn a_multishot_poll_stays_in_the_ring() {
+    within(WATCHDOG, || {
+        let runtime = current_thread();
+        let (events, submitted) = runtime.block_on(async {
+            let (read, mut write) = pipe();
+            let mut bytes = std::fs::File::from(dup(&read));
+            let mut poll = Many::new(PollManyIn(read));
+            let mut events = 0;
+            for _ in 0..100 {
+                write.write_all(b"x").expect("room");
+                let event = poll.next().await.expect("it goes on");
+                assert!(event.expect("no error") & libc::POLLIN as u32 != 0);
+                bytes.read_exact(&mut [0]).expect("a byte");
+                events += 1;
+            }
+            (events, submitted(runtime.handle()))
+        });
+        assert_eq!(events, 100);
+        assert_eq!(submitted, 1);
+    });
+}
+
+fn dup(fd: &SharedFd) -> OwnedFd {
+    fd.as_fd().try_clone_to_owned().expect("a descriptor")
+}
+
+fn submitted(runtime: &Handle) -> u64 {
+    let metrics = runtime.metrics();
+    (0..metrics.num_workers())
+        .map(|worker| metrics.ring(worker).submitted_count())
+        .sum()
+}
+
+fn answers(runtime: &Handle) -> u64 {
+    let metrics = runtime.metrics();
+    (0..metrics.num_workers())
+        .map(|worker| metrics.ring(worker).answer_count())
+        .sum()
+}
+
+fn in_flight(runtime: &Handle) -> usize {
+    let metrics = runtime.metrics();
+    (0..metrics.num_workers())
+        .map(|worker| metrics.ring(worker).operations_in_flight())
+        .sum()
+}
+
+fn listener() -> (SharedFd, SocketAddr) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let address = listener.local_addr().expect("an address");
+    (SharedFd::from(OwnedFd::from(listener)), address)
+}
+
+/// More connections come than may wait, while nobody takes any and then while somebody does.
+///
+/// Mutants: `settle` names no operation that is full; `next` does not resume one that has paused.
+#[test]
+fn every_connection_is_taken_once_though_more_come_than_may_wait() {
+    within(WATCHDOG, || {
+        let runtime = workers(2);
+        runtime.block_on(async {
+            let (fd, address) = listener();
+            let mut accepts = Many::new(AcceptMany(fd));
+            assert!(poll_now(&mut accepts).is_pending());
+            for round in 0..3 {
+                let clients: Vec<TcpStream> = (0..5 * ACCEPTED_MAX)
+                    .map(|_| TcpStream::connect(address).expect("room in the queue"))
+                    .collect();
+                if round == 0 {
+                    // Too many wait: it was cancelled, and pauses.
+                    while in_flight(&Handle::current()) > 0 {
+                        task::yield_now().await;
+                    }
+                }
+                let mut ports = Vec::new();
+                for _ in &clients {
+                    let accepted = accepts.next().await.expect("it goes on");
+                    let stream = TcpStream::from(accepted.expect("a connection"));
+                    ports.push(stream.peer_addr().expect("a peer").port());
+                    if round == 1 {
+                        task::yield_now().await;
+                    }
+                }
+                let expected: Vec<u16> = clients
+                    .iter()
+                    .map(|client| client.local_addr().expect("an address").port())
+                    .collect();
+                assert_eq!(ports, expected, "in order, each once");
+            }
+        });
+    });
+}
+
+fn poll_now<T: ringway_runtime::driver::Operation>(many: &mut Many<T>) -> Poll<Option<T::Output>> {
+    many.poll_next(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Connections that were accepted and never taken are closed when the operation is dropped.
+///
+/// Mutant: `finish_of` in `driver/payload.rs` makes nothing of the earlier answers.
+#[test]
+fn connections_that_nobody_took_are_closed_with_the_operation() {
+    within(WATCHDOG, || {
+        let runtime = workers(1);
+        let (fd, address) = listener();
+        let mut clients: Vec<TcpStream> = runtime.block_on(async {
+            let mut accepts = Many::new(AcceptMany(fd));
+            assert!(poll_now(&mut accepts).is_pending());
+            let clients: Vec<TcpStream> = (0..ACCEPTED_MAX / 2)
+                .map(|_| TcpStream::connect(address).expect("room in the queue"))
+                .collect();
+            let first = accepts.next().await.expect("it goes on");
+            drop(first.expect("a connection"));
+            clients
+        });
+        for client in &mut clients {
+            client
+                .set_read_timeout(Some(Duration::from_secs(20)))
+                .expect("a socket takes the option");
+            match client.read(&mut [0]) {
+                Ok(0) => {}
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+                other => panic!("still open: {other:?}"),
+            }
+        }
+        wait_until("nothing is in flight", || in_flight(runtime.handle()) == 0);
+    });
+}
+
+/// What was accepted before the cancel is handed out, then comes an error, then nothing; also if it had paused.
+///
+/// Mutant: `expect_cancel` in `driver/slots.rs` leaves one that has paused as it is.
+#[test]
+fn a_multishot_that_is_cancelled_hands_out_what_it_has_and_ends() {
+    within(WATCHDOG, || {
+        let runtime = workers(1);
+        for connections in [ACCEPTED_MAX / 2, 3 * ACCEPTED_MAX] {
+            runtime.block_on(async {
+                let (fd, address) = listener();
+                let mut accepts = Many::new(AcceptMany(fd));
+                let before = answers(&Handle::current());
+                assert!(poll_now(&mut accepts).is_pending());
+                let _clients: Vec<TcpStream> = (0..connections)
+                    .map(|_| TcpStream::connect(address).expect("room in the queue"))
+                    .collect();
+                let expected = connections.min(ACCEPTED_MAX);
+                while answers(&Handle::current()) < before + u64::from(expected)
+                    || (connections > ACCEPTED_MAX && in_flight(&Handle::current()) > 0)
+                {
+                    task::yield_now().await;
+                }
+                accepts.cancel();
+                accepts.cancel();
+                let mut accepted = 0;
+                let error = loop {
+                    match accepts.next().await.expect("no end before the last") {
+                        Ok(_) => accepted += 1,
+                        Err(error) => break error,
+                    }
+                };
+                assert!(accepted >= expected, "{accepted}");
+                assert_eq!(error.raw_os_error(), Some(libc::ECANCELED));
+                assert!(accepts.next().await.is_none());
+            });
+        }
+    });
+}
+
+/// A runtime that ends is the last that a multishot hears of.
+#[test]
+fn the_end_of_the_runtime_is_the_last_output() {
+    within(WATCHDOG, || {
+        for taken in [false, true] {
+            let runtime = workers(1);
+            let (fd, address) = listener();
+            let mut accepts = Many::new(AcceptMany(fd));
+            let client = runtime.block_on(async {
+                assert!(poll_now(&mut accepts).is_pending());
+                let client = TcpStream::connect(address).expect("room in the queue");
+                if taken {
+                    accepts
+                        .next()
+                        .await
+                        .expect("it goes on")
+                        .expect("a connection");
+                } else {
+                    while answers(&Handle::current()) == 0 {
+                        task::yield_now().await;
+                    }
+                }
+                client
+            });
+            drop(runtime);
+            let mut outputs = Vec::new();
+            while let Poll::Ready(Some(output)) = poll_now(&mut accepts) {
+                outputs.push(output);
+            }
+            let last = outputs.pop().expect("a last output").expect_err("an error");
+            assert!(is_shutdown(&last), "{last}");
+            assert!(outputs.into_iter().all(|output| output.is_ok()));
+            assert!(matches!(poll_now(&mut accepts), Poll::Ready(None)));
+            drop(client);
+        }
+    });
+}
