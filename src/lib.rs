@@ -56,6 +56,7 @@
 //! | `net` | TCP, UDP, Unix sockets, pipes, name lookup |
 //! | `fs` | all of tokio's; beyond it, reads and writes of owned buffers at an offset, opening beneath a directory, transfer from a file to a socket |
 //! | `signal` | `ctrl_c`, `unix` |
+//! | `uring` | not in tokio: operations on sockets and files that take a buffer and give it back with the result, `Cancel`, operations of one's own |
 //! | `sync` | tokio's own |
 //! | [`io`] | tokio's own; `stdin`, `stdout`, `stderr`; `unix::AsyncFd` |
 //!
@@ -83,9 +84,9 @@
 //!
 //! # Features
 //!
-//! No feature is on by default; `full` is all of them except `test-util` and
-//! `tracing`. They have tokio's names, so
-//! that a list of features written for tokio is understood.
+//! No feature is on by default; `full` is all of them except `test-util`, `tracing` and `uring`. But for
+//! the last they have tokio's names, so that a list of features written for tokio is understood; and what
+//! such a list brings is no more than what tokio has.
 //!
 //! | feature | what it brings |
 //! | --- | --- |
@@ -100,6 +101,7 @@
 //! | `io-util` | the adapters and extension traits of `io` |
 //! | `test-util` | `rt`, `sync` and `time`, and `time::{pause, advance, resume}` |
 //! | `tracing` | spans and events of tasks for tokio-console; a warning when a task holds its worker |
+//! | `uring` | `uring`, with `net` and `time` |
 //! | `io-std` | `io::{stdin, stdout, stderr}` |
 //! | `parking_lot`, `process` | nothing; they are there to be named |
 //!
@@ -126,6 +128,8 @@ pub mod signal;
 pub mod task;
 #[cfg(feature = "time")]
 pub mod time;
+#[cfg(feature = "uring")]
+pub mod uring;
 
 #[cfg(feature = "rt")]
 #[doc(inline)]

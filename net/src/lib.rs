@@ -35,6 +35,8 @@ mod interest;
 )]
 mod op;
 mod ready;
+#[doc(hidden)]
+pub mod seam;
 mod socket;
 pub mod tcp;
 mod udp;

@@ -403,6 +403,12 @@ macro_rules! descriptors {
             }
         }
 
+        impl AsSharedFd for $type {
+            fn shared_fd(&self) -> &SharedFd {
+                self.socket.fd()
+            }
+        }
+
         // A panic in a waker leaves the locks' states whole: wakers are called outside of them.
         impl UnwindSafe for $type {}
         impl RefUnwindSafe for $type {}

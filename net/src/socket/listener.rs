@@ -11,6 +11,7 @@
 //! Rejected: an accept operation in the ring. It needs a stash for the connections that nobody waited for any
 //! more; under a full descriptor table it fails at once, whether or not anybody connects; and it keeps the port.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,6 +21,7 @@ use ringway_runtime::driver::{Home, SharedFd};
 use ringway_runtime::task::coop;
 use socket2::{SockAddr, SockRef};
 
+use super::stash::Stash;
 use super::{Readiness, Side, SideState, Waiters, Wakes, Way, Who};
 use crate::op;
 use crate::ready::poll_events;
@@ -38,30 +40,42 @@ pub(crate) struct Listener {
     at: SharedFd,
 }
 
-/// What is known of the kernel's queue of connections.
+/// What is known of the kernel's queue of connections, and those that have left it already.
 #[derive(Debug, Default)]
-struct Queue(Readiness);
+pub(super) struct Queue {
+    readiness: Readiness,
+    pub(super) stash: VecDeque<OwnedFd>,
+    pub(super) is_open: bool,
+}
 
 impl SideState for Queue {
     const WAKES: Wakes = Wakes::One;
 
     fn waiters(&mut self) -> &mut Waiters {
-        self.0.waiters()
+        self.readiness.waiters()
     }
 }
 
 impl Listener {
     /// Takes a socket that listens and does not block.
     pub(crate) fn new(at: SharedFd) -> Listener {
-        let queue = Readiness::new(Interest::READABLE, Ready::READABLE, Way::Aside);
+        let queue = Queue {
+            readiness: Readiness::new(Interest::READABLE, Ready::READABLE, Way::Aside),
+            stash: VecDeque::new(),
+            is_open: true,
+        };
         Listener {
-            side: Side::new(Queue(queue)),
+            side: Side::new(queue),
             at,
         }
     }
 
     pub(crate) fn fd(&self) -> &SharedFd {
         &self.at
+    }
+
+    pub(crate) fn stash(&self) -> Stash {
+        Stash::new(self.side.downgrade())
     }
 
     pub(crate) fn options(&self) -> SockRef<'_> {
@@ -101,8 +115,13 @@ impl Listener {
     ) -> Poll<io::Result<(OwnedFd, SockAddr)>> {
         let unit = ready!(coop::poll_proceed(cx));
         let mut queue = self.side.lock();
+        if let Some(fd) = queue.stash.pop_front() {
+            drop(queue);
+            unit.made_progress();
+            return Poll::Ready(with_peer(fd));
+        }
         let mut operations = self.side.context();
-        match self.poll_queue(&mut queue.0, &mut operations) {
+        match self.poll_queue(&mut queue.readiness, &mut operations) {
             Poll::Pending => {
                 let stale = queue.waiters().register(who, cx.waker());
                 drop(queue);
@@ -113,7 +132,7 @@ impl Listener {
                 unit.made_progress();
                 // Whoever still waits was not woken for this event, so somebody must see to the next one.
                 let others = queue.waiters().has_futures();
-                let watched = !others || queue.0.arm(&self.at, &mut operations).is_ok();
+                let watched = !others || queue.readiness.arm(&self.at, &mut operations).is_ok();
                 drop(queue);
                 if !watched {
                     self.side.hand_on();
@@ -159,5 +178,15 @@ impl Listener {
             }
             _ => false,
         }
+    }
+}
+
+/// A connection with its client's address. One that the client has broken off meanwhile has none, and is refused as
+/// accept(2) may refuse it.
+fn with_peer(fd: OwnedFd) -> io::Result<(OwnedFd, SockAddr)> {
+    let peer = SockRef::from(&fd).peer_addr();
+    match peer {
+        Ok(address) => Ok((fd, address)),
+        Err(_) => Err(io::Error::from_raw_os_error(libc::ECONNABORTED)),
     }
 }

@@ -23,7 +23,7 @@
 //! - [`direction`]: trying, waiting and trying again.
 //! - [`duplex`]: both directions, over one descriptor.
 //! - [`edges`]: the readiness of somebody else's descriptor.
-//! - [`listener`]: a queue of connections.
+//! - [`listener`]: a queue of connections; [`stash`]: connections that have left it for nobody.
 //! - [`face`], [`halves`]: what the public types have in common.
 
 use std::io;
@@ -40,6 +40,7 @@ mod halves;
 mod listener;
 mod readiness;
 mod side;
+mod stash;
 mod waiters;
 
 pub(crate) use direction::Direction;
@@ -50,6 +51,7 @@ pub(crate) use halves::halves;
 pub(crate) use listener::{BACKLOG, Listener};
 pub(crate) use readiness::{Readiness, Way};
 pub(crate) use side::{Side, SideState, Wakes};
+pub use stash::Stash;
 pub(crate) use waiters::{Waiters, Who};
 
 /// Debug builds tell the caller who hands over a blocking socket, which would stall a worker sooner or later.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::mem;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Wake, Waker};
 
 use parking_lot::{Mutex, MutexGuard};
@@ -65,6 +65,11 @@ impl<S: SideState> Side<S> {
         self.shared.wake_waiters();
     }
 
+    /// The side for somebody who may outlive it.
+    pub(crate) fn downgrade(&self) -> WeakSide<S> {
+        WeakSide(Arc::downgrade(&self.shared))
+    }
+
     /// A place for one future among those who wait at this side.
     pub(crate) fn place(&self) -> Place<'_, S> {
         Place {
@@ -85,6 +90,34 @@ impl<S: SideState> Drop for Side<S> {
 impl<S: SideState> fmt::Debug for Side<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Side").finish_non_exhaustive()
+    }
+}
+
+/// A side that may be gone. If it was only just dropped, its state is the default.
+pub(crate) struct WeakSide<S>(Weak<Shared<S>>);
+
+impl<S: SideState> WeakSide<S> {
+    /// Calls `change` with the state, under the lock, and then wakes those whom an event would wake, if that says so.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut S) -> bool) {
+        let Some(shared) = self.0.upgrade() else {
+            return;
+        };
+        let is_event = change(&mut shared.state.lock());
+        if is_event {
+            shared.wake_waiters();
+        }
+    }
+}
+
+impl<S> Clone for WeakSide<S> {
+    fn clone(&self) -> Self {
+        WeakSide(Weak::clone(&self.0))
+    }
+}
+
+impl<S> fmt::Debug for WeakSide<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakSide").finish_non_exhaustive()
     }
 }
 

@@ -7,13 +7,14 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::task::{Context, Poll, ready};
 
+use ringway_runtime::driver::{AsSharedFd, SharedFd};
 use socket2::{SockAddr, Socket};
 
 use super::TcpStream;
 use crate::Ready;
 use crate::addr::{ToSocketAddrs, no_address, resolve};
 use crate::op;
-use crate::socket::{BACKLOG, Listener, Who, adopt, check_nonblocking, descriptors};
+use crate::socket::{BACKLOG, Listener, Stash, Who, adopt, check_nonblocking, descriptors};
 
 /// A TCP socket that listens for connections.
 ///
@@ -148,6 +149,10 @@ impl TcpListener {
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         let accepted = ready!(self.socket.poll_accept(cx, Who::Last))?;
         Poll::Ready(self.take(accepted))
+    }
+
+    pub(crate) fn stash(&self) -> Stash {
+        self.socket.stash()
     }
 
     /// Makes a connection of what the kernel has given. Its client has often sent something already.

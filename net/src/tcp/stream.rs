@@ -110,7 +110,7 @@ impl TcpStream {
     }
 
     /// Takes a connection. `first_read` says whether the first read is tried before anybody waits.
-    pub(super) fn new(at: SharedFd, first_read: Ready) -> TcpStream {
+    pub(crate) fn new(at: SharedFd, first_read: Ready) -> TcpStream {
         TcpStream {
             socket: Duplex::new(at, first_read, Way::Direct),
         }
@@ -209,11 +209,5 @@ descriptors!(TcpStream, net::TcpStream, peer_addr);
 impl AsRef<TcpStream> for TcpStream {
     fn as_ref(&self) -> &TcpStream {
         self
-    }
-}
-
-impl AsSharedFd for TcpStream {
-    fn shared_fd(&self) -> &SharedFd {
-        self.socket.fd()
     }
 }

@@ -8,6 +8,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::task::{Context, Poll, ready};
 
 use bytes::BufMut;
+use ringway_runtime::driver::{AsSharedFd, SharedFd};
 use socket2::{Domain, Protocol, Type};
 use tokio::io::ReadBuf;
 

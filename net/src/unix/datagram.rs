@@ -11,7 +11,7 @@ use std::path::Path;
 use std::task::{Context, Poll, ready};
 
 use bytes::BufMut;
-use ringway_runtime::driver::{Op, SharedFd};
+use ringway_runtime::driver::{AsSharedFd, Op, SharedFd};
 use ringway_runtime::task::coop;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::io::ReadBuf;

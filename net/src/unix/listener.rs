@@ -8,12 +8,13 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 use std::task::{Context, Poll, ready};
 
+use ringway_runtime::driver::{AsSharedFd, SharedFd};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::{SocketAddr, UnixStream};
 use crate::Ready;
 use crate::op;
-use crate::socket::{BACKLOG, Listener, Who, adopt, check_nonblocking, descriptors};
+use crate::socket::{BACKLOG, Listener, Stash, Who, adopt, check_nonblocking, descriptors};
 
 /// A Unix socket that listens for connections.
 ///
@@ -150,6 +151,10 @@ impl UnixListener {
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(UnixStream, SocketAddr)>> {
         let accepted = ready!(self.socket.poll_accept(cx, Who::Last))?;
         Poll::Ready(self.take(accepted))
+    }
+
+    pub(crate) fn stash(&self) -> Stash {
+        self.socket.stash()
     }
 
     /// Makes a stream of what the kernel has given. Its client has often sent something already.

@@ -99,7 +99,7 @@ impl UnixStream {
     }
 
     /// Takes a connection. `first_read` says whether the first read is tried before anybody waits.
-    pub(super) fn new(fd: SharedFd, first_read: Ready) -> UnixStream {
+    pub(crate) fn new(fd: SharedFd, first_read: Ready) -> UnixStream {
         UnixStream {
             socket: Duplex::new(fd, first_read, Way::Direct),
         }
@@ -205,11 +205,5 @@ descriptors!(UnixStream, net::UnixStream, peer_addr);
 impl AsRef<UnixStream> for UnixStream {
     fn as_ref(&self) -> &UnixStream {
         self
-    }
-}
-
-impl AsSharedFd for UnixStream {
-    fn shared_fd(&self) -> &SharedFd {
-        self.socket.fd()
     }
 }

@@ -17,6 +17,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ringway-signal", &["ringway-runtime"]),
     ("ringway-stdio", &["ringway-runtime"]),
     (
+        "ringway-uring",
+        &["ringway-net", "ringway-runtime", "ringway-timer"],
+    ),
+    (
         "ringway",
         &[
             "ringway-fs",
@@ -26,6 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "ringway-signal",
             "ringway-stdio",
             "ringway-timer",
+            "ringway-uring",
         ],
     ),
     ("ringway-loom-models", &["ringway-runtime", "ringway-timer"]),

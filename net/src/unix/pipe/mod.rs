@@ -207,6 +207,12 @@ macro_rules! end {
             }
         }
 
+        impl AsSharedFd for $End {
+            fn shared_fd(&self) -> &SharedFd {
+                self.socket.fd()
+            }
+        }
+
         // A panic in a waker leaves the locks' states whole: wakers are called outside of them.
         impl UnwindSafe for $End {}
         impl RefUnwindSafe for $End {}

@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::BufMut;
+use ringway_runtime::driver::{AsSharedFd, SharedFd};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{End, end, end_of_pipe, prepare, set_blocking};

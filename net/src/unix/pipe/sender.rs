@@ -8,6 +8,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use ringway_runtime::driver::{AsSharedFd, SharedFd};
 use tokio::io::AsyncWrite;
 
 use super::{End, end, end_of_pipe, prepare, set_blocking};
