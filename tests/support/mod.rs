@@ -136,6 +136,17 @@ pub(crate) fn count(variable: &str, ordinary: usize) -> usize {
     })
 }
 
+/// Open descriptors of this process.
+pub(crate) fn descriptors() -> usize {
+    // One of them is the directory that is being read.
+    fs::read_dir("/proc/self/fd").expect("procfs").count() - 1
+}
+
+/// Threads of this process.
+pub(crate) fn threads() -> usize {
+    fs::read_dir("/proc/self/task").expect("procfs").count()
+}
+
 /// Counts how many of its kind were dropped.
 #[derive(Debug)]
 pub(crate) struct CountDrop(pub(crate) Arc<AtomicUsize>);
