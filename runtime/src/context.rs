@@ -7,6 +7,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use crate::driver;
+use crate::fork::Process;
 use crate::scheduler::{Shared, WorkerContext};
 
 /// The thread's place, three cells without destructors.
@@ -48,6 +49,9 @@ thread_local! {
 /// tokio's text for a call outside a runtime.
 pub(crate) const NO_RUNTIME: &str =
     "there is no reactor running, must be called from the context of a Tokio 1.x runtime";
+/// The same in the child of a fork.
+const NO_RUNTIME_IN_CHILD: &str = "there is no reactor running, must be called from the context of a Tokio 1.x runtime; the runtimes \
+     of the parent process cannot be used after fork: build a new one in the child, or exec";
 /// tokio's text for a call while the thread is being torn down.
 pub(crate) const THREAD_GONE: &str = "The Tokio context thread-local variable has been destroyed.";
 
@@ -56,6 +60,31 @@ pub(crate) const THREAD_GONE: &str = "The Tokio context thread-local variable ha
 pub(crate) enum Missing {
     NoRuntime,
     ThreadGone,
+}
+
+/// What to say of it.
+pub(crate) fn missing(missing: Missing) -> &'static str {
+    match missing {
+        Missing::NoRuntime if Process::is_child() => NO_RUNTIME_IN_CHILD,
+        Missing::NoRuntime => NO_RUNTIME,
+        Missing::ThreadGone => THREAD_GONE,
+    }
+}
+
+/// In the child of a fork: this thread is in no runtime. The core that it ran stays with the parent, whose code finds
+/// that out when the task in which the fork was made returns.
+pub(crate) fn leave_all() {
+    let _ = CONTEXT.try_with(|context| {
+        context.current.set(None);
+        context.depth.set(0);
+        context.blocking.set(Blocking::Allowed);
+        context.has_local_tasks.set(false);
+        let Some(worker) = context.worker.take() else {
+            return;
+        };
+        // SAFETY: as in `with_worker`.
+        unsafe { worker.as_ref() }.forget_core();
+    });
 }
 
 /// Calls `f` with the runtime that this thread is in.
@@ -100,6 +129,7 @@ pub(crate) struct CurrentGuard {
 /// While the thread is being torn down.
 #[track_caller]
 pub(crate) fn enter(shared: Arc<Shared>) -> CurrentGuard {
+    shared.assert_is_here();
     // SAFETY: the shard stays where it is as long as the runtime, which the guard holds.
     let driver = unsafe { driver::enter_guest(shared.guest_shard()) };
     let pointer = NonNull::from(&*shared);
@@ -123,6 +153,9 @@ pub(crate) fn enter(shared: Arc<Shared>) -> CurrentGuard {
 impl Drop for CurrentGuard {
     #[track_caller]
     fn drop(&mut self) {
+        if !self.shared.process().is_current() {
+            return;
+        }
         let in_order = CONTEXT.try_with(|context| {
             let in_order = context.depth.get() == self.depth;
             if in_order {
@@ -176,7 +209,9 @@ pub(crate) fn enter_worker(worker: &WorkerContext) -> WorkerGuard<'_> {
 
 impl Drop for WorkerGuard<'_> {
     fn drop(&mut self) {
-        let _ = CONTEXT.try_with(|context| context.worker.set(self.former));
+        if self._current.shared.process().is_current() {
+            let _ = CONTEXT.try_with(|context| context.worker.set(self.former));
+        }
     }
 }
 
@@ -184,6 +219,7 @@ impl Drop for WorkerGuard<'_> {
 #[derive(Debug)]
 pub(crate) struct AwayGuard {
     former: Option<NonNull<WorkerContext>>,
+    process: Process,
     not_send: PhantomData<*const ()>,
 }
 
@@ -191,13 +227,16 @@ pub(crate) struct AwayGuard {
 pub(crate) fn leave_worker() -> AwayGuard {
     AwayGuard {
         former: CONTEXT.with(|context| context.worker.take()),
+        process: Process::current(),
         not_send: PhantomData,
     }
 }
 
 impl Drop for AwayGuard {
     fn drop(&mut self) {
-        let _ = CONTEXT.try_with(|context| context.worker.set(self.former));
+        if self.process.is_current() {
+            let _ = CONTEXT.try_with(|context| context.worker.set(self.former));
+        }
     }
 }
 
@@ -257,6 +296,7 @@ pub(crate) fn blocking() -> Blocking {
 #[derive(Debug)]
 pub(crate) struct BlockingGuard {
     former: Blocking,
+    process: Process,
     not_send: PhantomData<*const ()>,
 }
 
@@ -265,12 +305,15 @@ pub(crate) fn set_blocking(to: Blocking) -> BlockingGuard {
     let former = CONTEXT.with(|context| context.blocking.replace(to));
     BlockingGuard {
         former,
+        process: Process::current(),
         not_send: PhantomData,
     }
 }
 
 impl Drop for BlockingGuard {
     fn drop(&mut self) {
-        let _ = CONTEXT.try_with(|context| context.blocking.set(self.former));
+        if self.process.is_current() {
+            let _ = CONTEXT.try_with(|context| context.blocking.set(self.former));
+        }
     }
 }

@@ -118,6 +118,7 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        self.shared.assert_is_here();
         self.shared.spawn(future, Location::caller())
     }
 
@@ -139,6 +140,7 @@ impl Handle {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
+        self.shared.assert_is_here();
         self.shared
             .pool
             .spawn(&self.shared, job, Location::caller())
@@ -168,6 +170,7 @@ impl Handle {
     /// `root`: what the future may do with this thread.
     #[track_caller]
     pub(crate) fn block_on_as<F: Future>(&self, root: Blocking, future: F) -> F::Output {
+        self.shared.assert_is_here();
         assert!(
             context::blocking() == Blocking::Allowed,
             "Cannot start a runtime from within a runtime. This happens because a function (like `block_on`) \
@@ -246,10 +249,7 @@ impl fmt::Debug for TryCurrentError {
 
 impl fmt::Display for TryCurrentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            Missing::NoRuntime => context::NO_RUNTIME,
-            Missing::ThreadGone => context::THREAD_GONE,
-        })
+        f.write_str(context::missing(self.0))
     }
 }
 

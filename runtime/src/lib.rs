@@ -34,6 +34,7 @@ mod clock;
 mod config;
 mod contain;
 mod context;
+mod fork;
 mod handle;
 mod hooks;
 mod local;

@@ -11,10 +11,14 @@ use std::sync::{Arc, Weak};
 use parking_lot::RwLock;
 
 use crate::context;
+use crate::fork::PerProcess;
 use crate::scheduler::Shared;
 
-static RUNTIMES: RwLock<BTreeMap<u32, Weak<Shared>>> = RwLock::new(BTreeMap::new());
+static RUNTIMES: PerProcess<RwLock<BTreeMap<u32, Weak<Shared>>>> =
+    PerProcess::new(|| RwLock::new(BTreeMap::new()));
 static NEXT: AtomicU32 = AtomicU32::new(1);
+/// The first number of this process: those below were given away by the processes that it was forked from.
+static FIRST: AtomicU32 = AtomicU32::new(1);
 
 /// A number that no runtime has had.
 ///
@@ -29,11 +33,26 @@ pub(crate) fn next_id() -> u32 {
 }
 
 pub(crate) fn enter(shared: &Arc<Shared>) {
-    RUNTIMES.write().insert(shared.id(), Arc::downgrade(shared));
+    RUNTIMES
+        .get()
+        .write()
+        .insert(shared.id(), Arc::downgrade(shared));
 }
 
 pub(crate) fn leave(id: u32) {
-    RUNTIMES.write().remove(&id);
+    RUNTIMES.get().write().remove(&id);
+}
+
+/// In the child of a fork: it has no runtimes yet.
+pub(crate) fn begin_anew() {
+    RUNTIMES.begin_anew();
+    // Relaxed, here and below: the child has one thread.
+    FIRST.store(NEXT.load(Ordering::Relaxed), Ordering::Relaxed);
+}
+
+/// Whether the runtime of that number is another process's, from which this one was forked.
+pub(crate) fn is_of_parent(id: u32) -> bool {
+    id < FIRST.load(Ordering::Relaxed)
 }
 
 /// Calls `f` with the runtime of that number, if it lives.
@@ -45,6 +64,6 @@ pub(crate) fn with<R>(id: u32, f: impl FnOnce(&Arc<Shared>) -> R) -> Option<R> {
     if let Ok(Some(result)) = here {
         return Some(result);
     }
-    let shared = RUNTIMES.read().get(&id).and_then(Weak::upgrade)?;
+    let shared = RUNTIMES.get().read().get(&id).and_then(Weak::upgrade)?;
     f.map(|f| f(&shared))
 }

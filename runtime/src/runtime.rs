@@ -124,6 +124,7 @@ impl Runtime {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        self.handle.shared().assert_is_here();
         self.handle.shared().spawn(future, Location::caller())
     }
 

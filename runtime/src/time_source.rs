@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use ringway_timer::seam::{Registration, TimerSource};
 
-use crate::context::{self, Missing};
+use crate::context;
 use crate::driver::Shard;
+use crate::fork::FORKED;
 use crate::registry;
 use crate::runtime::RuntimeFlavor;
 use crate::scheduler::Shared;
@@ -43,7 +44,7 @@ impl TimerSource for Source {
     fn check(&self) -> Result<u32, &'static str> {
         let current =
             context::with_current(|shared| shared.config.time_enabled.then(|| shared.id()));
-        current.map_err(missing)?.ok_or(DISABLED)
+        current.map_err(context::missing)?.ok_or(DISABLED)
     }
 
     fn now(&self) -> Instant {
@@ -72,7 +73,12 @@ impl TimerSource for Source {
                 key: inserted.key,
             })
         });
-        inserted.flatten().ok_or(SHUTTING_DOWN)
+        inserted
+            .flatten()
+            .ok_or_else(|| match registry::is_of_parent(runtime) {
+                true => FORKED,
+                false => SHUTTING_DOWN,
+            })
     }
 
     fn update(&self, registration: &Registration, waker: &Waker) -> bool {
@@ -136,13 +142,6 @@ impl TimerSource for Source {
     }
 }
 
-fn missing(missing: Missing) -> &'static str {
-    match missing {
-        Missing::NoRuntime => context::NO_RUNTIME,
-        Missing::ThreadGone => context::THREAD_GONE,
-    }
-}
-
 fn with_pausable(
     f: impl FnOnce(&Arc<Shared>) -> Result<(), &'static str>,
 ) -> Result<(), &'static str> {
@@ -150,7 +149,7 @@ fn with_pausable(
         RuntimeFlavor::CurrentThread => f(shared),
         RuntimeFlavor::MultiThread => Err(NOT_CURRENT_THREAD),
     })
-    .map_err(missing)?
+    .map_err(context::missing)?
 }
 
 /// Calls `f` with the shard in which this thread's timers live, and whether it is this thread's own.

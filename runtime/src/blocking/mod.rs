@@ -30,6 +30,7 @@ use self::linger::Linger;
 use self::queue::{Queue, submitter};
 pub(crate) use self::threads::{Roster, Seat};
 use crate::config::Config;
+use crate::fork;
 use crate::scheduler::Shared;
 use crate::task::{Extras, JoinHandle};
 
@@ -193,6 +194,9 @@ impl Pool {
                     job.run();
                 } else {
                     self.run(job);
+                }
+                if !shared.process().is_current() {
+                    fork::stop();
                 }
                 self.crew.begin_search();
             }

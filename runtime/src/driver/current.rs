@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use super::error::shutdown_error;
 use super::shard::Shard;
+use crate::context::{self, Missing};
+use crate::fork::Process;
 
 /// This thread's place, as the driver sees it.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +59,7 @@ pub(crate) fn with_owner<R>(f: impl FnOnce(&Arc<Shard>) -> R) -> Option<R> {
 #[must_use]
 pub(crate) struct Entered(Former);
 
-struct Former(Place);
+struct Former(Place, Process);
 
 impl std::fmt::Debug for Former {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -84,11 +86,22 @@ pub(crate) unsafe fn enter_guest(shard: &Arc<Shard>) -> Entered {
 }
 
 fn enter(place: Place) -> Entered {
-    Entered(Former(PLACE.with(|cell| cell.replace(place))))
+    Entered(Former(
+        PLACE.with(|cell| cell.replace(place)),
+        Process::current(),
+    ))
+}
+
+/// In the child of a fork: this thread has no place in the parent's runtimes.
+pub(crate) fn leave_place() {
+    let _ = PLACE.try_with(|cell| cell.set(Place::Nowhere));
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
+        if !self.0.1.is_current() {
+            return;
+        }
         // At thread exit the cell may be gone; then nobody can look at it either.
         let _ = PLACE.try_with(|cell| cell.set(self.0.0));
     }
@@ -142,5 +155,5 @@ fn io_disabled() -> ! {
 #[track_caller]
 #[cold]
 pub(super) fn no_runtime() -> ! {
-    panic!("there is no reactor running, must be called from the context of a Tokio 1.x runtime")
+    panic!("{}", context::missing(Missing::NoRuntime))
 }

@@ -19,6 +19,10 @@ impl SetupError {
         Self { step, source }
     }
 
+    pub(crate) fn of_fork_handler(source: io::Error) -> Self {
+        Self::new("register a handler for forks", source)
+    }
+
     /// What probably stands in the way, and what to do about it.
     pub fn hint(&self) -> &'static str {
         match self.source.raw_os_error() {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::current::{Here, with_here};
 use super::tally::Counted;
+use crate::registry;
 
 /// A shared file descriptor: every operation in flight holds one, so its number cannot be recycled under it.
 ///
@@ -33,6 +34,11 @@ impl Home {
             Here::Nowhere => 0,
         });
         NonZeroU32::new(runtime).map(Self)
+    }
+
+    /// Whether it is a runtime of the process from which this one was forked.
+    pub(super) fn is_of_parent(self) -> bool {
+        registry::is_of_parent(self.number())
     }
 
     pub(super) fn number(self) -> u32 {

@@ -9,21 +9,28 @@ use std::sync::{Arc, Weak};
 use parking_lot::RwLock;
 
 use super::shard::Shard;
+use crate::fork::PerProcess;
 
-static HOMES: RwLock<BTreeMap<u32, Weak<Shard>>> = RwLock::new(BTreeMap::new());
+static HOMES: PerProcess<RwLock<BTreeMap<u32, Weak<Shard>>>> =
+    PerProcess::new(|| RwLock::new(BTreeMap::new()));
 
 /// The runtime of that number lives, and this is one of its shards.
 pub(crate) fn enter_home(runtime: u32, shard: &Arc<Shard>) {
-    HOMES.write().insert(runtime, Arc::downgrade(shard));
+    HOMES.get().write().insert(runtime, Arc::downgrade(shard));
 }
 
 /// The runtime is gone.
 pub(crate) fn leave_home(runtime: u32) {
-    HOMES.write().remove(&runtime);
+    HOMES.get().write().remove(&runtime);
+}
+
+/// In the child of a fork: it has no runtimes yet.
+pub(crate) fn begin_homes_anew() {
+    HOMES.begin_anew();
 }
 
 /// A shard of the runtime, if that has not ended.
 pub(super) fn shard_of(runtime: u32) -> Option<Arc<Shard>> {
-    let shard = HOMES.read().get(&runtime).and_then(Weak::upgrade)?;
+    let shard = HOMES.get().read().get(&runtime).and_then(Weak::upgrade)?;
     (!shard.is_closed()).then_some(shard)
 }

@@ -102,7 +102,10 @@ impl<T: Operation> Many<T> {
                 self.state = State::Submitted(shard, key);
                 Poll::Pending
             }
-            Err(operation) => Poll::Ready(Some(operation.complete(refused(T::REFUSED)))),
+            Err(operation) => {
+                let refused = refused(&operation);
+                Poll::Ready(Some(operation.complete(refused)))
+            }
         }
     }
 }

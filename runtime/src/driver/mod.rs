@@ -74,8 +74,8 @@ pub use op::{Answers, Completion, Op, Operation};
 pub use tally::RingMetrics;
 
 pub(crate) use current::with_owner;
-pub(crate) use current::{Entered, enter_guest, enter_owner};
-pub(crate) use home::{enter_home, leave_home};
+pub(crate) use current::{Entered, enter_guest, enter_owner, leave_place};
+pub(crate) use home::{begin_homes_anew, enter_home, leave_home};
 pub(crate) use park::ParkWord;
 pub(crate) use shard::{Scratch, Shard, wake_all};
 pub(crate) use timers::Now;

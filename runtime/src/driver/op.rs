@@ -15,6 +15,7 @@ use super::fd::Home;
 use super::home::shard_of;
 use super::shard::Shard;
 use super::slots::{Answer, Key, Polled};
+use crate::fork::FORKED;
 
 /// A request to the kernel together with all the memory that it names.
 ///
@@ -163,7 +164,10 @@ impl<T: Operation> Op<T> {
                 self.state = State::Submitted(shard, key);
                 Poll::Pending
             }
-            Err(operation) => Poll::Ready(operation.complete(refused(T::REFUSED))),
+            Err(operation) => {
+                let refused = refused(&operation);
+                Poll::Ready(operation.complete(refused))
+            }
         }
     }
 }
@@ -181,10 +185,15 @@ pub(super) fn submit_here<T: Operation>(
     Ok((shard, key))
 }
 
-/// The answer of a runtime that has ended.
-pub(super) fn refused(text: &'static str) -> Completion {
+/// The answer of a runtime that has ended, or is another process's.
+pub(super) fn refused<T: Operation>(operation: &T) -> Completion {
+    let is_of_parent = operation.home().is_some_and(Home::is_of_parent);
+    let error = match is_of_parent {
+        true => io::Error::other(FORKED),
+        false => shutdown_error_saying(T::REFUSED),
+    };
     Completion {
-        result: Err(shutdown_error_saying(text)),
+        result: Err(error),
         flags: 0,
     }
 }

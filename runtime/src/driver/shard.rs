@@ -19,15 +19,16 @@ use super::op::{Operation, completion};
 use super::operations::{Operations, Submitted};
 use super::park::{Absence, ParkWord, ThreadInRing, Unparked};
 use super::slots::{Abandoned, Key, Next, Orphan, Polled, Settled};
-use super::tally::{Counted, Descriptors, RingMetrics, Tally};
+use super::tally::{Counted, Descriptors, Reaped, RingMetrics, Tally};
 use super::timers::{Now, Timers};
 use crate::contain::contain;
+use crate::fork::{self, OfProcess};
 
 /// One worker's ring with all that belongs to it.
 pub(crate) struct Shard {
     runtime: u32,
     index: u32,
-    operations: Operations<AnyQueues>,
+    operations: OfProcess<Operations<AnyQueues>>,
     timers: Timers,
     word: ParkWord,
     thread: OnceLock<Thread>,
@@ -43,7 +44,7 @@ pub(crate) struct Shard {
     io_enabled: bool,
     tally: Tally,
     descriptors: Arc<Descriptors>,
-    device: AnyDevice,
+    device: OfProcess<AnyDevice>,
 }
 
 /// Calls a thread to the core in place of the worker's own.
@@ -67,7 +68,7 @@ impl Shard {
         Ok(Arc::new(Self {
             runtime,
             index,
-            operations: Operations::new(queues),
+            operations: OfProcess::new(Operations::new(queues)),
             timers: Timers::new(),
             word: ParkWord::new_vacant(),
             thread: OnceLock::new(),
@@ -79,8 +80,20 @@ impl Shard {
             io_enabled,
             tally: Tally::default(),
             descriptors: Arc::default(),
-            device,
+            device: OfProcess::new(device),
         }))
+    }
+
+    /// Whether this is the process that made the shard, and not a child of it. Asked before any lock is taken.
+    #[inline]
+    pub(super) fn is_here(&self) -> bool {
+        self.device.is_here()
+    }
+
+    fn assert_is_here(&self) {
+        if !self.is_here() {
+            fork::refuse();
+        }
     }
 
     pub(super) fn runtime(&self) -> u32 {
@@ -193,16 +206,21 @@ impl Shard {
     }
 
     pub(super) fn poll<T: Operation>(&self, key: Key, waker: &Waker) -> Polled<T> {
+        self.assert_is_here();
         self.operations.poll(key, waker)
     }
 
     pub(super) fn cancel(&self, key: Key) {
+        if !self.is_here() {
+            return;
+        }
         if self.operations.cancel(key) {
             self.note_queued(false);
         }
     }
 
     pub(super) fn next<T: Operation>(&self, key: Key, waker: &Waker) -> Next<T> {
+        self.assert_is_here();
         let next = self.operations.next(key, waker);
         if let Next::Resumed { full } = next {
             self.note_queued(full);
@@ -211,6 +229,9 @@ impl Shard {
     }
 
     pub(super) fn abandon(self: &Arc<Self>, key: Key) {
+        if !self.is_here() {
+            return;
+        }
         match self.operations.abandon(key) {
             Abandoned::Cancel(waker) => {
                 drop(waker);
@@ -221,6 +242,9 @@ impl Shard {
     }
 
     pub(super) fn detach(self: &Arc<Self>, key: Key) {
+        if !self.is_here() {
+            return;
+        }
         match self.operations.detach(key) {
             Abandoned::Cancel(waker) => drop(waker),
             Abandoned::Finish(orphan) => self.finish(orphan),
@@ -294,6 +318,9 @@ impl Shard {
 
     /// What happened to the ring so far.
     pub(crate) fn ring_metrics(&self) -> RingMetrics {
+        if !self.is_here() {
+            return self.tally.read(Reaped::default(), 0);
+        }
         let (reaped, in_flight) = self.operations.tally();
         self.tally.read(reaped, in_flight)
     }
@@ -441,6 +468,9 @@ impl fmt::Debug for Shard {
 
 impl Drop for Shard {
     fn drop(&mut self) {
+        if !self.is_here() {
+            return;
+        }
         let left = self.operations.in_flight();
         if left > 0 {
             // The kernel may still write there, for closing the ring does not stop it at once: the memory is

@@ -67,6 +67,7 @@ pub(crate) fn block_on<F: Future>(shared: &Arc<Shared>, future: F) -> F::Output 
     let may_hold = may_hold_core(shared);
     let output = coop::scope(|| {
         while !shared.shutdown.is_by_panic() {
+            shared.assert_is_here();
             let output = match take_core(shared, may_hold) {
                 Some((worker, core)) => poll_on_core(worker, core, &root, future.as_mut(), &mut cx),
                 None => poll_from_outside(shared, may_hold, &root, future.as_mut(), &mut cx),
@@ -168,6 +169,8 @@ fn poll_on_core<F: Future>(
     root.wake.move_to(None);
     match core {
         Some(core) => worker.give_back(core),
+        // The child of a fork in the root goes on with what the root returned.
+        None if !worker.shared().process().is_current() => {}
         None => worker.end_away(),
     }
     output.map(|output| output.unwrap_or_else(|panic| resume_unwind(panic)))
@@ -200,6 +203,7 @@ fn poll_from_outside<F: Future>(
             if let Poll::Ready(output) = future.as_mut().poll(cx) {
                 return Some(output);
             }
+            shared.assert_is_here();
             if take_yielded() {
                 thread::yield_now();
             }

@@ -21,6 +21,7 @@ use crate::blocking::Pool;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::driver::{SetupError, Shard, enter_home, leave_home};
+use crate::fork::{self, Process};
 use crate::local::ThreadNumber;
 use crate::loom::deque::Stealer;
 use crate::metrics::WorkerMetrics;
@@ -33,6 +34,7 @@ use crate::time_source;
 #[derive(Debug)]
 pub(crate) struct Shared {
     id: u32,
+    process: Process,
     /// The workers, and after them the spare one of a multi-thread runtime.
     pub(super) workers: Box<[Remote]>,
     pub(super) owned: OwnedSet,
@@ -113,6 +115,7 @@ impl Remote {
 impl Shared {
     /// Makes the runtime with every core in its slot and every worker asleep.
     pub(crate) fn new(config: Config) -> Result<Arc<Self>, SetupError> {
+        fork::watch().map_err(SetupError::of_fork_handler)?;
         let id = registry::next_id();
         let scale = config.seeing.histogram.scale();
         let has_thread = config.flavor == RuntimeFlavor::MultiThread;
@@ -143,6 +146,7 @@ impl Shared {
         }
         let shared = Arc::new(Self {
             id,
+            process: Process::current(),
             owned: OwnedSet::new(workers.len()),
             inject: Inject::new(),
             idle: Idle::new(config.workers, 0..config.workers),
@@ -165,6 +169,24 @@ impl Shared {
 
     pub(crate) fn id(&self) -> u32 {
         self.id
+    }
+
+    /// The process that made the runtime, and the only one that can use it.
+    pub(crate) fn process(&self) -> Process {
+        self.process
+    }
+
+    /// Asserts that it is this one.
+    ///
+    /// # Panics
+    ///
+    /// In a child of that process.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn assert_is_here(&self) {
+        if !self.process.is_current() {
+            fork::refuse();
+        }
     }
 
     /// Whether this is a local runtime, on whatever thread.
@@ -223,6 +245,9 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        if !self.process.is_current() {
+            return;
+        }
         leave_home(self.id);
         registry::leave(self.id);
     }

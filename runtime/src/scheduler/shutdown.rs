@@ -213,7 +213,12 @@ impl Shared {
     }
 
     /// Ends the runtime. `timeout`: how long to wait; `None` for as long as it takes.
+    ///
+    /// In a child of the process that made it there is nothing to end, and all of it is given up.
     pub(crate) fn shut_down(self: &Arc<Self>, timeout: Option<Duration>) {
+        if !self.process().is_current() {
+            return std::mem::forget(Arc::clone(self));
+        }
         // Further away than the clock reaches is as long as it takes.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         self.begin_shutdown(deadline);

@@ -80,10 +80,7 @@ where
 #[track_caller]
 #[cold]
 fn no_runtime(missing: Missing) -> ! {
-    match missing {
-        Missing::NoRuntime => panic!("{}", context::NO_RUNTIME),
-        Missing::ThreadGone => panic!("{}", context::THREAD_GONE),
-    }
+    panic!("{}", context::missing(missing))
 }
 
 impl Shared {

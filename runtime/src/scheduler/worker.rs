@@ -14,6 +14,7 @@ use super::shared::{Remote, Shared};
 use crate::config::Config;
 use crate::context::{self, Blocking};
 use crate::driver::{Scratch, Shard};
+use crate::fork;
 use crate::loom::deque::{Stealer, Worker};
 use crate::metrics::WorkerMetrics;
 use crate::rand::FastRand;
@@ -147,7 +148,13 @@ impl WorkerContext {
         }
         let task = self.next_task(&mut core).or_else(|| self.search(&mut core));
         match task {
-            Some(task) => self.run(core, task).map_or(Turn::LostCore, Turn::Ran),
+            Some(task) => match self.run(core, task) {
+                Some(core) => Turn::Ran(core),
+                None => {
+                    self.stop_child();
+                    Turn::LostCore
+                }
+            },
             None => Turn::NothingToDo(core),
         }
     }
@@ -371,7 +378,7 @@ impl WorkerContext {
     /// Calls wakers and drops with the core within their reach.
     fn lend(&self, core: Box<Core>, user_code: impl FnOnce()) -> Box<Core> {
         self.lend_to_task(core, user_code)
-            .expect("while completions are delivered the core is not given up")
+            .unwrap_or_else(|| self.lost_core())
     }
 
     /// Calls user code with the core within its reach. `None`: it gave the core up in `block_in_place`.
@@ -385,6 +392,28 @@ impl WorkerContext {
         user_code();
         self.completing.set(false);
         self.core.borrow_mut().take()
+    }
+
+    /// User code has returned, and the core is not where it was lent.
+    #[cold]
+    fn lost_core(&self) -> ! {
+        self.stop_child();
+        unreachable!("while completions are delivered the core is not given up")
+    }
+
+    /// Ends the process, if it was forked in the user code that has just returned.
+    #[cold]
+    pub(super) fn stop_child(&self) {
+        if !self.shared.process().is_current() {
+            fork::stop();
+        }
+    }
+
+    /// In the child of a fork: the core is the parent's, and its tasks are not to be run twice.
+    pub(crate) fn forget_core(&self) {
+        if let Ok(mut core) = self.core.try_borrow_mut() {
+            std::mem::forget(core.take());
+        }
     }
 
     /// The core that user code on this thread has within its reach, to be given up.
