@@ -47,6 +47,9 @@ pub(crate) struct Config {
     pub(crate) task_hooks: TaskHooks,
     pub(crate) unhandled_panic: UnhandledPanic,
     pub(crate) seeing: Seeing,
+    /// What the simulated rings play, if there are any.
+    #[cfg(feature = "scripted-ring")]
+    pub(crate) ring_script: Option<crate::driver::Script>,
 }
 
 /// What a runtime does when a spawned task panics. See [`crate::Builder::unhandled_panic`].
@@ -98,6 +101,8 @@ impl Config {
             task_hooks: TaskHooks::default(),
             unhandled_panic: UnhandledPanic::Ignore,
             seeing: Seeing::default(),
+            #[cfg(feature = "scripted-ring")]
+            ring_script: crate::driver::Script::from_environment(),
         }
     }
 }

@@ -129,4 +129,23 @@ impl Builder {
         self.config.start_paused = paused;
         self
     }
+
+    /// Has the rings of the runtime play `script`, for tests of what lives in them.
+    ///
+    /// By default they play none, or the storm that `RINGWAY_RING_SCRIPT` names by its seed.
+    ///
+    /// ```
+    /// use ringway_runtime::driver::Script;
+    ///
+    /// let script = Script::storm(7);
+    /// let runtime = ringway_runtime::Builder::new_current_thread().ring_script(script.clone()).build()?;
+    /// assert_eq!(script.played().failed, 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[cfg(feature = "scripted-ring")]
+    #[doc(hidden)]
+    pub fn ring_script(&mut self, script: crate::driver::Script) -> &mut Self {
+        self.config.ring_script = Some(script);
+        self
+    }
 }

@@ -16,6 +16,8 @@ use super::error::SetupError;
 use super::features::Features;
 use super::operations::Ring;
 use super::ring::{KernelRing, RingDevice};
+#[cfg(feature = "scripted-ring")]
+use super::scripted::{self, Script, ScriptedDevice, ScriptedQueues};
 use super::slots::Answer;
 
 /// The half of a device that is used without a lock.
@@ -58,6 +60,9 @@ pub(crate) enum Wait {
 pub(crate) enum AnyDevice {
     /// The kernel's ring.
     Ring(RingDevice),
+    /// One that plays a script on top of another, for tests.
+    #[cfg(feature = "scripted-ring")]
+    Scripted(std::sync::Arc<ScriptedDevice>),
 }
 
 /// The queues of an [`AnyDevice`].
@@ -65,6 +70,9 @@ pub(crate) enum AnyDevice {
 pub(crate) enum AnyQueues {
     /// Those of the kernel's ring.
     Ring(KernelRing),
+    /// Those of one that plays a script.
+    #[cfg(feature = "scripted-ring")]
+    Scripted(ScriptedQueues),
 }
 
 impl AnyDevice {
@@ -73,36 +81,58 @@ impl AnyDevice {
         let (device, queues) = RingDevice::open()?;
         Ok((Self::Ring(device), AnyQueues::Ring(queues)))
     }
+
+    /// Has the device number `index` of its runtime play a script, if there is one.
+    #[cfg(feature = "scripted-ring")]
+    pub(crate) fn with_script(
+        below: (Self, AnyQueues),
+        script: Option<&Script>,
+        index: u32,
+    ) -> (Self, AnyQueues) {
+        let Some(script) = script else { return below };
+        let (device, queues) = scripted::play(script, index, below);
+        (Self::Scripted(device), AnyQueues::Scripted(queues))
+    }
 }
 
 impl Device for AnyDevice {
     fn enter(&self, to_submit: usize, wait: Wait) -> io::Result<usize> {
         match self {
             Self::Ring(device) => device.enter(to_submit, wait),
+            #[cfg(feature = "scripted-ring")]
+            Self::Scripted(device) => device.enter(to_submit, wait),
         }
     }
 
     fn ring_doorbell(&self) {
         match self {
             Self::Ring(device) => device.ring_doorbell(),
+            #[cfg(feature = "scripted-ring")]
+            Self::Scripted(device) => device.ring_doorbell(),
         }
     }
 
     fn doorbell_entry(&self) -> Option<squeue::Entry> {
         match self {
             Self::Ring(device) => device.doorbell_entry(),
+            #[cfg(feature = "scripted-ring")]
+            Self::Scripted(device) => device.doorbell_entry(),
         }
     }
 
     fn hasten(&self) {
         match self {
             Self::Ring(device) => device.hasten(),
+            #[cfg(feature = "scripted-ring")]
+            Self::Scripted(device) => device.hasten(),
         }
     }
 
     fn cancel_everything(&self) -> Option<squeue::Entry> {
         match self {
             Self::Ring(device) => device.cancel_everything(),
+            #[cfg(feature = "scripted-ring")]
+            Self::Scripted(device) => device.cancel_everything(),
         }
     }
 
@@ -117,36 +147,48 @@ impl Ring for AnyQueues {
     fn push(&mut self, entry: &squeue::Entry) -> bool {
         match self {
             Self::Ring(queues) => queues.push(entry),
+            #[cfg(feature = "scripted-ring")]
+            Self::Scripted(queues) => queues.push(entry),
         }
     }
 
     fn reap(&mut self, left: &mut usize, visit: &mut dyn FnMut(u64, Answer)) {
         match self {
             Self::Ring(queues) => queues.reap(left, visit),
+            #[cfg(feature = "scripted-ring")]
+            Self::Scripted(queues) => queues.reap(left, visit),
         }
     }
 
     fn unsubmitted(&mut self) -> usize {
         match self {
             Self::Ring(queues) => queues.unsubmitted(),
+            #[cfg(feature = "scripted-ring")]
+            Self::Scripted(queues) => queues.unsubmitted(),
         }
     }
 
     fn wants_enter(&mut self) -> bool {
         match self {
             Self::Ring(queues) => queues.wants_enter(),
+            #[cfg(feature = "scripted-ring")]
+            Self::Scripted(queues) => queues.wants_enter(),
         }
     }
 
     fn has_answers(&mut self) -> bool {
         match self {
             Self::Ring(queues) => queues.has_answers(),
+            #[cfg(feature = "scripted-ring")]
+            Self::Scripted(queues) => queues.has_answers(),
         }
     }
 
     fn overflows(&self) -> u64 {
         match self {
             Self::Ring(queues) => queues.overflows(),
+            #[cfg(feature = "scripted-ring")]
+            Self::Scripted(queues) => queues.overflows(),
         }
     }
 }

@@ -57,6 +57,8 @@ mod operations;
 mod park;
 mod payload;
 mod ring;
+#[cfg(feature = "scripted-ring")]
+mod scripted;
 mod shard;
 mod slots;
 mod tally;
@@ -71,6 +73,9 @@ pub use fd::{AsSharedFd, Home, SharedFd};
 pub use features::{Feature, Features, features};
 pub use many::{Many, QUEUED_ANSWERS_MAX};
 pub use op::{Answers, Completion, Op, Operation};
+#[cfg(feature = "scripted-ring")]
+#[doc(hidden)]
+pub use scripted::{Played, Script};
 pub use tally::RingMetrics;
 
 pub(crate) use current::with_owner;

@@ -21,6 +21,7 @@ use super::park::{Absence, ParkWord, ThreadInRing, Unparked};
 use super::slots::{Abandoned, Key, Next, Orphan, Polled, Settled};
 use super::tally::{Counted, Descriptors, Reaped, RingMetrics, Tally};
 use super::timers::{Now, Timers};
+use crate::config::Config;
 use crate::contain::contain;
 use crate::fork::{self, OfProcess};
 
@@ -63,8 +64,11 @@ static LEAKED_OPERATIONS: AtomicU64 = AtomicU64::new(0);
 const DRAIN_RETRY: Duration = Duration::from_millis(10);
 
 impl Shard {
-    pub(crate) fn new(runtime: u32, index: u32, io_enabled: bool) -> Result<Arc<Self>, SetupError> {
-        let (device, queues) = AnyDevice::open()?;
+    pub(crate) fn new(runtime: u32, index: u32, config: &Config) -> Result<Arc<Self>, SetupError> {
+        let opened = AnyDevice::open()?;
+        #[cfg(feature = "scripted-ring")]
+        let opened = AnyDevice::with_script(opened, config.ring_script.as_ref(), index);
+        let (device, queues) = opened;
         Ok(Arc::new(Self {
             runtime,
             index,
@@ -77,7 +81,7 @@ impl Shard {
             substitute: OnceLock::new(),
             unflushed: AtomicBool::new(false),
             closed: AtomicBool::new(false),
-            io_enabled,
+            io_enabled: config.io_enabled,
             tally: Tally::default(),
             descriptors: Arc::default(),
             device: OfProcess::new(device),

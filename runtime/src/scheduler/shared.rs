@@ -127,7 +127,7 @@ impl Shared {
                     next: NextSlot::new(),
                     stealer: core.stealer(),
                     slot: CoreSlot::new(core),
-                    shard: Shard::new(id, index as u32, config.io_enabled)?,
+                    shard: Shard::new(id, index as u32, &config)?,
                     gives: AtomicBool::new(true),
                     robbed: AtomicBool::new(false),
                     heartbeat: AtomicU64::new(0),

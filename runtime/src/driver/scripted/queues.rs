@@ -1,0 +1,258 @@
+//! The queues of a simulated ring: those of the ring below, with a stage between them and the driver.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use io_uring::squeue;
+use parking_lot::MutexGuard;
+
+use super::ScriptedDevice;
+use super::fate::Fate;
+use super::script::{Dice, HELD_ENTERS_MAX, Script, tick};
+use crate::driver::device::{AnyQueues, Device};
+use crate::driver::operations::Ring;
+use crate::driver::slots::{Answer, CANCEL, DOORBELL};
+
+/// The queues of a [`ScriptedDevice`].
+#[derive(Debug)]
+pub(crate) struct ScriptedQueues {
+    below: Box<AnyQueues>,
+    device: Arc<ScriptedDevice>,
+    /// The fate of an SQE for which the ring below had no room; it comes again.
+    refused: Option<(u64, Fate)>,
+}
+
+/// What stands between the ring below and the driver. Behind the device's lock.
+#[derive(Debug)]
+pub(super) struct Stage {
+    pub(super) dice: Dice,
+    /// Enters so far.
+    pub(super) enters: u64,
+    /// Threads that wait in the ring below.
+    pub(super) sleepers: usize,
+    /// SQEs that fail, in the order in which they were pushed, until an enter takes them over.
+    pub(super) failed: VecDeque<(u64, Answer)>,
+    /// Answers that can be reaped.
+    ready: VecDeque<(u64, Answer)>,
+    held: Vec<Held>,
+    /// Operations of which the answer is to be replaced.
+    masks: BTreeMap<u64, i32>,
+}
+
+#[derive(Debug)]
+struct Held {
+    /// The number of the enter that lets it out.
+    until: u64,
+    user_data: u64,
+    answer: Answer,
+}
+
+impl Stage {
+    pub(super) fn new(dice: Dice) -> Self {
+        Self {
+            dice,
+            enters: 0,
+            sleepers: 0,
+            failed: VecDeque::new(),
+            ready: VecDeque::new(),
+            held: Vec::new(),
+            masks: BTreeMap::new(),
+        }
+    }
+
+    /// Whether an enter need not wait for an answer.
+    pub(super) fn has_answers(&self) -> bool {
+        !self.ready.is_empty() || !self.held.is_empty()
+    }
+
+    /// An enter takes over `count` of the SQEs that fail.
+    pub(super) fn post_failed(&mut self, count: usize) {
+        self.ready.extend(self.failed.drain(..count));
+    }
+
+    /// Lets out what was held back for as many enters as have been.
+    fn release(&mut self) {
+        let enters = self.enters;
+        let (due, held) = std::mem::take(&mut self.held)
+            .into_iter()
+            .partition(|held: &Held| held.until <= enters);
+        self.held = held;
+        let due: Vec<Held> = due;
+        self.ready
+            .extend(due.into_iter().map(|held| (held.user_data, held.answer)));
+    }
+
+    /// An answer comes from the ring below.
+    fn accept(&mut self, user_data: u64, mut answer: Answer, script: &Script) {
+        let is_last = !io_uring::cqueue::more(answer.flags);
+        if is_last && let Some(errno) = self.masks.remove(&user_data) {
+            answer.result = -errno;
+        }
+        // Behind an earlier one of the same operation, which cannot be overtaken.
+        let behind = self
+            .held
+            .iter()
+            .rev()
+            .find(|held| held.user_data == user_data)
+            .map(|held| held.until);
+        if let Some(until) = behind {
+            return self.hold(until, user_data, answer);
+        }
+        if self.dice.says(script.chances().hold) {
+            tick(&script.counts().held);
+            let until = self.enters + 1 + self.dice.below(HELD_ENTERS_MAX) as u64;
+            return self.hold(until, user_data, answer);
+        }
+        self.ready.push_back((user_data, answer));
+    }
+
+    fn hold(&mut self, until: u64, user_data: u64, answer: Answer) {
+        self.held.push(Held {
+            until,
+            user_data,
+            answer,
+        });
+    }
+
+    /// Changes the places of the answers, but leaves those of each operation in their order.
+    fn shuffle(&mut self, script: &Script) {
+        if self.ready.len() < 2 || !self.dice.says(script.chances().reorder) {
+            return;
+        }
+        tick(&script.counts().reordered);
+        let mut queues: BTreeMap<u64, VecDeque<Answer>> = BTreeMap::new();
+        let mut places: Vec<u64> = Vec::new();
+        for (user_data, answer) in self.ready.drain(..) {
+            queues.entry(user_data).or_default().push_back(answer);
+            places.push(user_data);
+        }
+        for place in (1..places.len()).rev() {
+            places.swap(place, self.dice.below(place + 1));
+        }
+        let answers = places.into_iter().filter_map(|user_data| {
+            let answer = queues.get_mut(&user_data)?.pop_front()?;
+            Some((user_data, answer))
+        });
+        self.ready = answers.collect();
+    }
+
+    /// The last answer of an operation may come again. One that was cancelled may not: the driver submits what was
+    /// cancelled by nobody under the same number once more.
+    fn duplicate(&mut self, user_data: u64, answer: Answer, script: &Script) {
+        let is_operation = user_data != DOORBELL && user_data != CANCEL;
+        let is_last = !io_uring::cqueue::more(answer.flags) && answer.result != -libc::ECANCELED;
+        if is_operation && is_last && self.dice.says(script.chances().duplicate) {
+            tick(&script.counts().duplicated);
+            // Neither is it duplicated again.
+            let until = self.enters + 1 + self.dice.below(HELD_ENTERS_MAX) as u64;
+            self.hold(until, user_data, answer);
+        }
+    }
+}
+
+impl ScriptedQueues {
+    pub(super) fn new(below: AnyQueues, device: Arc<ScriptedDevice>) -> Self {
+        Self {
+            below: Box::new(below),
+            device,
+            refused: None,
+        }
+    }
+
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.device.stage.lock()
+    }
+
+    /// The fate of an SQE, which is the same when it comes again.
+    fn fate(&mut self, entry: &squeue::Entry) -> Option<Fate> {
+        let user_data = entry.get_user_data();
+        if let Some((refused, fate)) = self.refused.take() {
+            if refused == user_data {
+                return Some(fate);
+            }
+            self.refused = Some((refused, fate));
+        }
+        let script = &self.device.script;
+        let mut stage = self.device.stage.lock();
+        if stage.dice.says(script.chances().full) {
+            tick(&script.counts().full);
+            return None;
+        }
+        Some(Fate::of(entry, script, &mut stage.dice))
+    }
+}
+
+impl Ring for ScriptedQueues {
+    fn push(&mut self, entry: &squeue::Entry) -> bool {
+        let user_data = entry.get_user_data();
+        let Some(fate) = self.fate(entry) else {
+            return false;
+        };
+        let pushed = match &fate {
+            Fate::Passed(entry) => self.below.push(entry),
+            Fate::Masked(entry, errno) => {
+                let pushed = self.below.push(entry);
+                if pushed {
+                    self.stage().masks.insert(user_data, *errno);
+                }
+                pushed
+            }
+            Fate::Failed(errno) => {
+                let answer = Answer {
+                    result: -errno,
+                    flags: 0,
+                };
+                self.stage().failed.push_back((user_data, answer));
+                true
+            }
+        };
+        if !pushed {
+            self.refused = Some((user_data, fate));
+        }
+        pushed
+    }
+
+    fn reap(&mut self, left: &mut usize, visit: &mut dyn FnMut(u64, Answer)) {
+        let device = Arc::clone(&self.device);
+        let script = &device.script;
+        let mut stage = device.stage.lock();
+        self.below
+            .reap(&mut { usize::MAX }, &mut |user_data, answer| {
+                stage.accept(user_data, answer, script);
+            });
+        stage.release();
+        stage.shuffle(script);
+        while *left > 0
+            && let Some((user_data, answer)) = stage.ready.pop_front()
+        {
+            *left -= 1;
+            visit(user_data, answer);
+            stage.duplicate(user_data, answer, script);
+        }
+        // Who waits in the ring below for what was taken out of it would not hear of it.
+        let is_owed = stage.has_answers() && stage.sleepers > 0;
+        drop(stage);
+        if is_owed {
+            self.device.ring_doorbell();
+        }
+    }
+
+    fn unsubmitted(&mut self) -> usize {
+        let failed = self.stage().failed.len();
+        self.below.unsubmitted() + failed
+    }
+
+    fn wants_enter(&mut self) -> bool {
+        let is_held = !self.stage().held.is_empty();
+        self.below.wants_enter() || is_held
+    }
+
+    fn has_answers(&mut self) -> bool {
+        let is_ready = !self.stage().ready.is_empty();
+        self.below.has_answers() || is_ready
+    }
+
+    fn overflows(&self) -> u64 {
+        self.below.overflows()
+    }
+}
