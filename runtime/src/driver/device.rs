@@ -139,6 +139,8 @@ impl Device for AnyDevice {
     fn features(&self) -> Features {
         match self {
             Self::Ring(device) => device.features(),
+            #[cfg(feature = "scripted-ring")]
+            Self::Scripted(device) => device.features(),
         }
     }
 }

@@ -33,6 +33,7 @@ use queues::Stage;
 use script::tick;
 
 use super::device::{AnyDevice, AnyQueues, Device, Wait};
+use super::features::Features;
 
 /// A device that plays a script.
 #[derive(Debug)]
@@ -108,7 +109,11 @@ impl Device for Arc<ScriptedDevice> {
         self.below.hasten();
     }
 
-    fn cancel_everything(&self) -> squeue::Entry {
+    fn cancel_everything(&self) -> Option<squeue::Entry> {
         self.below.cancel_everything()
+    }
+
+    fn features(&self) -> Features {
+        self.below.features()
     }
 }

@@ -1,6 +1,6 @@
 //! The queues of a simulated ring: those of the ring below, with a stage between them and the driver.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use io_uring::squeue;
@@ -9,6 +9,7 @@ use parking_lot::MutexGuard;
 use super::ScriptedDevice;
 use super::fate::Fate;
 use super::script::{Dice, HELD_ENTERS_MAX, Script, tick};
+use super::sqe::Sqe;
 use crate::driver::device::{AnyQueues, Device};
 use crate::driver::operations::Ring;
 use crate::driver::slots::{Answer, CANCEL, DOORBELL};
@@ -37,6 +38,8 @@ pub(super) struct Stage {
     held: Vec<Held>,
     /// Operations of which the answer is to be replaced.
     masks: BTreeMap<u64, i32>,
+    /// Operations in the ring below that answer once.
+    singles: BTreeSet<u64>,
 }
 
 #[derive(Debug)]
@@ -57,6 +60,7 @@ impl Stage {
             ready: VecDeque::new(),
             held: Vec::new(),
             masks: BTreeMap::new(),
+            singles: BTreeSet::new(),
         }
     }
 
@@ -136,16 +140,24 @@ impl Stage {
         self.ready = answers.collect();
     }
 
-    /// The last answer of an operation may come again. One that was cancelled may not: the driver submits what was
-    /// cancelled by nobody under the same number once more.
+    /// The answer of an operation may come again. Not of one that was cancelled, nor of a multishot one: those the driver
+    /// may have submitted under the same number once more.
     fn duplicate(&mut self, user_data: u64, answer: Answer, script: &Script) {
-        let is_operation = user_data != DOORBELL && user_data != CANCEL;
         let is_last = !io_uring::cqueue::more(answer.flags) && answer.result != -libc::ECANCELED;
-        if is_operation && is_last && self.dice.says(script.chances().duplicate) {
+        let is_single = is_last && self.singles.remove(&user_data);
+        if is_single && self.dice.says(script.chances().duplicate) {
             tick(&script.counts().duplicated);
-            // Neither is it duplicated again.
             let until = self.enters + 1 + self.dice.below(HELD_ENTERS_MAX) as u64;
             self.hold(until, user_data, answer);
+        }
+    }
+
+    /// An SQE was pushed, or fails without.
+    fn note_pushed(&mut self, entry: &squeue::Entry) {
+        let user_data = entry.get_user_data();
+        let is_operation = user_data != DOORBELL && user_data != CANCEL;
+        if is_operation && !Sqe::of(entry).is_multishot() {
+            self.singles.insert(user_data);
         }
     }
 }
@@ -206,7 +218,9 @@ impl Ring for ScriptedQueues {
                 true
             }
         };
-        if !pushed {
+        if pushed {
+            self.stage().note_pushed(entry);
+        } else {
             self.refused = Some((user_data, fate));
         }
         pushed

@@ -26,6 +26,7 @@ pub(super) mod opcode {
     pub(crate) const RECV: u8 = 27;
     pub(crate) const SPLICE: u8 = 30;
     pub(crate) const SEND_ZC: u8 = 47;
+    pub(crate) const READ_MULTISHOT: u8 = 49;
 }
 
 /// IOSQE_IO_DRAIN, IOSQE_IO_LINK, IOSQE_IO_HARDLINK, IOSQE_CQE_SKIP_SUCCESS.
@@ -73,6 +74,11 @@ impl Sqe {
 
     pub(super) fn user_data(&self) -> u64 {
         u64::from_ne_bytes(self.field(32))
+    }
+
+    /// Whether it may answer more than once.
+    pub(super) fn is_multishot(mut self) -> bool {
+        self.opcode() == opcode::READ_MULTISHOT || self.make_single()
     }
 
     /// Makes a multishot operation answer once; `false` if it is none, or one that cannot.
@@ -129,9 +135,9 @@ mod tests {
         let fd = types::Fd(3);
         let single = opcode::PollAdd::new(fd, 1).build();
         let mut multi = Sqe::of(&opcode::PollAdd::new(fd, 1).multi(true).build());
-        assert!(multi.make_single());
+        assert!(multi.is_multishot() && multi.make_single());
         assert_eq!(multi.0, Sqe::of(&single).0);
-        assert!(!Sqe::of(&single).make_single());
+        assert!(!multi.is_multishot() && !Sqe::of(&single).make_single());
         let mut multi = Sqe::of(&opcode::AcceptMulti::new(fd).build());
         assert!(multi.make_single());
         let null = std::ptr::null_mut;
