@@ -9,6 +9,7 @@ use super::error::shutdown_error;
 use super::shard::Shard;
 use crate::context::{self, Missing};
 use crate::fork::Process;
+use crate::loom::thread_constant;
 
 /// This thread's place, as the driver sees it.
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +29,8 @@ enum Place {
     Guest(NonNull<Arc<Shard>>),
 }
 
-thread_local! {
-    static PLACE: Cell<Place> = const { Cell::new(Place::Nowhere) };
+thread_constant! {
+    static PLACE: Cell<Place> = Cell::new(Place::Nowhere);
 }
 
 /// Calls `f` with this thread's place.

@@ -7,6 +7,7 @@
 //! [`AnyDevice`] is the one that a shard holds. It is an enum and not a trait object, so that the ring, which is what
 //! nearly everybody runs on, costs a branch that is always taken the same way.
 
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use super::scripted::{self, Script, ScriptedDevice, ScriptedQueues};
 use super::slots::Answer;
 
 /// The half of a device that is used without a lock.
-pub(crate) trait Device {
+pub trait Device: fmt::Debug {
     /// Takes over `to_submit` of the SQEs that were pushed, lets answers be posted, and waits if told to. Returns how
     /// many SQEs it took.
     ///
@@ -48,7 +49,7 @@ pub(crate) trait Device {
 
 /// Whether an enter waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wait {
+pub enum Wait {
     /// Not at all.
     No,
     /// Until an answer is there, for as long as this at most; `None` for ever.
@@ -63,6 +64,9 @@ pub(crate) enum AnyDevice {
     /// One that plays a script on top of another, for tests.
     #[cfg(feature = "scripted-ring")]
     Scripted(std::sync::Arc<ScriptedDevice>),
+    /// A model of one.
+    #[cfg(feature = "models")]
+    Model(Box<dyn Device + Send + Sync>),
 }
 
 /// The queues of an [`AnyDevice`].
@@ -73,6 +77,9 @@ pub(crate) enum AnyQueues {
     /// Those of one that plays a script.
     #[cfg(feature = "scripted-ring")]
     Scripted(ScriptedQueues),
+    /// Those of a model.
+    #[cfg(feature = "models")]
+    Model(Box<dyn Ring + Send>),
 }
 
 impl AnyDevice {
@@ -101,6 +108,8 @@ impl Device for AnyDevice {
             Self::Ring(device) => device.enter(to_submit, wait),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(device) => device.enter(to_submit, wait),
+            #[cfg(feature = "models")]
+            Self::Model(device) => device.enter(to_submit, wait),
         }
     }
 
@@ -109,6 +118,8 @@ impl Device for AnyDevice {
             Self::Ring(device) => device.ring_doorbell(),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(device) => device.ring_doorbell(),
+            #[cfg(feature = "models")]
+            Self::Model(device) => device.ring_doorbell(),
         }
     }
 
@@ -117,6 +128,8 @@ impl Device for AnyDevice {
             Self::Ring(device) => device.doorbell_entry(),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(device) => device.doorbell_entry(),
+            #[cfg(feature = "models")]
+            Self::Model(device) => device.doorbell_entry(),
         }
     }
 
@@ -125,6 +138,8 @@ impl Device for AnyDevice {
             Self::Ring(device) => device.hasten(),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(device) => device.hasten(),
+            #[cfg(feature = "models")]
+            Self::Model(device) => device.hasten(),
         }
     }
 
@@ -133,6 +148,8 @@ impl Device for AnyDevice {
             Self::Ring(device) => device.cancel_everything(),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(device) => device.cancel_everything(),
+            #[cfg(feature = "models")]
+            Self::Model(device) => device.cancel_everything(),
         }
     }
 
@@ -141,6 +158,8 @@ impl Device for AnyDevice {
             Self::Ring(device) => device.features(),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(device) => device.features(),
+            #[cfg(feature = "models")]
+            Self::Model(device) => device.features(),
         }
     }
 }
@@ -151,6 +170,8 @@ impl Ring for AnyQueues {
             Self::Ring(queues) => queues.push(entry),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(queues) => queues.push(entry),
+            #[cfg(feature = "models")]
+            Self::Model(queues) => queues.push(entry),
         }
     }
 
@@ -159,6 +180,8 @@ impl Ring for AnyQueues {
             Self::Ring(queues) => queues.reap(left, visit),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(queues) => queues.reap(left, visit),
+            #[cfg(feature = "models")]
+            Self::Model(queues) => queues.reap(left, visit),
         }
     }
 
@@ -167,6 +190,8 @@ impl Ring for AnyQueues {
             Self::Ring(queues) => queues.unsubmitted(),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(queues) => queues.unsubmitted(),
+            #[cfg(feature = "models")]
+            Self::Model(queues) => queues.unsubmitted(),
         }
     }
 
@@ -175,6 +200,8 @@ impl Ring for AnyQueues {
             Self::Ring(queues) => queues.wants_enter(),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(queues) => queues.wants_enter(),
+            #[cfg(feature = "models")]
+            Self::Model(queues) => queues.wants_enter(),
         }
     }
 
@@ -183,6 +210,8 @@ impl Ring for AnyQueues {
             Self::Ring(queues) => queues.has_answers(),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(queues) => queues.has_answers(),
+            #[cfg(feature = "models")]
+            Self::Model(queues) => queues.has_answers(),
         }
     }
 
@@ -191,6 +220,8 @@ impl Ring for AnyQueues {
             Self::Ring(queues) => queues.overflows(),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(queues) => queues.overflows(),
+            #[cfg(feature = "models")]
+            Self::Model(queues) => queues.overflows(),
         }
     }
 }

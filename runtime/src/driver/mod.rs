@@ -61,6 +61,8 @@ mod ring;
 mod scripted;
 mod shard;
 mod slots;
+#[cfg(feature = "models")]
+mod specimen;
 mod tally;
 mod timers;
 
@@ -87,8 +89,11 @@ pub(crate) use timers::Now;
 
 /// For models.
 pub(crate) mod internals {
+    pub use super::device::{Device, Wait};
     pub use super::operations::{Operations, Ring, Submitted};
     pub use super::park::{Absence, ParkWord, ThreadInRing, Unparked};
     pub use super::slots::{Abandoned, Answer, Key, Next, Orphan, Polled, Settled};
+    #[cfg(feature = "models")]
+    pub use super::specimen::Specimen;
     pub use super::timers::{Inserted, Now, Timers};
 }

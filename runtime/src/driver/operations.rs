@@ -13,6 +13,7 @@
 //! 4. Nothing of the user's runs inside: wakers and outputs leave by [`Settled`] and [`Abandoned`].
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::task::Waker;
 
 use io_uring::{opcode, squeue};
@@ -23,7 +24,7 @@ use super::tally::Reaped;
 use crate::loom::Mutex;
 
 /// The two queues shared with the kernel.
-pub trait Ring {
+pub trait Ring: fmt::Debug {
     /// Appends an SQE; `false` if the queue is full.
     fn push(&mut self, entry: &squeue::Entry) -> bool;
 

@@ -129,6 +129,12 @@ impl ThreadInRing {
         self.0.store(false, Relaxed);
     }
 
+    /// Whether the thread is in the ring or about to enter it. A moment's value, unless a lock orders it.
+    pub fn is_set(&self) -> bool {
+        // Relaxed: who asks has taken the lock of the operations after the thread had.
+        self.0.load(Relaxed)
+    }
+
     /// For the caller of a thread, after the word says *Notified*: whether to ring the doorbell.
     pub fn must_be_rung(&self) -> bool {
         // Partner of the fence in `enter`.

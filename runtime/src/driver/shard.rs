@@ -5,7 +5,7 @@
 //! owner. All functions may be called from any thread, except [`Shard::sleep`], which is the owner's.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::thread::Thread;
@@ -24,6 +24,7 @@ use super::timers::{Now, Timers};
 use crate::config::Config;
 use crate::contain::contain;
 use crate::fork::{self, OfProcess};
+use crate::loom::atomic::AtomicBool;
 
 /// One worker's ring with all that belongs to it.
 pub(crate) struct Shard {
@@ -69,7 +70,24 @@ impl Shard {
         #[cfg(feature = "scripted-ring")]
         let opened = AnyDevice::with_script(opened, config.ring_script.as_ref(), index);
         let (device, queues) = opened;
-        Ok(Arc::new(Self {
+        Ok(Self::over(
+            device,
+            queues,
+            runtime,
+            index,
+            config.io_enabled,
+        ))
+    }
+
+    /// A shard that stands on `device`.
+    pub(super) fn over(
+        device: AnyDevice,
+        queues: AnyQueues,
+        runtime: u32,
+        index: u32,
+        io_enabled: bool,
+    ) -> Arc<Self> {
+        Arc::new(Self {
             runtime,
             index,
             operations: OfProcess::new(Operations::new(queues)),
@@ -81,11 +99,11 @@ impl Shard {
             substitute: OnceLock::new(),
             unflushed: AtomicBool::new(false),
             closed: AtomicBool::new(false),
-            io_enabled: config.io_enabled,
+            io_enabled,
             tally: Tally::default(),
             descriptors: Arc::default(),
             device: OfProcess::new(device),
-        }))
+        })
     }
 
     /// Whether this is the process that made the shard, and not a child of it. Asked before any lock is taken.
@@ -296,7 +314,9 @@ impl Shard {
                 Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
                 // EAGAIN, EBUSY: short of memory, or completions must be reaped first. The next service
                 // does so and flushes again.
-                Err(_) => return self.unflushed.store(queued > 0, Ordering::Relaxed),
+                Err(_) if queued > 0 => return self.unflushed.store(true, Ordering::Relaxed),
+                // What was queued since the look has said so itself.
+                Err(_) => return,
                 Ok(_) if self.operations.unsubmitted() == 0 => return,
                 Ok(0) => return self.unflushed.store(true, Ordering::Relaxed),
                 Ok(_) => {}
@@ -345,6 +365,9 @@ impl Shard {
             self.flush();
             self.operations.reap(&mut left, &mut scratch.settled);
         }
+        if std::mem::take(&mut scratch.settled.doorbell) && self.thread_in_ring.is_set() {
+            self.rearm_doorbell();
+        }
         self.timers.fire(now, &mut scratch.settled.wakers);
         self.act(scratch)
     }
@@ -360,7 +383,7 @@ impl Shard {
             self.device.hasten();
         }
         self.operations.try_reap(&mut scratch.settled);
-        if std::mem::take(&mut scratch.settled.doorbell) && self.word.is_notified() {
+        if std::mem::take(&mut scratch.settled.doorbell) {
             self.ring_again();
         }
         self.timers.fire(now, &mut scratch.settled.wakers);
@@ -372,12 +395,19 @@ impl Shard {
     }
 
     /// A helper has taken the doorbell's completion, and the sleeper that it was for may only just be on its way
-    /// into the ring.
+    /// into the ring: where it would hear no bell if that was the last completion of the doorbell's poll.
     fn ring_again(&self) {
+        self.rearm_doorbell();
+        if self.word.is_notified() {
+            self.ring_doorbell();
+        }
+    }
+
+    /// Somebody sleeps in the ring, or is about to, who has found the doorbell armed.
+    fn rearm_doorbell(&self) {
         if self.arm_doorbell() {
             self.flush();
         }
-        self.ring_doorbell();
     }
 
     /// Sees to it that the doorbell will be heard; `true` if that has to be submitted.

@@ -312,6 +312,16 @@ impl Drop for Witness {
     }
 }
 
+/// A value for each thread of the model.
+macro_rules! thread_constant {
+    (static $name:ident: $type:ty = $init:expr;) => {
+        loom::thread_local! {
+            static $name: $type = $init;
+        }
+    };
+}
+pub(crate) use thread_constant;
+
 /// Lets another thread of the model go on, for this one waits for it.
 pub fn spin_hint() {
     loom::thread::yield_now();

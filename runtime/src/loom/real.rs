@@ -1,6 +1,6 @@
 //! The names of a running program: the standard library, `parking_lot` and `crossbeam_deque`.
 
-pub use parking_lot::{Condvar, Mutex};
+pub use parking_lot::{Condvar, Mutex, MutexGuard};
 
 pub use crate::spin::SpinLock;
 
@@ -61,6 +61,16 @@ impl Witness {
     #[inline(always)]
     pub fn touch(&self) {}
 }
+
+/// A value for each thread, made without running code.
+macro_rules! thread_constant {
+    (static $name:ident: $type:ty = $init:expr;) => {
+        std::thread_local! {
+            static $name: $type = const { $init };
+        }
+    };
+}
+pub(crate) use thread_constant;
 
 /// Tells the processor that this thread waits for another.
 #[inline(always)]

@@ -38,18 +38,23 @@ struct Inner {
 
 /// What the model's kernel reads of an SQE.
 #[derive(Clone, Copy, Debug)]
-struct Sqe {
-    opcode: u8,
+pub(crate) struct Sqe {
+    pub(crate) opcode: u8,
     cancel_flags: u32,
-    address: u64,
-    user_data: u64,
+    pub(crate) address: u64,
+    pub(crate) user_data: u64,
 }
 
-const OP_ASYNC_CANCEL: u8 = 14;
+pub(crate) const OP_ASYNC_CANCEL: u8 = 14;
 const CANCEL_ANY: u32 = 1 << 2;
 
 impl Sqe {
-    fn decode(entry: &squeue::Entry) -> Self {
+    /// Whether this one cancels the other.
+    pub(crate) fn cancels(&self, other: &Self) -> bool {
+        self.cancel_flags & CANCEL_ANY != 0 || other.user_data == self.address
+    }
+
+    pub(crate) fn decode(entry: &squeue::Entry) -> Self {
         const _: () = assert!(size_of::<squeue::Entry>() == 64, "an SQE has 64 bytes");
         // SAFETY: an SQE is 64 bytes of plain data, aligned for words.
         let words: &[u64; 8] = unsafe { &*(&raw const *entry).cast() };
@@ -193,11 +198,10 @@ impl Kernel {
     /// Carries out the cancels that it has taken, as late as it likes.
     pub fn cancel(&mut self) {
         while let Some(cancel) = self.cancels.pop_front() {
-            let any = cancel.cancel_flags & CANCEL_ANY != 0;
             let (hit, left) = self
                 .in_flight
                 .drain(..)
-                .partition(|sqe| any || sqe.user_data == cancel.address);
+                .partition(|sqe| cancel.cancels(sqe));
             self.in_flight = left;
             let hit: VecDeque<Sqe> = hit;
             for sqe in hit {
@@ -236,7 +240,7 @@ unsafe impl Sync for Buffer {}
 
 impl Buffer {
     /// The kernel's write.
-    fn fill(address: u64) {
+    pub(crate) fn fill(address: u64) {
         // SAFETY: the model keeps every buffer to its end (`Read::new`).
         let buffer = unsafe { &*(address as *const Self) };
         buffer.freed.with_mut(|freed| {

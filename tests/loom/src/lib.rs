@@ -11,6 +11,8 @@ mod check;
 #[cfg(loom)]
 pub mod crew;
 #[cfg(loom)]
+pub mod device;
+#[cfg(loom)]
 pub mod kernel;
 #[cfg(loom)]
 pub mod tasks;

@@ -323,44 +323,6 @@ fn two_remote_wakes_are_both_seen() {
     });
 }
 
-/// A worker is on its way into the ring when it is notified, and a helper that takes it to be stuck reaps the
-/// doorbell's completion. The helper rings again (`Shard::rescue`), so the worker does not sleep on.
-///
-/// Mutant in `driver/operations.rs`: `reap` does not say that the doorbell had rung.
-#[test]
-fn a_doorbell_that_a_helper_takes_still_wakes_the_sleeper() {
-    check(|| {
-        let queues = Queues::new(4);
-        let operations = Arc::new(Operations::new(ModelRing(Arc::clone(&queues))));
-        let word = Arc::new(ParkWord::new_vacant());
-        word.wake();
-        assert!(word.park());
-        let helper = {
-            let (queues, operations) = (Arc::clone(&queues), Arc::clone(&operations));
-            let word = Arc::clone(&word);
-            spawn(move || {
-                let mut settled = Settled::default();
-                operations.try_reap(&mut settled);
-                if settled.doorbell && word.is_notified() {
-                    queues.ring_doorbell();
-                }
-            })
-        };
-        let waker = {
-            let (queues, word) = (Arc::clone(&queues), Arc::clone(&word));
-            spawn(move || {
-                if word.unpark() == Unparked::RingDoorbell {
-                    queues.ring_doorbell();
-                }
-            })
-        };
-        queues.sleep();
-        assert!(word.wake());
-        helper.join().expect("no panic");
-        waker.join().expect("no panic");
-    });
-}
-
 /// The kernel completes an operation while its worker falls asleep, and a helper may take the completion before the
 /// worker enters the ring. The task that it wakes gets run: by the worker, whom the completion or the helper wakes.
 ///

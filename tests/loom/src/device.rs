@@ -1,0 +1,307 @@
+//! A device whose kernel takes SQEs when somebody enters it, and at no other time, so that one that is never submitted
+//! shows.
+//!
+//! Cancels and polls of the doorbell are carried out by who enters; operations are ended by a thread of the model. The
+//! whole lies behind one lock, as the real queues are ordered by the kernel's own barriers.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Wake, Waker};
+use std::time::Duration;
+
+use loom::sync::{Condvar, Mutex, MutexGuard};
+use ringway_runtime::driver::{Features, Operation, opcode, squeue, types};
+use ringway_runtime::internals::{Answer, Device, Key, Now, Polled, Ring, Specimen, Wait};
+
+use crate::kernel::{Buffer, DOORBELL, MORE, OP_ASYNC_CANCEL, Outcome, Read, Sqe, completion};
+
+/// How a thread is called out of the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bells {
+    /// By an answer that is posted from outside.
+    Message,
+    /// By an event that a multishot poll waits for, which must be there.
+    Event,
+}
+
+/// The device, as the model's kernel sees it.
+#[derive(Debug)]
+pub struct Machine {
+    inner: Mutex<Inner>,
+    posted: Condvar,
+    taken: Condvar,
+    bells: Bells,
+    submissions_max: usize,
+    answers_max: usize,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    submissions: VecDeque<Sqe>,
+    in_flight: VecDeque<Sqe>,
+    completions: VecDeque<(u64, Answer)>,
+    /// Answers for which there was no room.
+    kept: VecDeque<(u64, Answer)>,
+    /// How many answers were ever posted, and reaped.
+    posted: usize,
+    reaped: usize,
+    /// Errors with which the next enters are refused; 0 for one that is not.
+    refusals: VecDeque<i32>,
+    is_polled: bool,
+    events: usize,
+}
+
+/// A wait as long as this has no end in a model; a shorter one is over at once.
+const LONG: Duration = Duration::from_secs(1);
+
+impl Machine {
+    /// A shard over a machine with room for so many SQEs and answers.
+    pub fn new(bells: Bells, submissions_max: usize, answers_max: usize) -> (Specimen, Arc<Self>) {
+        let machine = Arc::new(Self {
+            inner: Mutex::new(Inner::default()),
+            posted: Condvar::new(),
+            taken: Condvar::new(),
+            bells,
+            submissions_max,
+            answers_max,
+        });
+        let device = Box::new(Front(Arc::clone(&machine)));
+        let queues = Box::new(Queues(Arc::clone(&machine)));
+        (Specimen::new(device, queues), machine)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("no panic inside")
+    }
+
+    fn post(&self, inner: &mut Inner, user_data: u64, result: i32, flags: u32) {
+        inner.kept.push_back((user_data, Answer { result, flags }));
+        self.make_room(inner);
+    }
+
+    /// Posts what there is room for.
+    fn make_room(&self, inner: &mut Inner) {
+        while inner.completions.len() < self.answers_max {
+            let Some(answer) = inner.kept.pop_front() else {
+                break;
+            };
+            inner.completions.push_back(answer);
+            inner.posted += 1;
+        }
+        self.posted.notify_all();
+    }
+
+    /// How many SQEs wait to be taken.
+    pub fn unsubmitted(&self) -> usize {
+        self.lock().submissions.len()
+    }
+
+    /// Refuses enters: 0 lets one through.
+    pub fn refuse(&self, errors: &[i32]) {
+        self.lock().refusals.extend(errors);
+    }
+
+    /// Waits until an operation is in flight.
+    pub fn wait(&self) {
+        let mut inner = self.lock();
+        while inner.in_flight.is_empty() {
+            inner = self.taken.wait(inner).expect("no panic inside");
+        }
+    }
+
+    /// Completes the oldest operation, if there is one: writes into its buffer, and posts `result`.
+    pub fn complete(&self, result: i32) -> bool {
+        let mut inner = self.lock();
+        let Some(sqe) = inner.in_flight.pop_front() else {
+            return false;
+        };
+        Buffer::fill(sqe.address);
+        self.post(&mut inner, sqe.user_data, result, 0);
+        true
+    }
+
+    /// Gives the oldest operation up, as the kernel does when the thread exits that had submitted it.
+    pub fn give_up(&self) {
+        let mut inner = self.lock();
+        let sqe = inner.in_flight.pop_front().expect("one is in flight");
+        self.post(&mut inner, sqe.user_data, -libc::ECANCELED, 0);
+    }
+
+    /// Ends the doorbell's poll, if there is one.
+    pub fn end_poll(&self) {
+        let mut inner = self.lock();
+        if std::mem::take(&mut inner.is_polled) {
+            self.post(&mut inner, DOORBELL, -libc::ECANCELED, 0);
+        }
+    }
+
+    fn take(&self, inner: &mut Inner, sqe: Sqe) {
+        match sqe.opcode {
+            OP_ASYNC_CANCEL => self.cancel(inner, sqe),
+            _ if sqe.user_data == DOORBELL => {
+                inner.is_polled = true;
+                if inner.events > 0 {
+                    self.post(inner, DOORBELL, 1, MORE);
+                }
+            }
+            _ => {
+                inner.in_flight.push_back(sqe);
+                self.taken.notify_all();
+            }
+        }
+    }
+
+    fn cancel(&self, inner: &mut Inner, cancel: Sqe) {
+        let sqes = std::mem::take(&mut inner.in_flight);
+        let (hit, left): (VecDeque<_>, _) = sqes.into_iter().partition(|sqe| cancel.cancels(sqe));
+        inner.in_flight = left;
+        for sqe in hit {
+            self.post(inner, sqe.user_data, -libc::ECANCELED, 0);
+        }
+        self.post(inner, cancel.user_data, 0, 0);
+    }
+}
+
+/// The half that is used without a lock.
+#[derive(Debug)]
+struct Front(Arc<Machine>);
+
+impl Device for Front {
+    fn enter(&self, to_submit: usize, wait: Wait) -> io::Result<usize> {
+        let Self(machine) = self;
+        let mut inner = machine.lock();
+        match inner.refusals.pop_front() {
+            None | Some(0) => {}
+            Some(errno) => return Err(io::Error::from_raw_os_error(errno)),
+        }
+        machine.make_room(&mut inner);
+        let taken = to_submit.min(inner.submissions.len());
+        for _ in 0..taken {
+            let sqe = inner.submissions.pop_front().expect("counted above");
+            machine.take(&mut inner, sqe);
+        }
+        // As io_uring_enter(2): who submits less than it was told to does not wait.
+        let waits = match wait {
+            Wait::No => false,
+            Wait::ForAnswer(timeout) => timeout.is_none_or(|timeout| timeout >= LONG),
+        };
+        if waits && taken == to_submit {
+            let reaped = inner.reaped;
+            while inner.posted <= reaped {
+                inner = machine.posted.wait(inner).expect("no panic inside");
+            }
+        }
+        Ok(taken)
+    }
+
+    fn ring_doorbell(&self) {
+        let Self(machine) = self;
+        let mut inner = machine.lock();
+        inner.events += 1;
+        if machine.bells == Bells::Message || inner.is_polled {
+            machine.post(&mut inner, DOORBELL, 1, MORE);
+        }
+    }
+
+    fn doorbell_entry(&self) -> Option<squeue::Entry> {
+        let poll = opcode::PollAdd::new(types::Fd(-1), libc::POLLIN as u32).multi(true);
+        (self.0.bells == Bells::Event).then(|| poll.build())
+    }
+
+    fn hasten(&self) {}
+
+    fn cancel_everything(&self) -> Option<squeue::Entry> {
+        Some(opcode::AsyncCancel2::new(types::CancelBuilder::any()).build())
+    }
+
+    fn features(&self) -> Features {
+        Features::NONE
+    }
+}
+
+/// The half that lies behind the shard's lock.
+#[derive(Debug)]
+struct Queues(Arc<Machine>);
+
+impl Ring for Queues {
+    fn push(&mut self, entry: &squeue::Entry) -> bool {
+        let mut inner = self.0.lock();
+        let room = inner.submissions.len() < self.0.submissions_max;
+        if room {
+            inner.submissions.push_back(Sqe::decode(entry));
+        }
+        room
+    }
+
+    fn reap(&mut self, left: &mut usize, visit: &mut dyn FnMut(u64, Answer)) {
+        let mut inner = self.0.lock();
+        let taken = inner.completions.len().min(*left);
+        *left -= taken;
+        let completions: Vec<_> = inner.completions.drain(..taken).collect();
+        inner.reaped += completions.len();
+        drop(inner);
+        for (user_data, answer) in completions {
+            visit(user_data, answer);
+        }
+    }
+
+    fn unsubmitted(&mut self) -> usize {
+        self.0.unsubmitted()
+    }
+
+    fn wants_enter(&mut self) -> bool {
+        !self.0.lock().kept.is_empty()
+    }
+
+    fn has_answers(&mut self) -> bool {
+        !self.0.lock().completions.is_empty()
+    }
+}
+
+/// Wakes that a shard's worker is to learn of, as it does of a task that is woken. The count is nothing that loom sees.
+#[derive(Debug)]
+pub struct Calls {
+    count: AtomicUsize,
+    shard: Specimen,
+}
+
+impl Calls {
+    /// A count, and the waker that counts in it and calls the worker.
+    pub fn new(shard: &Specimen) -> (Arc<Self>, Waker) {
+        let calls = Arc::new(Self {
+            count: AtomicUsize::new(0),
+            shard: shard.clone(),
+        });
+        (Arc::clone(&calls), Waker::from(calls))
+    }
+
+    /// How many there were.
+    pub fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+}
+
+impl Wake for Calls {
+    fn wake(self: Arc<Self>) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.shard.unpark();
+    }
+}
+
+/// A clock that stands at this time.
+pub fn at(ns: u64) -> Now {
+    Now { ns, exact: false }
+}
+
+/// Polls an operation as its future does; the outcome if there is one.
+pub fn poll(shard: &Specimen, key: Key, waker: &Waker) -> Option<Outcome> {
+    match shard.poll::<Read>(key, waker) {
+        Polled::Pending(replaced) => {
+            drop(replaced);
+            None
+        }
+        Polled::Ready(read, answer) => Some(read.complete(completion(answer))),
+    }
+}

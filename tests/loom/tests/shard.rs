@@ -1,0 +1,214 @@
+//! A shard, whole: its owner, its guests and its helper, over a device that takes what is queued only when entered.
+#![cfg(loom)]
+
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use ringway_loom_models::device::{Bells, Calls, Machine, at, poll};
+use ringway_loom_models::kernel::{Buffer, Read};
+use ringway_loom_models::{check, spawn};
+use ringway_runtime::internals::{Key, Specimen};
+
+fn submit(shard: &Specimen, waker: &Waker) -> (Key, Arc<Buffer>) {
+    let (read, buffer) = Read::new();
+    let key = shard.submit(read, waker).expect("the shard is open");
+    (key, buffer)
+}
+
+/// Sleeps until a timer is due, by which the doorbell is armed.
+fn sleep_briefly(shard: &Specimen) {
+    let timer = shard.timers().insert(1, Waker::noop().clone());
+    assert!(timer.is_some());
+    shard.as_owner(|| {
+        shard.sleep();
+        shard.service(at(u64::MAX));
+    });
+}
+
+/// A worker that has nothing else to do until `count` was woken `times`.
+fn work_until(shard: &Specimen, calls: &Calls, times: usize) {
+    shard.as_owner(|| {
+        loop {
+            shard.service(at(0));
+            if calls.count() >= times {
+                return;
+            }
+            shard.sleep();
+        }
+    });
+}
+
+fn drain(shard: &Specimen) {
+    assert!(shard.drain(Instant::now() + Duration::from_secs(3600)));
+}
+
+/// The kernel's thread: completes `operations`, one after the other.
+fn completes(machine: &Arc<Machine>, operations: usize) -> loom::thread::JoinHandle<()> {
+    let machine = Arc::clone(machine);
+    spawn(move || {
+        for _ in 0..operations {
+            machine.wait();
+            assert!(machine.complete(1));
+        }
+    })
+}
+
+/// A guest queues an operation while the worker looks at its shard and goes to sleep, and a helper looks there too. The
+/// operation is submitted by one of them, and its answer delivered.
+///
+/// Mutants in `driver/shard.rs`: `note_queued` wakes nobody; `sleep` does not count what is queued.
+#[test]
+fn an_operation_of_a_guest_is_submitted_whatever_the_owner_does() {
+    check(|| {
+        let (shard, machine) = Machine::new(Bells::Message, 4, 4);
+        let (calls, waker) = Calls::new(&shard);
+        let kernel = completes(&machine, 1);
+        let guest = {
+            let shard = shard.clone();
+            spawn(move || shard.as_guest(|| submit(&shard, &waker).0))
+        };
+        work_until(&shard, &calls, 1);
+        let key = guest.join().expect("no panic");
+        assert!(poll(&shard, key, Waker::noop()).is_some());
+        kernel.join().expect("no panic");
+    });
+}
+
+/// A worker that always has something else to do queues an operation while a helper flushes, whose enter the kernel
+/// refuses. Nothing waits to be submitted without being known to wait.
+///
+/// Mutants in `driver/shard.rs`: a `flush` that had nothing to submit and was refused, or one that submitted all, says
+/// that nothing waits; one that was refused does not say that something waits.
+#[test]
+fn what_waits_to_be_submitted_is_known_to_wait() {
+    check(|| {
+        let (shard, machine) = Machine::new(Bells::Message, 4, 4);
+        let (first, _) = shard.as_owner(|| submit(&shard, Waker::noop()));
+        machine.refuse(&[0, libc::EBUSY]);
+        let helper = {
+            let shard = shard.clone();
+            spawn(move || shard.rescue(at(0)))
+        };
+        let (second, _) = shard.as_owner(|| {
+            shard.service(at(0));
+            submit(&shard, Waker::noop())
+        });
+        helper.join().expect("no panic");
+        assert!(machine.unsubmitted() == 0 || shard.has_unflushed());
+        shard.abandon(first);
+        shard.abandon(second);
+        drain(&shard);
+    });
+}
+
+/// The kernel gives an operation up, as it does when the thread exits that had submitted it, and a helper takes that
+/// answer while the worker falls asleep. The operation is submitted once more, also when everybody sleeps.
+///
+/// Mutants: `act` in `driver/shard.rs` does not mind what `reap` has queued; `reap` in `driver/operations.rs` does not say that it has queued
+/// something.
+#[test]
+fn an_operation_that_is_tried_again_is_submitted_again() {
+    check(|| {
+        let (shard, machine) = Machine::new(Bells::Message, 4, 4);
+        let (calls, waker) = Calls::new(&shard);
+        let (key, _buffer) = shard.as_owner(|| {
+            let submitted = submit(&shard, &waker);
+            shard.service(at(0));
+            submitted
+        });
+        let kernel = {
+            let machine = Arc::clone(&machine);
+            spawn(move || {
+                machine.give_up();
+                machine.wait();
+                machine.complete(1);
+            })
+        };
+        let helper = {
+            let shard = shard.clone();
+            spawn(move || shard.rescue(at(0)))
+        };
+        work_until(&shard, &calls, 1);
+        helper.join().expect("no panic");
+        kernel.join().expect("no panic");
+        assert!(poll(&shard, key, Waker::noop()).is_some());
+    });
+}
+
+/// A worker is on its way into the ring when it is notified, and a helper that takes it to be stuck reaps the
+/// doorbell's completion. The helper rings again, so the worker does not sleep on.
+///
+/// Mutants: `rescue` in `driver/shard.rs` does not ring again; `reap` in `driver/operations.rs` does not say that the
+/// doorbell had rung.
+#[test]
+fn a_doorbell_that_a_helper_takes_still_wakes_the_sleeper() {
+    check(|| {
+        let (shard, _machine) = Machine::new(Bells::Message, 4, 4);
+        let helper = {
+            let shard = shard.clone();
+            spawn(move || shard.rescue(at(0)))
+        };
+        let guest = {
+            let shard = shard.clone();
+            spawn(move || shard.unpark())
+        };
+        while !shard.sleep() {
+            shard.service(at(0));
+        }
+        helper.join().expect("no panic");
+        guest.join().expect("no panic");
+    });
+}
+
+/// The doorbell's poll ends while the worker is on its way into the ring, and a helper, who takes it to be stuck, reaps
+/// the end. Who unparks the worker still gets it out of the ring.
+///
+/// Mutants: `rescue` in `driver/shard.rs` arms the doorbell only if the worker was notified, or leaves its poll in the
+/// queue; `reap` in `driver/operations.rs` does not see that it has ended.
+#[test]
+fn a_doorbell_that_is_down_is_armed_again_by_who_finds_out() {
+    check(|| {
+        let (shard, machine) = Machine::new(Bells::Event, 4, 4);
+        sleep_briefly(&shard);
+        let helper = {
+            let shard = shard.clone();
+            spawn(move || {
+                machine.end_poll();
+                shard.rescue(at(0));
+            })
+        };
+        let guest = {
+            let shard = shard.clone();
+            spawn(move || shard.unpark())
+        };
+        while !shard.sleep() {
+            shard.service(at(0));
+        }
+        helper.join().expect("no panic");
+        guest.join().expect("no panic");
+    });
+}
+
+/// A thread has taken the core over while the worker's own is on its way into the ring, and reaps there the end of the
+/// doorbell's poll. The worker's thread is called out of the ring when it is given the core back.
+///
+/// Mutants in `driver/shard.rs`: `service` does not arm the doorbell for who is in the ring, or leaves its poll in the
+/// queue; `start_thread` does not ring.
+#[test]
+fn a_thread_that_is_called_leaves_the_ring_though_the_doorbell_was_down() {
+    check(|| {
+        let (shard, machine) = Machine::new(Bells::Event, 4, 4);
+        sleep_briefly(&shard);
+        assert!(shard.park());
+        let own = {
+            let shard = shard.clone();
+            spawn(move || shard.sleep_as_thread())
+        };
+        shard.take_core();
+        machine.end_poll();
+        shard.as_owner(|| shard.service(at(0)));
+        shard.give_core_back();
+        own.join().expect("no panic");
+    });
+}
