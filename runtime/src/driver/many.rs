@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use super::ledger::Birth;
 use super::op::{Answers, Operation, completion, refused, submit_here};
 use super::shard::Shard;
 use super::slots::{Key, Next};
@@ -17,6 +18,7 @@ use super::slots::{Key, Next};
 #[must_use = "nothing is submitted unless it is polled"]
 pub struct Many<T: Operation> {
     state: State<T>,
+    birth: Birth,
 }
 
 enum State<T> {
@@ -31,10 +33,12 @@ pub const QUEUED_ANSWERS_MAX: u32 = 64;
 
 impl<T: Operation> Many<T> {
     /// Makes it; nothing is submitted yet.
+    #[track_caller]
     pub fn new(operation: T) -> Self {
         const { assert!(!matches!(T::ANSWERS, Answers::One), "this one is an `Op`") }
         Self {
             state: State::Idle(operation),
+            birth: Birth::here(),
         }
     }
 
@@ -97,7 +101,7 @@ impl<T: Operation> Many<T> {
         let State::Idle(operation) = std::mem::replace(&mut self.state, State::Finished) else {
             unreachable!("only an idle operation is submitted")
         };
-        match submit_here(operation, cx.waker()) {
+        match self.birth.during(|| submit_here(operation, cx.waker())) {
             Ok((shard, key)) => {
                 self.state = State::Submitted(shard, key);
                 Poll::Pending

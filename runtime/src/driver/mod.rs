@@ -51,6 +51,7 @@ mod features;
 mod home;
 mod kick;
 mod knobs;
+mod ledger;
 mod many;
 mod op;
 mod operations;
@@ -83,6 +84,7 @@ pub use tally::RingMetrics;
 pub(crate) use current::with_owner;
 pub(crate) use current::{Entered, enter_guest, enter_owner, leave_place};
 pub(crate) use home::{begin_homes_anew, enter_home, leave_home};
+pub(crate) use ledger::check as check_ledger;
 pub(crate) use park::ParkWord;
 pub(crate) use shard::{Scratch, Shard, wake_all};
 pub(crate) use timers::Now;
@@ -90,6 +92,7 @@ pub(crate) use timers::Now;
 /// For models.
 pub(crate) mod internals {
     pub use super::device::{Device, Wait};
+    pub use super::ledger::{mismatches, shards_alive};
     pub use super::operations::{Operations, Ring, Submitted};
     pub use super::park::{Absence, ParkWord, ThreadInRing, Unparked};
     pub use super::slots::{Abandoned, Answer, Key, Next, Orphan, Polled, Settled};

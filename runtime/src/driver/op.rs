@@ -13,6 +13,7 @@ use super::current::{Here, with_here};
 use super::error::{SHUTTING_DOWN, shutdown_error_saying};
 use super::fd::Home;
 use super::home::shard_of;
+use super::ledger::Birth;
 use super::shard::Shard;
 use super::slots::{Answer, Key, Polled};
 use crate::fork::FORKED;
@@ -107,6 +108,7 @@ impl<T: Operation> Answers<T> {
 #[must_use = "futures do nothing unless polled"]
 pub struct Op<T: Operation> {
     state: State<T>,
+    birth: Birth,
 }
 
 enum State<T> {
@@ -119,10 +121,12 @@ enum State<T> {
 
 impl<T: Operation> Op<T> {
     /// Makes the future; nothing is submitted yet.
+    #[track_caller]
     pub fn new(operation: T) -> Self {
         const { assert!(matches!(T::ANSWERS, Answers::One), "this one is a `Many`") }
         Self {
             state: State::Idle(operation),
+            birth: Birth::here(),
         }
     }
 
@@ -146,11 +150,12 @@ impl<T: Operation> Op<T> {
     ///
     /// Outside a runtime, or in one that is shutting down, an idle operation is dropped.
     pub fn detach(mut self) {
+        let birth = self.birth;
         match std::mem::replace(&mut self.state, State::Finished) {
             State::Idle(operation) => with_here(|here| match here {
                 Here::Nowhere => drop(operation),
-                Here::Owner(shard) => drop(shard.submit(operation, None)),
-                Here::Guest(shard) => drop(shard.submit(operation, None)),
+                Here::Owner(shard) => drop(birth.during(|| shard.submit(operation, None))),
+                Here::Guest(shard) => drop(birth.during(|| shard.submit(operation, None))),
             }),
             State::Submitted(shard, key) => shard.detach(key),
             State::Cancelled(operation) => drop(operation),
@@ -159,7 +164,7 @@ impl<T: Operation> Op<T> {
     }
 
     fn submit(&mut self, operation: T, cx: &Context<'_>) -> Poll<T::Output> {
-        match submit_here(operation, cx.waker()) {
+        match self.birth.during(|| submit_here(operation, cx.waker())) {
             Ok((shard, key)) => {
                 self.state = State::Submitted(shard, key);
                 Poll::Pending

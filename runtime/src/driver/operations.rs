@@ -18,6 +18,7 @@ use std::task::Waker;
 
 use io_uring::{opcode, squeue};
 
+use super::ledger::Ledger;
 use super::op::Operation;
 use super::slots::{Abandoned, Answer, CANCEL, DOORBELL, Key, Next, Polled, Settled, Slots};
 use super::tally::Reaped;
@@ -220,6 +221,11 @@ impl<R: Ring> Operations<R> {
             ..inner.reaped
         };
         (reaped, inner.slots.in_flight())
+    }
+
+    /// What was handed out of the table.
+    pub(super) fn ledger(&self) -> Ledger {
+        self.inner.lock().slots.ledger().clone()
     }
 
     /// Gives up the memory of everything in flight, for the kernel may still use it.

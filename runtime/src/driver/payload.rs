@@ -15,6 +15,7 @@ const INLINE_WORDS: usize = 18;
 #[derive(Debug)]
 pub(super) struct Face {
     pub(super) gather: Gather,
+    name: fn() -> &'static str,
     /// # Safety
     /// As [`entry_of`].
     pub(super) entry: unsafe fn(&mut Payload) -> squeue::Entry,
@@ -34,6 +35,7 @@ pub(super) enum Gather {
 impl Face {
     pub(super) const NONE: Self = Self {
         gather: Gather::One,
+        name: std::any::type_name::<()>,
         entry: no_entry,
         finish: no_finish,
     };
@@ -45,9 +47,15 @@ impl Face {
                 Answers::Mask(_) => Gather::Mask,
                 Answers::Queue { limit, .. } => Gather::Queue { limit },
             },
+            name: std::any::type_name::<T>,
             entry: entry_of::<T>,
             finish: finish_of::<T>,
         }
+    }
+
+    /// The operation's type.
+    pub(super) fn name(&self) -> &'static str {
+        (self.name)()
     }
 }
 

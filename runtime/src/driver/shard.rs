@@ -15,6 +15,7 @@ use super::current::with_owner;
 use super::device::{AnyDevice, AnyQueues, Device, Wait};
 use super::error::SetupError;
 use super::features::Features;
+use super::ledger::Ledger;
 use super::op::{Operation, completion};
 use super::operations::{Operations, Submitted};
 use super::park::{Absence, ParkWord, ThreadInRing, Unparked};
@@ -47,6 +48,7 @@ pub(crate) struct Shard {
     tally: Tally,
     descriptors: Arc<Descriptors>,
     device: OfProcess<AnyDevice>,
+    ledger: Ledger,
 }
 
 /// Calls a thread to the core in place of the worker's own.
@@ -87,10 +89,13 @@ impl Shard {
         index: u32,
         io_enabled: bool,
     ) -> Arc<Self> {
+        let operations = Operations::new(queues);
+        let ledger = operations.ledger();
+        ledger.begin_shard();
         Arc::new(Self {
             runtime,
             index,
-            operations: OfProcess::new(Operations::new(queues)),
+            operations: OfProcess::new(operations),
             timers: Timers::new(),
             word: ParkWord::new_vacant(),
             thread: OnceLock::new(),
@@ -103,7 +108,13 @@ impl Shard {
             tally: Tally::default(),
             descriptors: Arc::default(),
             device: OfProcess::new(device),
+            ledger,
         })
+    }
+
+    /// What is owed to the shard.
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// Whether this is the process that made the shard, and not a child of it. Asked before any lock is taken.
@@ -428,6 +439,7 @@ impl Shard {
             contain(|| self.finish(orphan));
         }
         wake_all(&mut scratch.settled.wakers);
+        scratch.settled.stored.clear();
         woken
     }
 
@@ -484,6 +496,7 @@ impl Shard {
                 return true;
             }
             if Instant::now() >= deadline {
+                self.ledger.excuse();
                 return false;
             }
         }
@@ -505,6 +518,7 @@ impl Drop for Shard {
         if !self.is_here() {
             return;
         }
+        self.ledger.end_shard();
         let left = self.operations.in_flight();
         if left > 0 {
             // The kernel may still write there, for closing the ring does not stop it at once: the memory is

@@ -17,6 +17,7 @@ use std::task::Waker;
 use io_uring::squeue;
 
 use super::answers::{Pool, Queue};
+use super::ledger::{Entry, Kind, Ledger};
 use super::op::{Answers, Completion, Operation};
 use super::payload::{Face, Gather, Payload};
 
@@ -87,6 +88,7 @@ pub(super) struct Slots {
     free_head: Option<u32>,
     in_flight: usize,
     answers: Pool,
+    ledger: Ledger,
 }
 
 /// What a poll of an operation found.
@@ -139,6 +141,17 @@ pub struct Settled {
     pub queued: bool,
     /// The doorbell had rung.
     pub doorbell: bool,
+    /// Of the wakers, as long as they are not called.
+    pub(super) stored: Vec<Entry>,
+}
+
+impl Settled {
+    fn hand_out(&mut self, stored: &mut Option<Stored>) {
+        if let Some(Stored { waker, entry }) = stored.take() {
+            self.wakers.push(waker);
+            self.stored.push(entry);
+        }
+    }
 }
 
 /// A finished operation without a future: its output is made and dropped by [`Orphan::finish`].
@@ -149,6 +162,7 @@ pub struct Orphan {
     /// Answers that nobody took.
     earlier: Vec<Answer>,
     answer: Answer,
+    _entry: Entry,
 }
 
 impl Orphan {
@@ -176,6 +190,21 @@ struct Slot {
     face: &'static Face,
     stage: Stage,
     payload: Payload,
+    entries: Entries,
+}
+
+/// What the ledger says of a slot.
+#[derive(Debug, Default)]
+struct Entries {
+    slot: Entry,
+    operation: Entry,
+}
+
+/// A waker that waits for an answer.
+#[derive(Debug)]
+struct Stored {
+    waker: Waker,
+    entry: Entry,
 }
 
 #[derive(Debug)]
@@ -184,7 +213,7 @@ enum Stage {
         next: Option<u32>,
     },
     InFlight {
-        waker: Option<Waker>,
+        waker: Option<Stored>,
         cancelling: bool,
         /// It is being cancelled because nobody takes its answers.
         full: bool,
@@ -209,6 +238,11 @@ impl Slots {
         self.in_flight
     }
 
+    /// What was handed out of here.
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
     /// Moves `operation` into a slot, in flight from now on, and returns its SQE.
     pub(super) fn insert<T: Operation>(
         &mut self,
@@ -216,11 +250,16 @@ impl Slots {
         waker: Option<Waker>,
     ) -> (Key, squeue::Entry) {
         let index = self.take_free();
+        let ledger = self.ledger.clone();
         let slot = self.slot_mut(index);
         slot.payload.put(operation);
         slot.face = const { &Face::of::<T>() };
+        slot.entries = Entries {
+            slot: ledger.open(Kind::Slot, slot.face.name()),
+            operation: ledger.open(Kind::Operation, slot.face.name()),
+        };
         slot.stage = match waker {
-            Some(waker) => Stage::in_flight(waker, 0),
+            Some(waker) => Stage::in_flight(Stored::new(waker, slot.face, &ledger), 0),
             None => Stage::Abandoned,
         };
         let key = Key {
@@ -234,6 +273,7 @@ impl Slots {
 
     /// Takes the answer if it has come; otherwise stores the waker.
     pub(super) fn poll<T: Operation>(&mut self, key: Key, waker: &Waker) -> Polled<T> {
+        let ledger = self.ledger.clone();
         let slot = self.slot_mut(key.index);
         assert_eq!(
             slot.generation, key.generation,
@@ -248,7 +288,9 @@ impl Slots {
                 self.give_free(key.index);
                 Polled::Ready(operation, answer)
             }
-            Stage::InFlight { waker: stored, .. } => Polled::Pending(store(stored, waker)),
+            Stage::InFlight { waker: stored, .. } => {
+                Polled::Pending(store(stored, waker, slot.face, &ledger))
+            }
             Stage::Free { .. } | Stage::Paused { .. } | Stage::Abandoned => {
                 unreachable!("only the drop of the future abandons or frees a slot")
             }
@@ -264,18 +306,23 @@ impl Slots {
         closed: bool,
         resumed: &mut Option<squeue::Entry>,
     ) -> Next<T> {
+        let ledger = self.ledger.clone();
         let (slot, pool) = self.slot_and_pool(key.index);
         assert_eq!(
             slot.generation, key.generation,
             "an operation's slot was freed while its future lived"
         );
         if let Some(answer) = slot.answers.pop(pool) {
-            return slot.item(answer, waker);
+            return slot.item(answer, waker, &ledger);
         }
         let answer = match &mut slot.stage {
-            Stage::InFlight { waker: stored, .. } => return Next::Pending(store(stored, waker)),
+            Stage::InFlight { waker: stored, .. } => {
+                return Next::Pending(store(stored, waker, slot.face, &ledger));
+            }
             Stage::Paused { tries } if !closed => {
-                slot.stage = Stage::in_flight(waker.clone(), *tries);
+                let stored = Stored::new(waker.clone(), slot.face, &ledger);
+                slot.stage = Stage::in_flight(stored, *tries);
+                slot.entries.operation = ledger.open(Kind::Operation, slot.face.name());
                 *resumed = Some(slot.entry(key));
                 self.in_flight += 1;
                 return Next::Pending(None);
@@ -295,6 +342,7 @@ impl Slots {
 
     /// The future is gone.
     pub(super) fn abandon(&mut self, key: Key) -> Abandoned {
+        let ledger = self.ledger.clone();
         let (slot, pool) = self.slot_and_pool(key.index);
         assert_eq!(
             slot.generation, key.generation,
@@ -302,9 +350,9 @@ impl Slots {
         );
         let answer = match &mut slot.stage {
             Stage::InFlight { waker, .. } => {
-                let waker = waker.take();
+                let stored = waker.take();
                 slot.stage = Stage::Abandoned;
-                return Abandoned::Cancel(waker);
+                return Abandoned::Cancel(stored.map(|stored| stored.waker));
             }
             Stage::Paused { .. } => Answer::CANCELED,
             Stage::Done(answer) => *answer,
@@ -312,7 +360,7 @@ impl Slots {
                 unreachable!("only the drop of the future abandons or frees a slot")
             }
         };
-        let orphan = slot.orphan(pool, answer);
+        let orphan = slot.orphan(pool, answer, &ledger);
         self.give_free(key.index);
         Abandoned::Finish(orphan)
     }
@@ -358,7 +406,7 @@ impl Slots {
             return;
         }
         *tries = 0;
-        out.wakers.extend(waker.take());
+        out.hand_out(waker);
         if let Gather::Queue { limit } = gather
             && slot.answers.len() >= limit
             && !*cancelling
@@ -370,6 +418,7 @@ impl Slots {
 
     /// The last answer.
     fn end(&mut self, key: Key, answer: Answer, out: &mut Settled) {
+        let ledger = self.ledger.clone();
         let (slot, pool) = self.slot_and_pool(key.index);
         match &mut slot.stage {
             Stage::InFlight {
@@ -383,18 +432,19 @@ impl Slots {
                     out.again.push(slot.entry(key));
                     return;
                 }
-                out.wakers.extend(waker.take());
+                out.hand_out(waker);
                 slot.stage = Stage::Paused { tries: *tries };
             }
             Stage::InFlight { waker, .. } => {
-                out.wakers.extend(waker.take());
+                out.hand_out(waker);
                 slot.stage = Stage::Done(slot.last(pool, answer));
             }
             _ => {
-                out.orphans.push(slot.orphan(pool, answer));
+                out.orphans.push(slot.orphan(pool, answer, &ledger));
                 self.give_free(key.index);
             }
         }
+        self.slot_mut(key.index).entries.operation = Entry::default();
         self.in_flight -= 1;
     }
 
@@ -476,6 +526,7 @@ impl Slots {
         let slot = self.slot_mut(index);
         slot.generation = slot.generation.wrapping_add(1);
         slot.stage = Stage::Free { next };
+        slot.entries.slot = Entry::default();
     }
 
     fn grow(&mut self) {
@@ -493,6 +544,7 @@ impl Slots {
                 next: (index + 1 < end).then_some(index as u32 + 1),
             },
             payload: Payload::EMPTY,
+            entries: Entries::default(),
         };
         self.chunks.push((first..end).map(slot).collect());
         self.free_head = Some(first as u32);
@@ -508,7 +560,7 @@ impl Slot {
     }
 
     /// Hands an answer out that is not the last.
-    fn item<T: Operation>(&mut self, answer: Answer, waker: &Waker) -> Next<T> {
+    fn item<T: Operation>(&mut self, answer: Answer, waker: &Waker, ledger: &Ledger) -> Next<T> {
         let item = T::ANSWERS
             .item()
             .expect("an operation with one answer is an `Op`");
@@ -518,7 +570,9 @@ impl Slot {
         // SAFETY: as above, and the shard's lock keeps everybody else away.
         let operation = unsafe { &*place };
         let replaced = match (&mut self.stage, T::ANSWERS) {
-            (Stage::InFlight { waker: stored, .. }, Answers::Mask(_)) => store(stored, waker),
+            (Stage::InFlight { waker: stored, .. }, Answers::Mask(_)) => {
+                store(stored, waker, self.face, ledger)
+            }
             (_, _) => None,
         };
         Next::Item(item(operation, answer.into_completion()), replaced)
@@ -545,18 +599,19 @@ impl Slot {
     }
 
     /// Moves everything out of a slot that is to be freed.
-    fn orphan(&mut self, pool: &mut Pool, answer: Answer) -> Orphan {
+    fn orphan(&mut self, pool: &mut Pool, answer: Answer, ledger: &Ledger) -> Orphan {
         Orphan {
             answer: self.last(pool, answer),
             earlier: self.untaken(pool),
             face: self.face,
             payload: self.payload.copy_out(),
+            _entry: ledger.open(Kind::Output, self.face.name()),
         }
     }
 }
 
 impl Stage {
-    fn in_flight(waker: Waker, tries: u8) -> Self {
+    fn in_flight(waker: Stored, tries: u8) -> Self {
         Self::InFlight {
             waker: Some(waker),
             cancelling: false,
@@ -566,10 +621,26 @@ impl Stage {
     }
 }
 
+impl Stored {
+    fn new(waker: Waker, face: &Face, ledger: &Ledger) -> Self {
+        Self {
+            waker,
+            entry: ledger.open(Kind::Waker, face.name()),
+        }
+    }
+}
+
 /// Stores `waker`; returns the one that it replaced.
-fn store(stored: &mut Option<Waker>, waker: &Waker) -> Option<Waker> {
+fn store(
+    stored: &mut Option<Stored>,
+    waker: &Waker,
+    face: &Face,
+    ledger: &Ledger,
+) -> Option<Waker> {
     match stored {
-        Some(stored) if stored.will_wake(waker) => None,
-        _ => stored.replace(waker.clone()),
+        Some(stored) if stored.waker.will_wake(waker) => None,
+        _ => stored
+            .replace(Stored::new(waker.clone(), face, ledger))
+            .map(|stored| stored.waker),
     }
 }

@@ -23,6 +23,7 @@ use super::worker::{Core, WorkerContext, run_worker};
 use crate::config::UnhandledPanic;
 use crate::contain::contain;
 use crate::context;
+use crate::driver::check_ledger;
 use crate::runtime::RuntimeFlavor;
 
 /// How long a ring is drained if nobody said otherwise.
@@ -240,6 +241,9 @@ impl Shared {
         }
         self.stand_ins.shut_down(deadline);
         self.pool.shut_down(deadline);
+        if all_left {
+            check_ledger(self.workers.iter().map(|worker| &worker.shard));
+        }
     }
 
     fn begin_shutdown(&self, deadline: Option<Instant>) {
