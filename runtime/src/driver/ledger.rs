@@ -121,6 +121,22 @@ mod kept {
     #[must_use]
     pub(crate) struct Entry(Option<(Arc<Book>, usize)>);
 
+    impl Entry {
+        /// One of another kind, of the same birth.
+        pub(crate) fn beside(&self, kind: Kind) -> Self {
+            let Some((book, number)) = &self.0 else {
+                return Self(None);
+            };
+            let mut open = book.open.lock();
+            let line = Line {
+                kind,
+                ..open[*number]
+            };
+            let number = open.insert(line);
+            Self(Some((Arc::clone(book), number)))
+        }
+    }
+
     impl Drop for Entry {
         fn drop(&mut self) {
             if let Some((book, number)) = self.0.take() {
@@ -246,6 +262,13 @@ mod unkept {
     #[derive(Debug, Default)]
     #[must_use]
     pub(crate) struct Entry;
+
+    impl Entry {
+        #[inline(always)]
+        pub(crate) fn beside(&self, _: Kind) -> Self {
+            Self
+        }
+    }
 
     /// No ledger is kept: 0.
     pub fn mismatches() -> u64 {

@@ -254,12 +254,13 @@ impl Slots {
         let slot = self.slot_mut(index);
         slot.payload.put(operation);
         slot.face = const { &Face::of::<T>() };
+        let entry = ledger.open(Kind::Slot, slot.face.name());
         slot.entries = Entries {
-            slot: ledger.open(Kind::Slot, slot.face.name()),
-            operation: ledger.open(Kind::Operation, slot.face.name()),
+            operation: entry.beside(Kind::Operation),
+            slot: entry,
         };
         slot.stage = match waker {
-            Some(waker) => Stage::in_flight(Stored::new(waker, slot.face, &ledger), 0),
+            Some(waker) => Stage::in_flight(Stored::new(waker, &slot.entries), 0),
             None => Stage::Abandoned,
         };
         let key = Key {
@@ -273,7 +274,6 @@ impl Slots {
 
     /// Takes the answer if it has come; otherwise stores the waker.
     pub(super) fn poll<T: Operation>(&mut self, key: Key, waker: &Waker) -> Polled<T> {
-        let ledger = self.ledger.clone();
         let slot = self.slot_mut(key.index);
         assert_eq!(
             slot.generation, key.generation,
@@ -289,7 +289,7 @@ impl Slots {
                 Polled::Ready(operation, answer)
             }
             Stage::InFlight { waker: stored, .. } => {
-                Polled::Pending(store(stored, waker, slot.face, &ledger))
+                Polled::Pending(store(stored, waker, &slot.entries))
             }
             Stage::Free { .. } | Stage::Paused { .. } | Stage::Abandoned => {
                 unreachable!("only the drop of the future abandons or frees a slot")
@@ -306,23 +306,22 @@ impl Slots {
         closed: bool,
         resumed: &mut Option<squeue::Entry>,
     ) -> Next<T> {
-        let ledger = self.ledger.clone();
         let (slot, pool) = self.slot_and_pool(key.index);
         assert_eq!(
             slot.generation, key.generation,
             "an operation's slot was freed while its future lived"
         );
         if let Some(answer) = slot.answers.pop(pool) {
-            return slot.item(answer, waker, &ledger);
+            return slot.item(answer, waker);
         }
         let answer = match &mut slot.stage {
             Stage::InFlight { waker: stored, .. } => {
-                return Next::Pending(store(stored, waker, slot.face, &ledger));
+                return Next::Pending(store(stored, waker, &slot.entries));
             }
             Stage::Paused { tries } if !closed => {
-                let stored = Stored::new(waker.clone(), slot.face, &ledger);
+                let stored = Stored::new(waker.clone(), &slot.entries);
                 slot.stage = Stage::in_flight(stored, *tries);
-                slot.entries.operation = ledger.open(Kind::Operation, slot.face.name());
+                slot.entries.operation = slot.entries.slot.beside(Kind::Operation);
                 *resumed = Some(slot.entry(key));
                 self.in_flight += 1;
                 return Next::Pending(None);
@@ -342,7 +341,6 @@ impl Slots {
 
     /// The future is gone.
     pub(super) fn abandon(&mut self, key: Key) -> Abandoned {
-        let ledger = self.ledger.clone();
         let (slot, pool) = self.slot_and_pool(key.index);
         assert_eq!(
             slot.generation, key.generation,
@@ -360,7 +358,7 @@ impl Slots {
                 unreachable!("only the drop of the future abandons or frees a slot")
             }
         };
-        let orphan = slot.orphan(pool, answer, &ledger);
+        let orphan = slot.orphan(pool, answer);
         self.give_free(key.index);
         Abandoned::Finish(orphan)
     }
@@ -418,7 +416,6 @@ impl Slots {
 
     /// The last answer.
     fn end(&mut self, key: Key, answer: Answer, out: &mut Settled) {
-        let ledger = self.ledger.clone();
         let (slot, pool) = self.slot_and_pool(key.index);
         match &mut slot.stage {
             Stage::InFlight {
@@ -440,7 +437,7 @@ impl Slots {
                 slot.stage = Stage::Done(slot.last(pool, answer));
             }
             _ => {
-                out.orphans.push(slot.orphan(pool, answer, &ledger));
+                out.orphans.push(slot.orphan(pool, answer));
                 self.give_free(key.index);
             }
         }
@@ -560,7 +557,7 @@ impl Slot {
     }
 
     /// Hands an answer out that is not the last.
-    fn item<T: Operation>(&mut self, answer: Answer, waker: &Waker, ledger: &Ledger) -> Next<T> {
+    fn item<T: Operation>(&mut self, answer: Answer, waker: &Waker) -> Next<T> {
         let item = T::ANSWERS
             .item()
             .expect("an operation with one answer is an `Op`");
@@ -571,7 +568,7 @@ impl Slot {
         let operation = unsafe { &*place };
         let replaced = match (&mut self.stage, T::ANSWERS) {
             (Stage::InFlight { waker: stored, .. }, Answers::Mask(_)) => {
-                store(stored, waker, self.face, ledger)
+                store(stored, waker, &self.entries)
             }
             (_, _) => None,
         };
@@ -599,13 +596,13 @@ impl Slot {
     }
 
     /// Moves everything out of a slot that is to be freed.
-    fn orphan(&mut self, pool: &mut Pool, answer: Answer, ledger: &Ledger) -> Orphan {
+    fn orphan(&mut self, pool: &mut Pool, answer: Answer) -> Orphan {
         Orphan {
             answer: self.last(pool, answer),
             earlier: self.untaken(pool),
             face: self.face,
             payload: self.payload.copy_out(),
-            _entry: ledger.open(Kind::Output, self.face.name()),
+            _entry: self.entries.slot.beside(Kind::Output),
         }
     }
 }
@@ -622,25 +619,20 @@ impl Stage {
 }
 
 impl Stored {
-    fn new(waker: Waker, face: &Face, ledger: &Ledger) -> Self {
+    fn new(waker: Waker, entries: &Entries) -> Self {
         Self {
             waker,
-            entry: ledger.open(Kind::Waker, face.name()),
+            entry: entries.slot.beside(Kind::Waker),
         }
     }
 }
 
 /// Stores `waker`; returns the one that it replaced.
-fn store(
-    stored: &mut Option<Stored>,
-    waker: &Waker,
-    face: &Face,
-    ledger: &Ledger,
-) -> Option<Waker> {
+fn store(stored: &mut Option<Stored>, waker: &Waker, entries: &Entries) -> Option<Waker> {
     match stored {
         Some(stored) if stored.waker.will_wake(waker) => None,
         _ => stored
-            .replace(Stored::new(waker.clone(), face, ledger))
+            .replace(Stored::new(waker.clone(), entries))
             .map(|stored| stored.waker),
     }
 }
