@@ -49,7 +49,6 @@ mod kept {
 
     use super::{Arc, Kind};
     use crate::driver::Shard;
-    use crate::task;
 
     /// Things that were found to be missing.
     static MISMATCHES: AtomicU64 = AtomicU64::new(0);
@@ -90,7 +89,6 @@ mod kept {
         kind: Kind,
         operation: &'static str,
         birth: Birth,
-        task: Option<task::Id>,
     }
 
     /// Where a future was made.
@@ -157,7 +155,6 @@ mod kept {
                 kind,
                 operation,
                 birth: BIRTH.get().unwrap_or(Birth(Location::caller())),
-                task: task::try_id(),
             };
             let number = self.0.open.lock().insert(line);
             Entry(Some((Arc::clone(&self.0), number)))
@@ -236,11 +233,7 @@ mod kept {
             let Self {
                 operation, birth, ..
             } = self;
-            write!(f, "{what}: {operation}, born at {}", birth.0)?;
-            match self.task {
-                Some(task) => write!(f, " in task {task}"),
-                None => write!(f, " outside of tasks"),
-            }
+            write!(f, "{what}: {operation}, born at {}", birth.0)
         }
     }
 }

@@ -113,6 +113,7 @@ impl Shard {
     }
 
     /// What is owed to the shard.
+    #[cfg(any(debug_assertions, feature = "ledger"))]
     pub(super) fn ledger(&self) -> &Ledger {
         &self.ledger
     }
