@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod seccomp;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A child that is not done after this time hangs: the kernel ends it by SIGALRM.

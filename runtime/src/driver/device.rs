@@ -102,6 +102,17 @@ impl AnyDevice {
     }
 }
 
+impl AnyDevice {
+    /// The kernel's ring, if it is that which is entered.
+    pub(super) fn ring(&self) -> Option<&RingDevice> {
+        match self {
+            Self::Ring(device) => Some(device),
+            #[cfg(feature = "scripted-ring")]
+            Self::Scripted(device) => device.ring(),
+        }
+    }
+}
+
 impl Device for AnyDevice {
     fn enter(&self, to_submit: usize, wait: Wait) -> io::Result<usize> {
         match self {
@@ -212,6 +223,14 @@ impl Ring for AnyQueues {
             Self::Scripted(queues) => queues.has_answers(),
             #[cfg(feature = "models")]
             Self::Model(queues) => queues.has_answers(),
+        }
+    }
+
+    fn retract(&mut self, visit: &mut dyn FnMut(u64)) {
+        match self {
+            Self::Ring(queues) => queues.retract(visit),
+            #[cfg(feature = "scripted-ring")]
+            Self::Scripted(queues) => queues.retract(visit),
         }
     }
 

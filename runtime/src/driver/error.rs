@@ -47,7 +47,10 @@ impl SetupError {
             Some(libc::EINVAL) => {
                 "this kernel does not know a flag that the driver needs; use Linux 5.15 or newer"
             }
-            _ => "see `man io_uring_setup` for this error",
+            _ => {
+                "see `man io_uring_setup` and `man io_uring_enter` for this error; it may come from a seccomp profile: \
+                 use one that permits io_uring_setup, io_uring_enter and io_uring_register"
+            }
         }
     }
 
@@ -72,6 +75,11 @@ impl Error for SetupError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.source)
     }
+}
+
+/// The error of every operation that the kernel does not take because it refuses to be entered.
+pub(super) fn refusal_error(errno: i32) -> io::Error {
+    SetupError::new(super::ring::ENTER, io::Error::from_raw_os_error(errno)).into_io()
 }
 
 /// tokio's text for what outlives its runtime.

@@ -55,8 +55,10 @@ mod ledger;
 mod many;
 mod op;
 mod operations;
+mod outside;
 mod park;
 mod payload;
+mod refusal;
 mod ring;
 #[cfg(feature = "scripted-ring")]
 mod scripted;

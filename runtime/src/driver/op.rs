@@ -260,7 +260,7 @@ pub(super) fn completion(
     let result = if answer == Answer::CANCELED && shard.is_closed() && !is_guest {
         Err(shutdown_error_saying(refused))
     } else {
-        answer.into_result()
+        return answer.into_completion();
     };
     Completion {
         result,

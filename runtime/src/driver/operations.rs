@@ -35,6 +35,12 @@ pub trait Ring: fmt::Debug {
     /// SQEs that the kernel has not taken yet.
     fn unsubmitted(&mut self) -> usize;
 
+    /// The kernel will not be entered any more: names the SQEs that it has not taken, once, and takes no others.
+    /// A device that is never refused has none.
+    fn retract(&mut self, visit: &mut dyn FnMut(u64)) {
+        let _ = visit;
+    }
+
     /// Whether the kernel has answers that only an enter makes visible: work that waits for the task that
     /// submitted, or answers for which the completion queue had no room.
     fn wants_enter(&mut self) -> bool {
@@ -206,6 +212,34 @@ impl<R: Ring> Operations<R> {
             inner.queue(entry.user_data(DOORBELL));
         }
         down
+    }
+
+    /// Ends what the kernel has not taken, and never will, with `answer`; says whether there was any.
+    pub(super) fn give_up(&self, answer: Answer, out: &mut Settled) -> bool {
+        let mut inner = self.inner.lock();
+        let Inner {
+            ring,
+            slots,
+            backlog,
+            ..
+        } = &mut *inner;
+        let mut any = false;
+        let mut end = |user_data| {
+            if user_data != CANCEL && user_data != DOORBELL {
+                any |= slots.settle(user_data, answer, out);
+            }
+        };
+        ring.retract(&mut end);
+        for entry in backlog.drain(..) {
+            end(entry.get_user_data());
+        }
+        any
+    }
+
+    /// Queues an operation without effect, whose answer wakes who sleeps in the ring.
+    pub(super) fn queue_nop(&self) {
+        let nop = opcode::Nop::new().build().user_data(DOORBELL);
+        self.inner.lock().queue(nop);
     }
 
     /// Operations whose last CQE has not come.

@@ -15,6 +15,7 @@ use super::features::{Feature, Features, ring_builder};
 use super::kick;
 use super::knobs;
 use super::operations::Ring;
+use super::outside::Outside;
 use super::slots::Answer;
 
 /// SQEs of a ring. Ring memory is charged to the locked-memory limit of unprivileged users, whose usual
@@ -22,6 +23,9 @@ use super::slots::Answer;
 const SQ_ENTRIES: u32 = 256;
 /// CQEs of a ring: a burst of answers this much larger than a batch still finds room without overflow.
 const CQ_ENTRIES: u32 = 4 * SQ_ENTRIES;
+
+/// What is refused where a ring can be made and not entered.
+pub(super) const ENTER: &str = "enter an io_uring";
 
 const ENTER_GETEVENTS: u32 = 1;
 const ENTER_EXT_ARG: u32 = 1 << 3;
@@ -31,6 +35,7 @@ const ENTER_NO_IOWAIT: u32 = 1 << 7;
 pub(crate) struct RingDevice {
     ring: Arc<IoUring>,
     doorbell: Doorbell,
+    outside: Outside,
     features: Features,
 }
 
@@ -39,9 +44,12 @@ impl RingDevice {
     pub(super) fn open() -> Result<(Self, KernelRing), SetupError> {
         let features = Features::of_kernel()?;
         let ring = Arc::new(make_ring(features)?);
+        // One that may be made and not entered is of no use.
+        enter_now(&ring, 0).map_err(|source| SetupError::new(ENTER, source))?;
         let device = Self {
             ring: Arc::clone(&ring),
             doorbell: Doorbell::new(features)?,
+            outside: Outside::default(),
             features,
         };
         Ok((device, KernelRing::new(ring)))
@@ -60,7 +68,9 @@ impl Device for RingDevice {
     }
 
     fn ring_doorbell(&self) {
-        self.doorbell.ring(&self.ring);
+        if !self.doorbell.ring(&self.ring) {
+            self.outside.note_deaf();
+        }
     }
 
     fn doorbell_entry(&self) -> Option<squeue::Entry> {
@@ -84,6 +94,22 @@ impl Device for RingDevice {
 }
 
 impl RingDevice {
+    /// Whether the doorbell has failed: then somebody has to submit something that ends at once.
+    pub(super) fn is_deaf(&self) -> bool {
+        self.outside.is_deaf()
+    }
+
+    /// As [`Device::enter`], where that is refused: waits and submits nothing.
+    pub(super) fn wait_outside(&self, timeout: Option<Duration>) {
+        self.outside
+            .wait(&self.ring, self.doorbell.event(), timeout);
+    }
+
+    /// Cancels everything in the ring where it cannot be entered.
+    pub(super) fn cancel_outside(&self) {
+        self.outside.cancel_everything(&self.ring);
+    }
+
     fn wait_flags(&self) -> u32 {
         let flags = ENTER_GETEVENTS | ENTER_EXT_ARG;
         if self.features.has(Feature::NoIowait) {
@@ -115,6 +141,11 @@ fn make_ring(features: Features) -> Result<IoUring, SetupError> {
 /// The queues of a ring. There is one of these for each ring, behind the shard's lock.
 pub(crate) struct KernelRing {
     ring: Arc<IoUring>,
+    /// The user data of the SQEs that were pushed last, as many as the queue has room for.
+    pushed: Box<[u64]>,
+    pushes: usize,
+    /// Nothing is pushed any more.
+    retracted: bool,
     /// The completion queue had run over when we last looked, and how often that began.
     is_over: bool,
     overflows: u64,
@@ -122,8 +153,12 @@ pub(crate) struct KernelRing {
 
 impl KernelRing {
     fn new(ring: Arc<IoUring>) -> Self {
+        let room = ring.params().sq_entries() as usize;
         Self {
             ring,
+            pushed: vec![0; room].into(),
+            pushes: 0,
+            retracted: false,
             is_over: false,
             overflows: 0,
         }
@@ -140,12 +175,32 @@ impl fmt::Debug for KernelRing {
 
 impl Ring for KernelRing {
     fn push(&mut self, entry: &squeue::Entry) -> bool {
+        if self.retracted {
+            return false;
+        }
         // SAFETY: this is the only `KernelRing` of its ring and we hold it mutably, so nobody else touches
         // the submission queue from user space.
         let mut queue = unsafe { self.ring.submission_shared() };
         // SAFETY: the SQE comes from an operation that the table of slots keeps in place until its last CQE
         // (`Operation`'s contract), or names no memory at all.
-        unsafe { queue.push(entry) }.is_ok()
+        let is_pushed = unsafe { queue.push(entry) }.is_ok();
+        if is_pushed {
+            // The size of a queue is a power of two.
+            self.pushed[self.pushes & (self.pushed.len() - 1)] = entry.get_user_data();
+            self.pushes = self.pushes.wrapping_add(1);
+        }
+        is_pushed
+    }
+
+    fn retract(&mut self, visit: &mut dyn FnMut(u64)) {
+        if std::mem::replace(&mut self.retracted, true) {
+            return;
+        }
+        // SAFETY: as in `push`.
+        let left = unsafe { self.ring.submission_shared() }.len();
+        for back in (1..=left).rev() {
+            visit(self.pushed[self.pushes.wrapping_sub(back) & (self.pushed.len() - 1)]);
+        }
     }
 
     fn reap(&mut self, left: &mut usize, visit: &mut dyn FnMut(u64, Answer)) {
@@ -164,6 +219,9 @@ impl Ring for KernelRing {
     }
 
     fn unsubmitted(&mut self) -> usize {
+        if self.retracted {
+            return 0;
+        }
         // SAFETY: as in `push`.
         unsafe { self.ring.submission_shared() }.len()
     }

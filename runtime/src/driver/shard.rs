@@ -19,7 +19,9 @@ use super::ledger::Ledger;
 use super::op::{Operation, completion};
 use super::operations::{Operations, Submitted};
 use super::park::{Absence, ParkWord, ThreadInRing, Unparked};
-use super::slots::{Abandoned, Key, Next, Orphan, Polled, Settled};
+use super::refusal::Refusal;
+use super::ring::RingDevice;
+use super::slots::{Abandoned, Answer, Key, Next, Orphan, Polled, Settled};
 use super::tally::{Counted, Descriptors, Reaped, RingMetrics, Tally};
 use super::timers::{Now, Timers};
 use crate::config::Config;
@@ -49,6 +51,8 @@ pub(crate) struct Shard {
     descriptors: Arc<Descriptors>,
     device: OfProcess<AnyDevice>,
     ledger: Ledger,
+    /// Whether the kernel lets the device be entered.
+    refusal: Refusal,
 }
 
 /// Calls a thread to the core in place of the worker's own.
@@ -65,6 +69,9 @@ static LEAKED_OPERATIONS: AtomicU64 = AtomicU64::new(0);
 
 /// How often a drain asks again for what it could not cancel.
 const DRAIN_RETRY: Duration = Duration::from_millis(10);
+
+/// How long a ring is drained that may not be entered, where nothing may be left to cancel with.
+const REFUSED_DRAIN_MAX: Duration = Duration::from_millis(500);
 
 impl Shard {
     pub(crate) fn new(runtime: u32, index: u32, config: &Config) -> Result<Arc<Self>, SetupError> {
@@ -109,6 +116,7 @@ impl Shard {
             descriptors: Arc::default(),
             device: OfProcess::new(device),
             ledger,
+            refusal: Refusal::default(),
         })
     }
 
@@ -222,6 +230,16 @@ impl Shard {
 
     fn ring_doorbell(&self) {
         self.device.ring_doorbell();
+        if self.device.ring().is_some_and(RingDevice::is_deaf) {
+            self.ring_by_operation();
+        }
+    }
+
+    /// The kernel has come to refuse messages to rings: an operation that ends at once wakes the sleeper as well.
+    #[cold]
+    fn ring_by_operation(&self) {
+        self.operations.queue_nop();
+        self.flush();
     }
 
     /// Queues an operation; gives it back if the shard is closed.
@@ -320,10 +338,10 @@ impl Shard {
     /// Submits all that is queued and lets the kernel post what it has, without waiting.
     pub(crate) fn flush(&self) {
         self.unflushed.store(false, Ordering::Relaxed);
-        loop {
+        while self.refusal.errno().is_none() {
             let queued = self.operations.unsubmitted();
             match self.enter(queued, Wait::No) {
-                Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
+                error if is_interrupted(&error) => {}
                 // EAGAIN, EBUSY: short of memory, or completions must be reaped first. The next service
                 // does so and flushes again.
                 Err(_) if queued > 0 => return self.unflushed.store(true, Ordering::Relaxed),
@@ -339,6 +357,11 @@ impl Shard {
     fn enter(&self, queued: usize, wait: Wait) -> std::io::Result<usize> {
         let outcome = self.device.enter(queued, wait);
         self.tally.note_enter(&outcome);
+        let waited = wait != Wait::No;
+        if self.device.ring().is_some() && self.refusal.note(&outcome, waited) {
+            // What was queued is ended by the next service.
+            self.unpark();
+        }
         outcome
     }
 
@@ -372,6 +395,7 @@ impl Shard {
         if self.has_unflushed() {
             self.flush();
         }
+        self.end_refused(scratch);
         let mut left = answers;
         if self.operations.reap(&mut left, &mut scratch.settled) && left > 0 {
             self.flush();
@@ -384,12 +408,21 @@ impl Shard {
         self.act(scratch)
     }
 
+    /// Where the kernel is not entered any more: ends what waits for it.
+    fn end_refused(&self, scratch: &mut Scratch) {
+        if let Some(errno) = self.refusal.errno() {
+            self.operations
+                .give_up(Answer::refused(errno), &mut scratch.settled);
+        }
+    }
+
     /// A helper's service of a shard whose owner is stuck. Does nothing if somebody else is at it.
     pub(crate) fn rescue(self: &Arc<Self>, now: Now, kick: bool, scratch: &mut Scratch) -> usize {
         let was_unflushed = self.has_unflushed();
         if was_unflushed {
             self.flush();
         }
+        self.end_refused(scratch);
         if kick && self.operations.wants_enter() {
             // What is posted within some microseconds is reaped here, or else at the next rescue.
             self.device.hasten();
@@ -453,6 +486,12 @@ impl Shard {
     ///
     /// The owner's, after [`ParkWord::park`] agreed.
     pub(crate) fn sleep(&self, timeout: Option<Duration>) {
+        if let (Some(_), Some(ring)) = (self.refusal.errno(), self.device.ring()) {
+            if !self.has_unflushed() {
+                ring.wait_outside(timeout);
+            }
+            return;
+        }
         self.arm_doorbell();
         self.unflushed.store(false, Ordering::Relaxed);
         let queued = self.operations.unsubmitted();
@@ -462,6 +501,10 @@ impl Shard {
             Some(Duration::ZERO) => self.enter(queued, Wait::No),
             _ => self.enter(queued, Wait::ForAnswer(timeout)),
         };
+        if is_interrupted(&entered) {
+            // By a signal, or it is refused so: this one, which waits for nothing, tells.
+            let _ = self.enter(0, Wait::No);
+        }
         if entered.unwrap_or(0) < queued {
             self.unflushed.store(true, Ordering::Relaxed);
         }
@@ -482,26 +525,49 @@ impl Shard {
         // Release: pairs with the Acquire in `is_closed`.
         self.closed.store(true, Ordering::Release);
         self.timers.close(&mut scratch.settled.wakers);
+        let begin = Instant::now();
         loop {
             self.operations.close(|| self.device.cancel_everything());
-            let queued = self.operations.unsubmitted();
-            let _ = if self.operations.in_flight() == 0 {
-                self.enter(queued, Wait::No)
-            } else {
-                self.enter(queued, Wait::ForAnswer(Some(DRAIN_RETRY)))
-            };
+            self.enter_to_drain();
+            self.end_refused(scratch);
             self.operations
                 .reap(&mut { usize::MAX }, &mut scratch.settled);
             self.act(scratch);
             if self.operations.in_flight() == 0 {
                 return true;
             }
+            let deadline = match self.refusal.errno() {
+                Some(_) => deadline.min(begin + REFUSED_DRAIN_MAX),
+                None => deadline,
+            };
             if Instant::now() >= deadline {
                 self.ledger.excuse();
                 return false;
             }
         }
     }
+
+    /// Has the kernel cancel what it is told to, and waits for some answers.
+    fn enter_to_drain(&self) {
+        if let (Some(_), Some(ring)) = (self.refusal.errno(), self.device.ring()) {
+            ring.cancel_outside();
+            if self.operations.in_flight() > 0 {
+                ring.wait_outside(Some(DRAIN_RETRY));
+            }
+            return;
+        }
+        let queued = self.operations.unsubmitted();
+        let wait = match self.operations.in_flight() {
+            0 => Wait::No,
+            _ => Wait::ForAnswer(Some(DRAIN_RETRY)),
+        };
+        // Refused, it is tried again, or found to be refused for good.
+        let _ = self.enter(queued, wait);
+    }
+}
+
+fn is_interrupted(entered: &std::io::Result<usize>) -> bool {
+    matches!(entered, Err(error) if error.raw_os_error() == Some(libc::EINTR))
 }
 
 impl fmt::Debug for Shard {

@@ -17,6 +17,7 @@ use std::task::Waker;
 use io_uring::squeue;
 
 use super::answers::{Pool, Queue};
+use super::error::refusal_error;
 use super::ledger::{Entry, Kind, Ledger};
 use super::op::{Answers, Completion, Operation};
 use super::payload::{Face, Gather, Payload};
@@ -58,12 +59,28 @@ pub struct Answer {
     pub flags: u32,
 }
 
+/// A flag that no CQE has.
+const NEVER_TAKEN: u32 = 1 << 31;
+
 impl Answer {
     /// The answer of an operation that never reached the kernel.
     pub const CANCELED: Self = Self {
         result: -libc::ECANCELED,
         flags: 0,
     };
+
+    /// The answer to what the kernel has not taken and never will, for it refuses to be entered.
+    pub(super) const fn refused(errno: i32) -> Self {
+        Self {
+            result: -errno,
+            flags: NEVER_TAKEN,
+        }
+    }
+
+    /// Whether it is that.
+    pub(super) fn is_refused(self) -> bool {
+        self.flags & NEVER_TAKEN != 0
+    }
 
     pub(super) fn into_result(self) -> io::Result<u32> {
         if self.result < 0 {
@@ -75,7 +92,10 @@ impl Answer {
 
     pub(super) fn into_completion(self) -> Completion {
         Completion {
-            result: self.into_result(),
+            result: match self.is_refused() {
+                true => Err(refusal_error(-self.result)),
+                false => self.into_result(),
+            },
             flags: self.flags,
         }
     }

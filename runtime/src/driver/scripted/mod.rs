@@ -34,6 +34,7 @@ use script::tick;
 
 use super::device::{AnyDevice, AnyQueues, Device, Wait};
 use super::features::Features;
+use super::ring::RingDevice;
 
 /// A device that plays a script.
 #[derive(Debug)]
@@ -59,6 +60,11 @@ pub(super) fn play(
 }
 
 impl ScriptedDevice {
+    /// The ring below.
+    pub(super) fn ring(&self) -> Option<&RingDevice> {
+        self.below.ring()
+    }
+
     /// An enter: how many of the failing SQEs it takes, how many of the others it is to take, and whether it waits.
     fn begin(&self, to_submit: usize, wait: Wait) -> io::Result<(usize, usize, Wait)> {
         let mut stage = self.stage.lock();

@@ -256,6 +256,12 @@ impl Ring for ScriptedQueues {
         self.below.unsubmitted() + failed
     }
 
+    fn retract(&mut self, visit: &mut dyn FnMut(u64)) {
+        let failed = std::mem::take(&mut self.stage().failed);
+        failed.iter().for_each(|(user_data, _)| visit(*user_data));
+        self.below.retract(visit);
+    }
+
     fn wants_enter(&mut self) -> bool {
         let is_held = !self.stage().held.is_empty();
         self.below.wants_enter() || is_held
