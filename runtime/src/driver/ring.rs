@@ -24,6 +24,11 @@ const SQ_ENTRIES: u32 = 256;
 /// CQEs of a ring: a burst of answers this much larger than a batch still finds room without overflow.
 const CQ_ENTRIES: u32 = 4 * SQ_ENTRIES;
 
+/// The first and the last pause before a ring is tried again: 0.5 s together, which is longer than the kernel was ever
+/// seen to take.
+const MEMORY_PAUSE_MIN: Duration = Duration::from_millis(1);
+const MEMORY_PAUSE_MAX: Duration = Duration::from_millis(256);
+
 /// What is refused where a ring can be made and not entered.
 pub(super) const ENTER: &str = "enter an io_uring";
 
@@ -132,10 +137,25 @@ impl fmt::Debug for RingDevice {
 /// Makes a ring that every thread may submit to and reap.
 fn make_ring(features: Features) -> Result<IoUring, SetupError> {
     let (sq_entries, cq_entries) = knobs::ring_entries()?.unwrap_or((SQ_ENTRIES, CQ_ENTRIES));
-    ring_builder(features)
-        .setup_cqsize(cq_entries)
-        .build(sq_entries)
+    build_ring(ring_builder(features).setup_cqsize(cq_entries), sq_entries)
         .map_err(|source| SetupError::new("create an io_uring", source))
+}
+
+/// Has the kernel make a ring. If it has no memory for it, another try is made now and then: what a ring has locked that
+/// was closed is given back some time later.
+pub(super) fn build_ring(builder: &io_uring::Builder, entries: u32) -> io::Result<IoUring> {
+    let mut pause = MEMORY_PAUSE_MIN;
+    loop {
+        match builder.build(entries) {
+            Err(error)
+                if error.raw_os_error() == Some(libc::ENOMEM) && pause <= MEMORY_PAUSE_MAX =>
+            {
+                std::thread::sleep(pause);
+                pause *= 2;
+            }
+            built => return built,
+        }
+    }
 }
 
 /// The queues of a ring. There is one of these for each ring, behind the shard's lock.
