@@ -109,6 +109,8 @@ impl AnyDevice {
             Self::Ring(device) => Some(device),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(device) => device.ring(),
+            #[cfg(feature = "models")]
+            Self::Model(_) => None,
         }
     }
 }
@@ -231,6 +233,8 @@ impl Ring for AnyQueues {
             Self::Ring(queues) => queues.retract(visit),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(queues) => queues.retract(visit),
+            #[cfg(feature = "models")]
+            Self::Model(queues) => queues.retract(visit),
         }
     }
 
