@@ -26,7 +26,7 @@ pub(crate) use datagram::{
 pub(crate) use pipe::{
     flags, is_pipe, pipe, read, read_vectored, set_flags, write, write_vectored,
 };
-pub(crate) use poll::PollOnce;
+pub(crate) use poll::{PollMany, PollOnce};
 pub(crate) use sys::{
     accept, inet_address, new_socket, poll_now, recv_vectored, send, send_to, send_vectored,
     stream_socket,

@@ -5,7 +5,6 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use ringway_runtime::driver::{Home, SharedFd};
 
-use super::PollOnce;
 use super::sys::{checked, uninterrupted};
 
 /// When a watch has something to tell.
@@ -68,9 +67,9 @@ impl Watch {
         self.trigger
     }
 
-    /// An operation that ends when the watch has something to tell.
-    pub(crate) fn poll(&self) -> PollOnce {
-        PollOnce::new(self.epoll.clone(), libc::POLLIN as u32)
+    /// What to poll, and for which events, to be told when the watch has something to tell.
+    pub(crate) fn polled(&self) -> (SharedFd, u32) {
+        (self.epoll.clone(), libc::POLLIN as u32)
     }
 
     /// What the member's events are now; none if there is nothing to tell. Does not block.

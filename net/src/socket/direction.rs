@@ -30,7 +30,7 @@ use ringway_runtime::driver::SharedFd;
 use ringway_runtime::task::coop;
 
 use super::waiters::Ticket;
-use super::{Readiness, Side, SideState, Way, Who};
+use super::{Polls, Readiness, Side, SideState, Way, Who};
 use crate::{Interest, Ready};
 
 /// One direction of a socket.
@@ -38,6 +38,7 @@ use crate::{Interest, Ready};
 pub(crate) struct Direction {
     interest: Interest,
     way: Way,
+    polls: Polls,
     /// What is believed before the first call.
     first_belief: Ready,
     /// Made when a call has failed to move all it wanted, or when somebody must wait.
@@ -58,10 +59,18 @@ impl Direction {
         Direction {
             interest,
             way,
+            polls: Polls::Many,
             first_belief,
             side: OnceLock::new(),
             free_answers: AtomicU8::new(READY_PER_UNIT - 1),
         }
+    }
+
+    /// Has its polls tell what is there, and not only what is new: a call that moved less than it could may have left
+    /// something.
+    pub(crate) fn in_pieces(mut self) -> Direction {
+        self.polls = Polls::Once;
+        self
     }
 
     /// Has the first call wait until a poll says that it is worth a try.
@@ -79,8 +88,10 @@ impl Direction {
 
     /// The direction's state, made if need be.
     fn side(&self) -> &Side<Readiness> {
-        self.side
-            .get_or_init(|| Side::new(Readiness::new(self.interest, self.first_belief, self.way)))
+        self.side.get_or_init(|| {
+            let (interest, believed) = (self.interest, self.first_belief);
+            Side::new(Readiness::new(interest, believed, self.way, self.polls))
+        })
     }
 
     /// Whether the direction is ready and nothing has ever been waited for: it has no state then.
@@ -161,11 +172,11 @@ impl Direction {
             .store(READY_PER_UNIT - 1, Ordering::Relaxed);
         // `call` may be a caller's own: it runs without the lock. If a poll ends meanwhile, what that says is
         // newer than what the call has seen.
-        let before = self.side.get().map(|side| side.lock().polls_ended());
+        let before = self.side.get().map(|side| side.lock().events());
         let result = call();
         if would_block(&result) {
             let mut state = self.side().lock();
-            if before.is_none_or(|before| before == state.polls_ended()) {
+            if before.is_none_or(|before| before == state.events()) {
                 state.note_block(at);
             }
         }

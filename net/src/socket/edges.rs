@@ -4,17 +4,14 @@
 //! is asked, its events become beliefs, and stay until the user clears them. Each question that had an answer counts a
 //! *tick*; who clears says which tick he has seen, so that he does not clear what he cannot know.
 
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use ringway_runtime::driver::{self, Home, Op};
+use ringway_runtime::driver::{self, Home};
 use ringway_runtime::task::coop;
 
-use super::readiness::was_cancelled;
-use super::{Side, SideState, Waiters, Wakes, Who};
-use crate::op::{PollOnce, Trigger, Watch};
+use super::{Armed, Polls, Side, SideState, Waiters, Wakes, Who};
+use crate::op::{Trigger, Watch};
 use crate::ready::poll_events;
 use crate::{Interest, Ready};
 
@@ -37,7 +34,7 @@ pub(crate) struct Edges {
 struct News {
     believed: Ready,
     tick: u32,
-    poll: Option<Op<PollOnce>>,
+    poll: Armed,
     /// The runtime has shut down; whoever waits from now on is told so, whatever is believed.
     has_ended: bool,
     waiters: Waiters,
@@ -48,7 +45,7 @@ impl Default for News {
         News {
             believed: Ready::EMPTY,
             tick: 0,
-            poll: None,
+            poll: Armed::default(),
             has_ended: false,
             waiters: Waiters::default(),
         }
@@ -60,6 +57,10 @@ impl SideState for News {
 
     fn waiters(&mut self) -> &mut Waiters {
         &mut self.waiters
+    }
+
+    fn note_news(&mut self) {
+        self.poll.note_news();
     }
 }
 
@@ -107,7 +108,7 @@ impl Edges {
             if let Some(event) = news.event(interest) {
                 return Poll::Ready(Ok(event));
             }
-            if news.poll.is_some() {
+            if news.poll.is_armed() {
                 let stale = news.waiters.register(who, cx.waker());
                 drop(news);
                 drop(stale);
@@ -116,7 +117,8 @@ impl Edges {
             // Within its runtime the watch can be asked at once. Elsewhere the operation will tell whether the runtime
             // has ended.
             if Home::here() != self.home || !news.take_events(&self.watch)? {
-                news.poll = Some(Op::new(self.watch.poll()));
+                let (at, events) = self.watch.polled();
+                news.poll.arm(at, events, Polls::Many);
                 news.settle(&self.watch, &mut operations)?;
             }
         }
@@ -208,18 +210,12 @@ impl News {
         if self.has_ended {
             return Err(driver::shutdown_error());
         }
-        let Some(poll) = &mut self.poll else {
-            return Ok(());
-        };
-        if let Poll::Ready(result) = Pin::new(poll).poll(cx) {
-            self.poll = None;
-            match result {
-                Ok(_) => drop(self.take_events(watch)?),
-                Err(error) if was_cancelled(&error) => {}
-                Err(error) => {
-                    self.has_ended = driver::is_shutdown(&error);
-                    return Err(error);
-                }
+        match self.poll.poll(cx) {
+            Ok(None) => {}
+            Ok(Some(_)) => drop(self.take_events(watch)?),
+            Err(error) => {
+                self.has_ended = driver::is_shutdown(&error);
+                return Err(error);
             }
         }
         Ok(())

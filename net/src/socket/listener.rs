@@ -22,7 +22,7 @@ use ringway_runtime::task::coop;
 use socket2::{SockAddr, SockRef};
 
 use super::stash::Stash;
-use super::{Readiness, Side, SideState, Waiters, Wakes, Way, Who};
+use super::{Polls, Readiness, Side, SideState, Waiters, Wakes, Way, Who};
 use crate::op;
 use crate::ready::poll_events;
 use crate::{Interest, Ready};
@@ -54,13 +54,17 @@ impl SideState for Queue {
     fn waiters(&mut self) -> &mut Waiters {
         self.readiness.waiters()
     }
+
+    fn note_news(&mut self) {
+        self.readiness.note_news();
+    }
 }
 
 impl Listener {
     /// Takes a socket that listens and does not block.
     pub(crate) fn new(at: SharedFd) -> Listener {
         let queue = Queue {
-            readiness: Readiness::new(Interest::READABLE, Ready::READABLE, Way::Aside),
+            readiness: Readiness::new(Interest::READABLE, Ready::READABLE, Way::Aside, Polls::Many),
             stash: VecDeque::new(),
             is_open: true,
         };

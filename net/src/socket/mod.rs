@@ -14,11 +14,13 @@
 //! 4. A side's lock is held for moments: while its state changes and during a system call that does not block,
 //!    never while a task's waker is called or dropped, never while a caller's closure runs. The driver polls
 //!    and drops operations without calling wakers, which is what allows that under the lock.
-//! 5. Beliefs ([`Ready`](crate::Ready)) are hints. Before anybody waits, a poll is under way in the ring, so a wrong
-//!    belief delays nobody. It is level-triggered until two calls in a row were made in vain, see [`readiness`].
+//! 5. Beliefs ([`Ready`](crate::Ready)) are hints. Before anybody waits, a poll is under way in the ring that was armed, or
+//!    has told something, after the last call that blocked; so a wrong belief delays nobody. It is level-triggered for
+//!    the first waits and then stays armed, see [`armed`].
 //!
 //! - [`waiters`]: who waits, and in which order he is woken.
 //! - [`side`]: the lock, the waker, and a future's place among the waiters.
+//! - [`armed`]: the poll operation.
 //! - [`readiness`]: beliefs, and the poll operation that renews them.
 //! - [`direction`]: trying, waiting and trying again.
 //! - [`duplex`]: both directions, over one descriptor.
@@ -32,6 +34,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use ringway_runtime::driver::{self, SharedFd};
 use socket2::SockRef;
 
+mod armed;
 mod direction;
 mod duplex;
 mod edges;
@@ -43,6 +46,7 @@ mod side;
 mod stash;
 mod waiters;
 
+pub(crate) use armed::{Armed, Polls};
 pub(crate) use direction::Direction;
 pub(crate) use duplex::Duplex;
 pub(crate) use edges::{Edges, Event};

@@ -1,7 +1,11 @@
 //! What a side is believed to be ready for, and the poll operation that renews the belief.
 //!
-//! At most one poll operation is under way. It is level-triggered: the kernel looks when it gets the operation,
-//! so it does not matter what happened before it was armed.
+//! At most one poll operation is under way, see [`super::armed`]. The kernel looks when it gets the operation, so it does
+//! not matter what happened before it was armed. One that stays armed tells after that what is new: of each arrival, after
+//! it has happened, so that a call that blocked before it is made again. What the call has left behind is not told again.
+//! So a belief is cleared only by a call that would block, or by one that moved less than it could where that proves that
+//! nothing is left ([`Polls::Once`] is for where it does not). As with epoll's edges, and in tokio, a read of a TCP stream
+//! that stops at an urgent byte passes for such a proof: it goes on with the next arrival.
 //!
 //! # Through a watch
 //!
@@ -12,18 +16,18 @@
 //! A watch also ends what would be a busy loop. Some states are reported by poll(2) though the call fails: an
 //! error queue that nobody reads, or a Unix datagram socket that has room to send while its receiver has none. A
 //! level-triggered poll is over at once then, and the call is made again in vain, for ever. So the second call
-//! in vain turns the side to a watch for *edges*, which reports only what is new.
+//! in vain turns the side to a watch for *edges*, which reports only what is new. A poll that stays armed reports for ever
+//! nothing anyway.
 
-use std::future::Future;
 use std::io;
 use std::mem;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::Context;
 
-use ringway_runtime::driver::{self, Op, SharedFd};
+use ringway_runtime::driver::SharedFd;
 
-use super::{SideState, Waiters, Wakes};
-use crate::op::{self, PollOnce, Trigger, Watch};
+use super::armed::Told;
+use super::{Armed, Polls, SideState, Waiters, Wakes};
+use crate::op::{self, Trigger, Watch};
 use crate::ready::poll_events;
 use crate::{Interest, Ready};
 
@@ -41,26 +45,28 @@ pub(crate) enum Way {
 pub(crate) struct Readiness {
     interest: Interest,
     way: Way,
+    polls: Polls,
     believed: Ready,
-    poll: Option<Op<PollOnce>>,
+    poll: Armed,
     watch: Option<Watch>,
     /// A poll has ended since the last call, so that a call that would block now was made in vain.
     fired: bool,
-    /// How many polls have ended: who calls without the lock learns by it that his result is out of date.
-    polls_ended: u32,
+    /// How often a poll has told something: who calls without the lock learns by it that his result is out of date.
+    events: u32,
     waiters: Waiters,
 }
 
 impl Readiness {
-    pub(crate) fn new(interest: Interest, believed: Ready, way: Way) -> Readiness {
+    pub(crate) fn new(interest: Interest, believed: Ready, way: Way, polls: Polls) -> Readiness {
         Readiness {
             interest,
             way,
+            polls,
             believed,
-            poll: None,
+            poll: Armed::default(),
             watch: None,
             fired: false,
-            polls_ended: 0,
+            events: 0,
             waiters: Waiters::default(),
         }
     }
@@ -70,8 +76,9 @@ impl Readiness {
         self.believed & Ready::answering(self.interest)
     }
 
-    pub(crate) fn polls_ended(&self) -> u32 {
-        self.polls_ended
+    /// How often a poll has told something.
+    pub(crate) fn events(&self) -> u32 {
+        self.events
     }
 
     /// A call has moved something. `was_short` says that the next one would block.
@@ -88,7 +95,7 @@ impl Readiness {
         self.believed = self.believed - Ready::answering(self.interest);
         let in_vain = mem::take(&mut self.fired);
         if in_vain && !self.watches_edges() && self.is_reported_ready(at) {
-            self.poll = None;
+            self.poll.disarm();
             self.watch = Watch::new(at, at.home(), poll_events(self.interest), Trigger::Edge).ok();
         }
     }
@@ -101,31 +108,22 @@ impl Readiness {
         !matches!(op::poll_now(at, poll_events(self.interest)), Ok(0))
     }
 
-    /// Takes the result of the poll operation, if there is one and it has ended.
+    /// Takes what the poll operation has told, if there is one and it has.
     ///
     /// # Errors
     ///
     /// The operation's own, above all that the runtime is shutting down. Nothing is under way then.
     pub(crate) fn settle(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let Some(poll) = &mut self.poll else {
-            return Ok(());
-        };
-        if let Poll::Ready(result) = Pin::new(poll).poll(cx) {
-            self.poll = None;
-            match result {
-                Ok(events) => {
-                    self.fired = true;
-                    self.polls_ended = self.polls_ended.wrapping_add(1);
-                    self.believed |= self.news(events)?;
-                }
-                Err(error) if was_cancelled(&error) => {}
-                Err(error) => return Err(error),
-            }
+        if let Some(Told { events, is_last }) = self.poll.poll(cx)? {
+            // One that goes on tells only what is new: nothing is told for ever.
+            self.fired = is_last;
+            self.events = self.events.wrapping_add(1);
+            self.believed |= self.news(events)?;
         }
         Ok(())
     }
 
-    /// What a poll that has ended with `events` says of the socket.
+    /// What a poll that has told `events` says of the socket.
     fn news(&self, events: u32) -> io::Result<Ready> {
         match &self.watch {
             None => Ok(Ready::from_poll(events)),
@@ -139,7 +137,7 @@ impl Readiness {
 
     /// Whether somebody who waits now will be woken.
     pub(crate) fn is_armed(&self) -> bool {
-        self.poll.is_some()
+        self.poll.is_armed()
     }
 
     /// Starts a poll operation if none is under way. Look at the belief again after it: it may be over at once.
@@ -148,15 +146,16 @@ impl Readiness {
     ///
     /// As [`settle`](Readiness::settle).
     pub(crate) fn arm(&mut self, at: &SharedFd, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.poll.is_none() {
+        if !self.poll.is_armed() {
             let events = poll_events(self.interest);
             if self.way == Way::Aside && self.watch.is_none() {
                 self.watch = Watch::new(at, at.home(), events, Trigger::Level).ok();
             }
-            self.poll = Some(match &self.watch {
-                Some(watch) => Op::new(watch.poll()),
-                None => Op::new(PollOnce::new(at.clone(), events)),
-            });
+            let (at, events) = match &self.watch {
+                Some(watch) => watch.polled(),
+                None => (at.clone(), events),
+            };
+            self.poll.arm(at, events, self.polls);
             self.settle(cx)?;
         }
         Ok(())
@@ -165,7 +164,7 @@ impl Readiness {
 
 impl Default for Readiness {
     fn default() -> Readiness {
-        Readiness::new(Interest::READABLE, Ready::EMPTY, Way::Direct)
+        Readiness::new(Interest::READABLE, Ready::EMPTY, Way::Direct, Polls::Once)
     }
 }
 
@@ -175,10 +174,8 @@ impl SideState for Readiness {
     fn waiters(&mut self) -> &mut Waiters {
         &mut self.waiters
     }
-}
 
-/// Whether an operation ended because the kernel gave it up, and not because of the socket or of a shutdown.
-/// It is then simply armed again.
-pub(super) fn was_cancelled(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::ECANCELED) && !driver::is_shutdown(error)
+    fn note_news(&mut self) {
+        self.poll.note_news();
+    }
 }

@@ -17,6 +17,9 @@ pub(crate) trait SideState: Default + Send + 'static {
 
     /// Those who wait at this side.
     fn waiters(&mut self) -> &mut Waiters;
+
+    /// The waker of the side's operations was called.
+    fn note_news(&mut self);
 }
 
 /// Who is woken by an event.
@@ -134,6 +137,7 @@ impl<S: SideState> Wake for Shared<S> {
 impl<S: SideState> Shared<S> {
     fn wake_waiters(&self) {
         let mut state = self.state.lock();
+        state.note_news();
         let waiters = state.waiters();
         let limit = waiters.next_ticket();
         let last = waiters.take_last();
@@ -202,6 +206,8 @@ mod tests {
         fn waiters(&mut self) -> &mut Waiters {
             &mut self.0
         }
+
+        fn note_news(&mut self) {}
     }
 
     #[derive(Default)]
@@ -213,6 +219,8 @@ mod tests {
         fn waiters(&mut self) -> &mut Waiters {
             &mut self.0
         }
+
+        fn note_news(&mut self) {}
     }
 
     #[derive(Default)]

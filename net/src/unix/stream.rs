@@ -101,7 +101,7 @@ impl UnixStream {
     /// Takes a connection. `first_read` says whether the first read is tried before anybody waits.
     pub(crate) fn new(fd: SharedFd, first_read: Ready) -> UnixStream {
         UnixStream {
-            socket: Duplex::new(fd, first_read, Way::Direct),
+            socket: Duplex::new(fd, first_read, Way::Direct).read_in_pieces(),
         }
     }
 

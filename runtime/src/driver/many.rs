@@ -73,6 +73,11 @@ impl<T: Operation> Many<T> {
         }
     }
 
+    /// Whether the last output was taken.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state, State::Finished)
+    }
+
     /// Asks the kernel to end the operation. What it has answered by then is still handed out, and the last output is
     /// an error, ECANCELED, or what came before it. One that was not submitted yet never will be, and has no output.
     ///

@@ -332,7 +332,16 @@ impl Slots {
             "an operation's slot was freed while its future lived"
         );
         if let Some(answer) = slot.answers.pop(pool) {
-            return slot.item(answer, waker);
+            match &mut slot.stage {
+                // A poll that is put back looks at what is there.
+                Stage::Paused { .. } if slot.face.gather == Gather::Mask => {}
+                Stage::Done(last) if slot.face.gather == Gather::Mask => {
+                    if last.result >= 0 {
+                        last.result |= answer.result;
+                    }
+                }
+                _ => return slot.item(answer, waker),
+            }
         }
         let answer = match &mut slot.stage {
             Stage::InFlight { waker: stored, .. } => {

@@ -59,7 +59,9 @@ enum End {
 /// yet looks as if it had ended.
 #[track_caller]
 fn end_of_pipe(fd: OwnedFd) -> io::Result<Duplex> {
-    Ok(Duplex::new(adopt(fd)?, Ready::EMPTY, Way::Aside).wait_first())
+    Ok(Duplex::new(adopt(fd)?, Ready::EMPTY, Way::Aside)
+        .read_in_pieces()
+        .wait_first())
 }
 
 /// Checks that `fd` is that end of a pipe, and makes it non-blocking.

@@ -1,0 +1,133 @@
+//! The poll operation of a side, of which there is at most one.
+//!
+//! The first waits take an operation each, which is over with its event: who has waited so rarely may be gone soon, and an
+//! operation that nobody waits for any more costs a cancel and keeps the file open for a moment. After that one operation
+//! stays armed and tells of each event, so that to wait costs neither an SQE nor a system call. It does so also when
+//! nobody waits, and tells only what is new: that is for the side to mind.
+//!
+//! An operation stays with the ring that it was submitted to, and its events with the thread that submitted it. So one that
+//! has told of [`EVENTS_MAX`] events is armed anew, where its task is now.
+//!
+//! The operation is asked only when its waker was called, for whoever asks takes the lock of its shard.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use ringway_runtime::driver::{self, Feature, Many, Op, SharedFd};
+
+use crate::op::{PollMany, PollOnce};
+
+/// The operation, or none.
+#[derive(Debug, Default)]
+pub(crate) struct Armed {
+    operation: Operation,
+    /// How many were armed that ended with their first event, up to [`SINGLE_POLLS`].
+    singles: u8,
+    /// What is left to tell of, of the [`EVENTS_MAX`].
+    left: u8,
+    /// Its waker was called since it was asked.
+    has_news: bool,
+}
+
+#[derive(Debug, Default)]
+enum Operation {
+    #[default]
+    None,
+    Once(Op<PollOnce>),
+    Many(Many<PollMany>),
+}
+
+/// An event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// The `POLL…` bits.
+    pub(crate) events: u32,
+    /// Nothing is armed any more. The next operation will tell of these events too, if they are still there.
+    pub(crate) is_last: bool,
+}
+
+/// How often a side waits by an operation that is over with its first event, before it keeps one armed.
+const SINGLE_POLLS: u8 = 2;
+
+/// After so many events an operation is armed anew. Often enough that a task which has moved to another worker is not
+/// served by the former for long, and so rarely that it does not show: it costs about two waits.
+const EVENTS_MAX: u8 = 255;
+
+/// How a side wants to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Polls {
+    /// Of what is there, each time it waits.
+    Once,
+    /// Of what is new, after the first waits.
+    Many,
+}
+
+impl Armed {
+    /// Whether somebody who waits now will be woken.
+    pub(crate) fn is_armed(&self) -> bool {
+        match self.operation {
+            Operation::None => false,
+            Operation::Once(_) => true,
+            Operation::Many(_) => self.left > 0,
+        }
+    }
+
+    /// The operation's waker was called, or would have been.
+    pub(crate) fn note_news(&mut self) {
+        self.has_news = true;
+    }
+
+    /// Arms an operation. Look for what it tells after it: it may be over at once.
+    pub(crate) fn arm(&mut self, at: SharedFd, events: u32, polls: Polls) {
+        let many = polls == Polls::Many && self.singles >= SINGLE_POLLS;
+        self.operation = if many && driver::features().has(Feature::MultishotPoll) {
+            self.left = EVENTS_MAX;
+            Operation::Many(Many::new(PollMany::new(at, events)))
+        } else {
+            self.singles = self.singles.saturating_add(1).min(SINGLE_POLLS);
+            Operation::Once(Op::new(PollOnce::new(at, events)))
+        };
+        self.has_news = true;
+    }
+
+    /// Gives the operation up.
+    pub(crate) fn disarm(&mut self) {
+        self.operation = Operation::None;
+    }
+
+    /// What the operation has told since it was asked last. Nothing is armed after an error, of which there is none if the
+    /// kernel has just given the operation up.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> io::Result<Option<Told>> {
+        if !std::mem::take(&mut self.has_news) {
+            return Ok(None);
+        }
+        let (result, is_last) = match &mut self.operation {
+            Operation::None => return Ok(None),
+            Operation::Once(poll) => match Pin::new(poll).poll(cx) {
+                Poll::Pending => return Ok(None),
+                Poll::Ready(result) => (Some(result), true),
+            },
+            Operation::Many(poll) => match poll.poll_next(cx) {
+                Poll::Pending => return Ok(None),
+                Poll::Ready(result) => (result, poll.has_ended()),
+            },
+        };
+        self.left = self.left.saturating_sub(1);
+        if is_last {
+            self.disarm();
+        }
+        match result {
+            Some(Ok(events)) => Ok(Some(Told { events, is_last })),
+            Some(Err(error)) if !was_cancelled(&error) => Err(error),
+            Some(Err(_)) | None => Ok(None),
+        }
+    }
+}
+
+/// Whether an operation ended because the kernel gave it up, and not because of the socket or of a shutdown.
+/// It is then simply armed again.
+fn was_cancelled(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ECANCELED) && !driver::is_shutdown(error)
+}
