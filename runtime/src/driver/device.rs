@@ -45,6 +45,11 @@ pub trait Device: fmt::Debug {
 
     /// What the device can do.
     fn features(&self) -> Features;
+
+    /// How many SQEs one [`Self::enter`] takes at most.
+    fn batch_max(&self) -> usize {
+        usize::MAX
+    }
 }
 
 /// Whether an enter waits.
@@ -175,6 +180,16 @@ impl Device for AnyDevice {
             Self::Model(device) => device.features(),
         }
     }
+
+    fn batch_max(&self) -> usize {
+        match self {
+            Self::Ring(device) => device.batch_max(),
+            #[cfg(feature = "scripted-ring")]
+            Self::Scripted(device) => device.batch_max(),
+            #[cfg(feature = "models")]
+            Self::Model(device) => device.batch_max(),
+        }
+    }
 }
 
 impl Ring for AnyQueues {
@@ -238,6 +253,16 @@ impl Ring for AnyQueues {
         }
     }
 
+    fn has_overflowed(&mut self) -> bool {
+        match self {
+            Self::Ring(queues) => queues.has_overflowed(),
+            #[cfg(feature = "scripted-ring")]
+            Self::Scripted(queues) => queues.has_overflowed(),
+            #[cfg(feature = "models")]
+            Self::Model(queues) => queues.has_overflowed(),
+        }
+    }
+
     fn overflows(&self) -> u64 {
         match self {
             Self::Ring(queues) => queues.overflows(),
@@ -245,6 +270,16 @@ impl Ring for AnyQueues {
             Self::Scripted(queues) => queues.overflows(),
             #[cfg(feature = "models")]
             Self::Model(queues) => queues.overflows(),
+        }
+    }
+
+    fn dropped(&mut self) -> u32 {
+        match self {
+            Self::Ring(queues) => queues.dropped(),
+            #[cfg(feature = "scripted-ring")]
+            Self::Scripted(queues) => queues.dropped(),
+            #[cfg(feature = "models")]
+            Self::Model(queues) => queues.dropped(),
         }
     }
 }

@@ -100,6 +100,28 @@ pub fn is_shutdown(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<Shutdown>())
 }
 
+/// The error of an operation whose answer the kernel had no memory to keep. Whether it was done is not known.
+pub(super) fn lost_error() -> io::Error {
+    io::Error::other(Lost)
+}
+
+/// Whether `error` says that the kernel has dropped the answer to an operation, for lack of memory: whether the
+/// operation was done is not known.
+pub fn is_lost(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<Lost>())
+}
+
+#[derive(Debug)]
+struct Lost;
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the kernel ran out of memory and dropped the answer to this operation")
+    }
+}
+
+impl Error for Lost {}
+
 #[derive(Debug)]
 struct Shutdown(&'static str);
 

@@ -18,7 +18,7 @@ use super::current::{Here, with_here};
 use super::doorbell;
 use super::error::SetupError;
 use super::knobs;
-use super::ring::build_ring;
+use super::setup::with_patience;
 
 /// What the driver of this thread's runtime can do; nothing where no runtime is entered.
 pub fn features() -> Features {
@@ -204,7 +204,8 @@ fn try_flags(mask: Version) -> Result<(IoUring, u32), SetupError> {
     let mut refused = io::Error::from_raw_os_error(libc::EINVAL);
     for named in sets.into_iter().filter(allowed) {
         let features = Features { named, opcodes: 0 };
-        match build_ring(&ring_builder(features), PROBE_ENTRIES) {
+        let make = |(entries, _)| ring_builder(features).build(entries);
+        match with_patience((PROBE_ENTRIES, PROBE_ENTRIES), make) {
             Ok(ring) => return Ok((ring, named)),
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => refused = error,
             Err(error) => return Err(SetupError::new("create an io_uring", error)),

@@ -2,6 +2,7 @@
 //!
 //! * `RINGWAY_MASK=6.1` takes away the set-up flags, features and opcodes that came after that version of the kernel.
 //! * `RINGWAY_RING_ENTRIES=2,4` makes rings with so many SQEs and CQEs, powers of two.
+//! * `RINGWAY_FIRST_GENERATION=4294967290` begins the generations of operations' slots near their end.
 //!
 //! They are for tests: nothing else in the program changes with them, and a value that makes no sense is an error when
 //! a runtime is built.
@@ -16,6 +17,7 @@ use super::features::{LATEST, Version};
 
 const MASK: &str = "RINGWAY_MASK";
 const RING_ENTRIES: &str = "RINGWAY_RING_ENTRIES";
+const FIRST_GENERATION: &str = "RINGWAY_FIRST_GENERATION";
 
 /// The version of the kernel that this one shall pass for.
 pub(super) fn kernel_mask() -> Result<Version, SetupError> {
@@ -37,6 +39,15 @@ pub(super) fn ring_entries() -> Result<Option<(u32, u32)>, SetupError> {
             "read RINGWAY_RING_ENTRIES (two powers of two such as 2,4)",
         )),
     }
+}
+
+/// The generation of a slot that was not used yet.
+pub(super) fn first_generation() -> Result<u32, SetupError> {
+    let Some(value) = env::var_os(FIRST_GENERATION) else {
+        return Ok(0);
+    };
+    let number = value.to_str().and_then(|text| text.parse().ok());
+    number.ok_or_else(|| senseless("read RINGWAY_FIRST_GENERATION (a number of 32 bits)"))
 }
 
 fn pair<T: FromStr>(value: &OsStr, separator: char) -> Option<(T, T)> {

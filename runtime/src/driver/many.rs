@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::ledger::Birth;
-use super::op::{Answers, Operation, completion, refused, submit_here};
+use super::op::{Answers, Operation, completion, submit_here};
 use super::shard::Shard;
 use super::slots::{Key, Next};
 
@@ -111,10 +111,7 @@ impl<T: Operation> Many<T> {
                 self.state = State::Submitted(shard, key);
                 Poll::Pending
             }
-            Err(operation) => {
-                let refused = refused(&operation);
-                Poll::Ready(Some(operation.complete(refused)))
-            }
+            Err(unsubmitted) => Poll::Ready(Some(unsubmitted.complete())),
         }
     }
 }

@@ -41,6 +41,7 @@
 //! The driver names no operation of the net and fs crates: whoever has one implements [`Operation`].
 
 mod answers;
+mod bounds;
 mod buf;
 mod current;
 mod device;
@@ -62,10 +63,12 @@ mod refusal;
 mod ring;
 #[cfg(feature = "scripted-ring")]
 mod scripted;
+mod setup;
 mod shard;
 mod slots;
 #[cfg(feature = "models")]
 mod specimen;
+mod sweep;
 mod tally;
 mod timers;
 
@@ -73,7 +76,7 @@ pub use io_uring::{cqueue, opcode, squeue, types};
 
 pub use buf::{IoBuf, IoBufMut, IoBufs, IoBufsMut, Slice};
 pub use current::{assert_context, check_context};
-pub use error::{SetupError, is_shutdown, shutdown_error};
+pub use error::{SetupError, is_lost, is_shutdown, shutdown_error};
 pub use fd::{AsSharedFd, Home, SharedFd};
 pub use features::{Feature, Features, features};
 pub use many::{Many, QUEUED_ANSWERS_MAX};

@@ -169,29 +169,48 @@ impl<T: Operation> Op<T> {
                 self.state = State::Submitted(shard, key);
                 Poll::Pending
             }
-            Err(operation) => {
-                let refused = refused(&operation);
-                Poll::Ready(operation.complete(refused))
-            }
+            Err(unsubmitted) => Poll::Ready(unsubmitted.complete()),
         }
     }
 }
 
-/// Submits an operation where it belongs; gives it back if its runtime has ended.
+/// An operation that was not submitted: its runtime has ended, or there is no room for it.
+#[derive(Debug)]
+pub(super) enum Unsubmitted<T> {
+    Ended(T),
+    NoRoom(T),
+}
+
+impl<T: Operation> Unsubmitted<T> {
+    pub(super) fn complete(self) -> T::Output {
+        match self {
+            Self::Ended(operation) => {
+                let refused = refused(&operation);
+                operation.complete(refused)
+            }
+            Self::NoRoom(operation) => operation.complete(Completion {
+                result: Err(io::Error::from_raw_os_error(libc::ENOMEM)),
+                flags: 0,
+            }),
+        }
+    }
+}
+
+/// Submits an operation where it belongs.
 #[track_caller]
 pub(super) fn submit_here<T: Operation>(
     operation: T,
     waker: &Waker,
-) -> Result<(Arc<Shard>, Key), T> {
+) -> Result<(Arc<Shard>, Key), Unsubmitted<T>> {
     let Some(shard) = shard_for(&operation) else {
-        return Err(operation);
+        return Err(Unsubmitted::Ended(operation));
     };
     let key = shard.submit(operation, Some(waker.clone()))?;
     Ok((shard, key))
 }
 
 /// The answer of a runtime that has ended, or is another process's.
-pub(super) fn refused<T: Operation>(operation: &T) -> Completion {
+fn refused<T: Operation>(operation: &T) -> Completion {
     let is_of_parent = operation.home().is_some_and(Home::is_of_parent);
     let error = match is_of_parent {
         true => io::Error::other(FORKED),

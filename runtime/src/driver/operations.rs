@@ -12,15 +12,17 @@
 //! 3. The cancel of an abandoned operation is queued behind the operation itself, in the same ring.
 //! 4. Nothing of the user's runs inside: wakers and outputs leave by [`Settled`] and [`Abandoned`].
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::task::Waker;
 
 use io_uring::{opcode, squeue};
 
+use super::bounds::Bounds;
 use super::ledger::Ledger;
 use super::op::Operation;
 use super::slots::{Abandoned, Answer, CANCEL, DOORBELL, Key, Next, Polled, Settled, Slots};
+use super::sweep::{self, Sweep, is_mark};
 use super::tally::Reaped;
 use crate::loom::Mutex;
 
@@ -52,8 +54,18 @@ pub trait Ring: fmt::Debug {
         false
     }
 
+    /// Whether answers wait for room in the completion queue. An enter by any thread moves them there.
+    fn has_overflowed(&mut self) -> bool {
+        false
+    }
+
     /// Times that answers were found to wait for room in the completion queue.
     fn overflows(&self) -> u64 {
+        0
+    }
+
+    /// Answers that the kernel has dropped so far, because it had no memory to keep them. The number wraps.
+    fn dropped(&mut self) -> u32 {
         0
     }
 }
@@ -71,6 +83,9 @@ struct Inner<R> {
     backlog: VecDeque<squeue::Entry>,
     closed: bool,
     doorbell_down: bool,
+    /// Answers that had been dropped when we last looked, and the search for whose they were.
+    dropped: u32,
+    sweep: Option<Sweep>,
     reaped: Reaped,
 }
 
@@ -87,17 +102,26 @@ pub enum Submitted<T> {
     },
     /// The shard is closed; here is the operation again.
     Refused(T),
+    /// There are as many operations as can be told apart.
+    NoRoom(T),
 }
 
 impl<R: Ring> Operations<R> {
     /// An empty table over `ring`.
     pub fn new(ring: R) -> Self {
+        Self::within(Bounds::default(), ring)
+    }
+
+    /// The same, with a table within `bounds`.
+    pub(super) fn within(bounds: Bounds, ring: R) -> Self {
         let inner = Inner {
             ring,
-            slots: Slots::default(),
+            slots: Slots::within(bounds),
             backlog: VecDeque::new(),
             closed: false,
             doorbell_down: true,
+            dropped: 0,
+            sweep: None,
             reaped: Reaped::default(),
         };
         Self {
@@ -111,9 +135,13 @@ impl<R: Ring> Operations<R> {
         if inner.closed {
             return Submitted::Refused(operation);
         }
-        let (key, entry) = inner.slots.insert(operation, waker);
-        let full = !inner.queue(entry);
-        Submitted::Queued { key, full }
+        match inner.slots.insert(operation, waker) {
+            Ok((key, entry)) => {
+                let full = !inner.queue(entry);
+                Submitted::Queued { key, full }
+            }
+            Err(operation) => Submitted::NoRoom(operation),
+        }
     }
 
     /// Takes the answer of an operation, or stores the waker.
@@ -186,6 +214,11 @@ impl<R: Ring> Operations<R> {
         self.inner.lock().ring.wants_enter()
     }
 
+    /// Whether answers wait for room in the completion queue.
+    pub(super) fn has_overflowed(&self) -> bool {
+        self.inner.lock().ring.has_overflowed()
+    }
+
     /// Whether answers are there or wait for an enter; no if somebody else is looking after them.
     pub(super) fn has_news(&self) -> bool {
         self.inner
@@ -200,7 +233,7 @@ impl<R: Ring> Operations<R> {
         inner.refill();
         // The backlog counts, so that nobody waits in the kernel over one that did not fit: an enter that submits
         // less than it was told to does not wait.
-        inner.ring.unsubmitted() + inner.backlog.len()
+        inner.ring.unsubmitted() + inner.waiting()
     }
 
     /// Queues the doorbell's poll if it is not armed; says whether it did.
@@ -221,6 +254,7 @@ impl<R: Ring> Operations<R> {
             ring,
             slots,
             backlog,
+            sweep,
             ..
         } = &mut *inner;
         let mut any = false;
@@ -230,6 +264,7 @@ impl<R: Ring> Operations<R> {
             }
         };
         ring.retract(&mut end);
+        *sweep = None;
         for entry in backlog.drain(..) {
             end(entry.get_user_data());
         }
@@ -290,20 +325,31 @@ impl<R: Ring> Inner<R> {
     /// Queues an SQE; `false` if it had to wait in the backlog.
     fn queue(&mut self, entry: squeue::Entry) -> bool {
         self.refill();
-        if self.backlog.is_empty() && self.ring.push(&entry) {
+        if self.sweep.is_none() && self.backlog.is_empty() && self.ring.push(&entry) {
             return true;
         }
         self.backlog.push_back(entry);
+        self.reaped.waited += 1;
         false
     }
 
     fn refill(&mut self) {
-        while let Some(entry) = self.backlog.front() {
+        let waiting = match &mut self.sweep {
+            Some(sweep) => &mut sweep.outgoing,
+            None => &mut self.backlog,
+        };
+        while let Some(entry) = waiting.front() {
             if !self.ring.push(entry) {
                 return;
             }
-            self.backlog.pop_front();
+            waiting.pop_front();
         }
+    }
+
+    /// SQEs that wait for room in the ring, and for nothing else.
+    fn waiting(&self) -> usize {
+        let waiting = self.sweep.as_ref().map(|sweep| sweep.outgoing.len());
+        waiting.unwrap_or(self.backlog.len())
     }
 
     fn reap(&mut self, left: &mut usize, out: &mut Settled) {
@@ -311,23 +357,43 @@ impl<R: Ring> Inner<R> {
             ring,
             slots,
             doorbell_down,
+            sweep,
             reaped,
             ..
         } = self;
         let before = reaped.completions;
+        let mut swept = false;
         ring.reap(left, &mut |user_data, answer| {
             reaped.completions += 1;
+            let last = !io_uring::cqueue::more(answer.flags);
+            if let (Some(sweep), true) = (&mut *sweep, last) {
+                sweep.hear(user_data);
+                swept |= sweep.is_ended_by(user_data);
+            }
             match user_data {
                 CANCEL => {}
                 DOORBELL => {
-                    *doorbell_down |= !io_uring::cqueue::more(answer.flags);
+                    *doorbell_down |= last;
                     out.doorbell = true;
                 }
+                mark if is_mark(mark) => {}
                 operation if slots.settle(operation, answer, out) => reaped.answers += 1,
                 _ => reaped.strays += 1,
             }
         });
         reaped.batches += u64::from(reaped.completions > before);
+        if swept {
+            self.end_sweep(out);
+        }
+        self.queue_settled(out);
+        if self.ring.dropped() != self.dropped {
+            self.begin_sweep();
+            out.queued = true;
+        }
+    }
+
+    /// Queues what settling asked for.
+    fn queue_settled(&mut self, out: &mut Settled) {
         while let Some(entry) = out.again.pop() {
             self.queue(entry);
             out.queued = true;
@@ -336,6 +402,37 @@ impl<R: Ring> Inner<R> {
             self.queue(cancel_entry(key));
             out.queued = true;
         }
+    }
+
+    /// Answers were dropped: see [`super::sweep`].
+    #[cold]
+    fn begin_sweep(&mut self) {
+        self.dropped = self.ring.dropped();
+        let backlog = self.backlog.iter().map(squeue::Entry::get_user_data);
+        let not_in_kernel: HashSet<u64> = backlog.collect();
+        let mut in_kernel = self.slots.keys_in_flight();
+        in_kernel.retain(|key| !not_in_kernel.contains(&key.to_user_data()));
+        for key in &in_kernel {
+            self.slots.expect_sweep(*key);
+        }
+        self.sweep = Some(Sweep::new(self.dropped, in_kernel.into_iter()));
+        self.refill();
+    }
+
+    #[cold]
+    fn end_sweep(&mut self, out: &mut Settled) {
+        let Some(sweep) = self.sweep.take() else {
+            return;
+        };
+        for user_data in sweep.into_lost() {
+            if user_data == DOORBELL {
+                self.doorbell_down = true;
+            } else if self.slots.settle(user_data, Answer::LOST, out) {
+                self.reaped.lost += 1;
+            }
+        }
+        self.backlog.push_front(sweep::after());
+        out.queued = true;
     }
 }
 

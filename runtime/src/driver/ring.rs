@@ -6,28 +6,17 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use io_uring::{IoUring, opcode, squeue, types};
+use io_uring::{CompletionQueue, IoUring, SubmissionQueue, opcode, squeue, types};
 
 use super::device::{Device, Wait};
 use super::doorbell::Doorbell;
 use super::error::SetupError;
-use super::features::{Feature, Features, ring_builder};
+use super::features::{Feature, Features};
 use super::kick;
-use super::knobs;
 use super::operations::Ring;
 use super::outside::Outside;
+use super::setup::make_ring;
 use super::slots::Answer;
-
-/// SQEs of a ring. Ring memory is charged to the locked-memory limit of unprivileged users, whose usual
-/// 8 MiB hold 292 rings of this size; a full queue is submitted, so the size bounds a batch, not the load.
-const SQ_ENTRIES: u32 = 256;
-/// CQEs of a ring: a burst of answers this much larger than a batch still finds room without overflow.
-const CQ_ENTRIES: u32 = 4 * SQ_ENTRIES;
-
-/// The first and the last pause before a ring is tried again: 0.5 s together, which is longer than the kernel was ever
-/// seen to take.
-const MEMORY_PAUSE_MIN: Duration = Duration::from_millis(1);
-const MEMORY_PAUSE_MAX: Duration = Duration::from_millis(256);
 
 /// What is refused where a ring can be made and not entered.
 pub(super) const ENTER: &str = "enter an io_uring";
@@ -96,6 +85,10 @@ impl Device for RingDevice {
     fn features(&self) -> Features {
         self.features
     }
+
+    fn batch_max(&self) -> usize {
+        self.ring.params().sq_entries() as usize
+    }
 }
 
 impl RingDevice {
@@ -134,30 +127,6 @@ impl fmt::Debug for RingDevice {
     }
 }
 
-/// Makes a ring that every thread may submit to and reap.
-fn make_ring(features: Features) -> Result<IoUring, SetupError> {
-    let (sq_entries, cq_entries) = knobs::ring_entries()?.unwrap_or((SQ_ENTRIES, CQ_ENTRIES));
-    build_ring(ring_builder(features).setup_cqsize(cq_entries), sq_entries)
-        .map_err(|source| SetupError::new("create an io_uring", source))
-}
-
-/// Has the kernel make a ring. If it has no memory for it, another try is made now and then: what a ring has locked that
-/// was closed is given back some time later.
-pub(super) fn build_ring(builder: &io_uring::Builder, entries: u32) -> io::Result<IoUring> {
-    let mut pause = MEMORY_PAUSE_MIN;
-    loop {
-        match builder.build(entries) {
-            Err(error)
-                if error.raw_os_error() == Some(libc::ENOMEM) && pause <= MEMORY_PAUSE_MAX =>
-            {
-                std::thread::sleep(pause);
-                pause *= 2;
-            }
-            built => return built,
-        }
-    }
-}
-
 /// The queues of a ring. There is one of these for each ring, behind the shard's lock.
 pub(crate) struct KernelRing {
     ring: Arc<IoUring>,
@@ -193,17 +162,28 @@ impl fmt::Debug for KernelRing {
     }
 }
 
+impl KernelRing {
+    /// The submission queue. Without the lock even a look would be wrong: the view writes the tail back.
+    fn submission(&mut self) -> SubmissionQueue<'_> {
+        // SAFETY: this is the only `KernelRing` of its ring and we hold it mutably, so nobody else touches
+        // the submission queue from user space.
+        unsafe { self.ring.submission_shared() }
+    }
+
+    fn completion(&mut self) -> CompletionQueue<'_> {
+        // SAFETY: as in `submission`, for the completion queue.
+        unsafe { self.ring.completion_shared() }
+    }
+}
+
 impl Ring for KernelRing {
     fn push(&mut self, entry: &squeue::Entry) -> bool {
         if self.retracted {
             return false;
         }
-        // SAFETY: this is the only `KernelRing` of its ring and we hold it mutably, so nobody else touches
-        // the submission queue from user space.
-        let mut queue = unsafe { self.ring.submission_shared() };
         // SAFETY: the SQE comes from an operation that the table of slots keeps in place until its last CQE
         // (`Operation`'s contract), or names no memory at all.
-        let is_pushed = unsafe { queue.push(entry) }.is_ok();
+        let is_pushed = unsafe { self.submission().push(entry) }.is_ok();
         if is_pushed {
             // The size of a queue is a power of two.
             self.pushed[self.pushes & (self.pushed.len() - 1)] = entry.get_user_data();
@@ -216,17 +196,14 @@ impl Ring for KernelRing {
         if std::mem::replace(&mut self.retracted, true) {
             return;
         }
-        // SAFETY: as in `push`.
-        let left = unsafe { self.ring.submission_shared() }.len();
+        let left = self.submission().len();
         for back in (1..=left).rev() {
             visit(self.pushed[self.pushes.wrapping_sub(back) & (self.pushed.len() - 1)]);
         }
     }
 
     fn reap(&mut self, left: &mut usize, visit: &mut dyn FnMut(u64, Answer)) {
-        // SAFETY: as in `push`, for the completion queue.
-        let queue = unsafe { self.ring.completion_shared() };
-        for cqe in queue.take(*left) {
+        for cqe in self.completion().take(*left) {
             *left -= 1;
             visit(
                 cqe.user_data(),
@@ -242,26 +219,30 @@ impl Ring for KernelRing {
         if self.retracted {
             return 0;
         }
-        // SAFETY: as in `push`.
-        unsafe { self.ring.submission_shared() }.len()
+        self.submission().len()
     }
 
     fn wants_enter(&mut self) -> bool {
-        // SAFETY: as in `push`. Without the lock even a look would be wrong: the view writes the tail back.
-        let queue = unsafe { self.ring.submission_shared() };
-        let is_over = queue.cq_overflow();
-        self.overflows += u64::from(is_over && !self.is_over);
-        self.is_over = is_over;
-        queue.taskrun() || is_over
+        self.has_overflowed() || self.submission().taskrun()
     }
 
     fn has_answers(&mut self) -> bool {
-        // SAFETY: as in `push`, for the completion queue.
-        !unsafe { self.ring.completion_shared() }.is_empty()
+        !self.completion().is_empty()
+    }
+
+    fn has_overflowed(&mut self) -> bool {
+        let is_over = self.submission().cq_overflow();
+        self.overflows += u64::from(is_over && !self.is_over);
+        self.is_over = is_over;
+        is_over
     }
 
     fn overflows(&self) -> u64 {
         self.overflows
+    }
+
+    fn dropped(&mut self) -> u32 {
+        self.completion().overflow()
     }
 }
 

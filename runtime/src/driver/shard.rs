@@ -5,18 +5,21 @@
 //! owner. All functions may be called from any thread, except [`Shard::sleep`], which is the owner's.
 
 use std::fmt;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
+use super::bounds::Bounds;
 use super::current::with_owner;
 use super::device::{AnyDevice, AnyQueues, Device, Wait};
 use super::error::SetupError;
 use super::features::Features;
+use super::knobs;
 use super::ledger::Ledger;
-use super::op::{Operation, completion};
+use super::op::{Operation, Unsubmitted, completion};
 use super::operations::{Operations, Submitted};
 use super::park::{Absence, ParkWord, ThreadInRing, Unparked};
 use super::refusal::Refusal;
@@ -67,21 +70,28 @@ pub(crate) struct Scratch {
 /// Operations that were still with the kernel when their runtime's time to shut down had run out.
 static LEAKED_OPERATIONS: AtomicU64 = AtomicU64::new(0);
 
+/// Answers that one rescue takes beyond those that the completion queue holds: as many as an ordinary ring has room for.
+const RESCUED_MAX: usize = 1024;
 /// How often a drain asks again for what it could not cancel.
 const DRAIN_RETRY: Duration = Duration::from_millis(10);
+/// How long a thread waits that the kernel did not let wait: some wakes of a scheduler that has to free memory. Who is
+/// woken meanwhile is late by as much.
+const REFUSED_PAUSE: Duration = Duration::from_millis(1);
 
 /// How long a ring is drained that may not be entered, where nothing may be left to cancel with.
 const REFUSED_DRAIN_MAX: Duration = Duration::from_millis(500);
 
 impl Shard {
     pub(crate) fn new(runtime: u32, index: u32, config: &Config) -> Result<Arc<Self>, SetupError> {
+        let bounds = Bounds::generations_from(knobs::first_generation()?);
         let opened = AnyDevice::open()?;
         #[cfg(feature = "scripted-ring")]
         let opened = AnyDevice::with_script(opened, config.ring_script.as_ref(), index);
         let (device, queues) = opened;
+        let operations = Operations::within(bounds, queues);
         Ok(Self::over(
             device,
-            queues,
+            operations,
             runtime,
             index,
             config.io_enabled,
@@ -91,12 +101,11 @@ impl Shard {
     /// A shard that stands on `device`.
     pub(super) fn over(
         device: AnyDevice,
-        queues: AnyQueues,
+        operations: Operations<AnyQueues>,
         runtime: u32,
         index: u32,
         io_enabled: bool,
     ) -> Arc<Self> {
-        let operations = Operations::new(queues);
         let ledger = operations.ledger();
         ledger.begin_shard();
         Arc::new(Self {
@@ -247,9 +256,10 @@ impl Shard {
         &self,
         operation: T,
         waker: Option<Waker>,
-    ) -> Result<Key, T> {
+    ) -> Result<Key, Unsubmitted<T>> {
         match self.operations.submit(operation, waker) {
-            Submitted::Refused(operation) => Err(operation),
+            Submitted::Refused(operation) => Err(Unsubmitted::Ended(operation)),
+            Submitted::NoRoom(operation) => Err(Unsubmitted::NoRoom(operation)),
             Submitted::Queued { key, full } => {
                 self.note_queued(full);
                 Ok(key)
@@ -354,9 +364,10 @@ impl Shard {
         }
     }
 
-    fn enter(&self, queued: usize, wait: Wait) -> std::io::Result<usize> {
+    fn enter(&self, queued: usize, wait: Wait) -> io::Result<usize> {
         let outcome = self.device.enter(queued, wait);
-        self.tally.note_enter(&outcome);
+        let asked = queued.min(self.device.batch_max());
+        self.tally.note_enter(asked, &outcome);
         let waited = wait != Wait::No;
         if self.device.ring().is_some() && self.refusal.note(&outcome, waited) {
             // What was queued is ended by the next service.
@@ -400,6 +411,7 @@ impl Shard {
         if self.operations.reap(&mut left, &mut scratch.settled) && left > 0 {
             self.flush();
             self.operations.reap(&mut left, &mut scratch.settled);
+            self.reap_overflow(&mut left, scratch);
         }
         if std::mem::take(&mut scratch.settled.doorbell) && self.thread_in_ring.is_set() {
             self.rearm_doorbell();
@@ -416,6 +428,19 @@ impl Shard {
         }
     }
 
+    /// Reaps what had no room in the completion queue, batch by batch, `left` answers at most.
+    fn reap_overflow(&self, left: &mut usize, scratch: &mut Scratch) {
+        while *left > 0 && self.operations.has_overflowed() {
+            let before = *left;
+            self.flush();
+            self.operations.reap(left, &mut scratch.settled);
+            if *left == before {
+                // The kernel refuses, or somebody else is at it.
+                return;
+            }
+        }
+    }
+
     /// A helper's service of a shard whose owner is stuck. Does nothing if somebody else is at it.
     pub(crate) fn rescue(self: &Arc<Self>, now: Now, kick: bool, scratch: &mut Scratch) -> usize {
         let was_unflushed = self.has_unflushed();
@@ -427,7 +452,9 @@ impl Shard {
             // What is posted within some microseconds is reaped here, or else at the next rescue.
             self.device.hasten();
         }
-        self.operations.try_reap(&mut scratch.settled);
+        if self.operations.try_reap(&mut scratch.settled) {
+            self.reap_overflow(&mut { RESCUED_MAX }, scratch);
+        }
         if std::mem::take(&mut scratch.settled.doorbell) {
             self.ring_again();
         }
@@ -505,8 +532,20 @@ impl Shard {
             // By a signal, or it is refused so: this one, which waits for nothing, tells.
             let _ = self.enter(0, Wait::No);
         }
-        if entered.unwrap_or(0) < queued {
+        if *entered.as_ref().unwrap_or(&0) < queued {
             self.unflushed.store(true, Ordering::Relaxed);
+        }
+        if let Err(error) = entered {
+            self.rest(&error);
+        }
+    }
+
+    /// After a refusal that the next service will not do away with, lets the kernel find its memory, or whatever it lacks.
+    fn rest(&self, error: &io::Error) {
+        match error.raw_os_error() {
+            Some(libc::ETIME | libc::EINTR | libc::EBADR) => {}
+            _ if self.operations.has_news() => {}
+            _ => std::thread::sleep(REFUSED_PAUSE),
         }
     }
 
@@ -562,11 +601,13 @@ impl Shard {
             _ => Wait::ForAnswer(Some(DRAIN_RETRY)),
         };
         // Refused, it is tried again, or found to be refused for good.
-        let _ = self.enter(queued, wait);
+        if let Err(error) = self.enter(queued, wait) {
+            self.rest(&error);
+        }
     }
 }
 
-fn is_interrupted(entered: &std::io::Result<usize>) -> bool {
+fn is_interrupted(entered: &io::Result<usize>) -> bool {
     matches!(entered, Err(error) if error.raw_os_error() == Some(libc::EINTR))
 }
 

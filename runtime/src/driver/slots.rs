@@ -17,7 +17,8 @@ use std::task::Waker;
 use io_uring::squeue;
 
 use super::answers::{Pool, Queue};
-use super::error::refusal_error;
+use super::bounds::Bounds;
+use super::error::{lost_error, refusal_error};
 use super::ledger::{Entry, Kind, Ledger};
 use super::op::{Answers, Completion, Operation};
 use super::payload::{Face, Gather, Payload};
@@ -47,8 +48,6 @@ impl Key {
 pub(super) const DOORBELL: u64 = u64::MAX;
 /// User data of cancels, whose own answers nobody needs.
 pub(super) const CANCEL: u64 = u64::MAX - 1;
-/// Indices stay below this, so that no key equals one of the reserved values above.
-const INDEX_MAX: u32 = u32::MAX - 16;
 
 /// The kernel's answer, as it stands in the CQE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,8 +81,16 @@ impl Answer {
         self.flags & NEVER_TAKEN != 0
     }
 
+    /// The answer of an operation whose own the kernel has dropped.
+    pub(super) const LOST: Self = Self {
+        result: -libc::EBADR,
+        flags: 0,
+    };
+
     pub(super) fn into_result(self) -> io::Result<u32> {
-        if self.result < 0 {
+        if self == Self::LOST {
+            Err(lost_error())
+        } else if self.result < 0 {
             Err(io::Error::from_raw_os_error(-self.result))
         } else {
             Ok(self.result as u32)
@@ -109,6 +116,7 @@ pub(super) struct Slots {
     in_flight: usize,
     answers: Pool,
     ledger: Ledger,
+    bounds: Bounds,
 }
 
 /// What a poll of an operation found.
@@ -235,8 +243,8 @@ enum Stage {
     InFlight {
         waker: Option<Stored>,
         cancelling: bool,
-        /// It is being cancelled because nobody takes its answers.
-        full: bool,
+        /// The driver is cancelling it, because nobody takes its answers or for a sweep, and will go on with it.
+        suspended: bool,
         tries: u8,
     },
     /// Many answers were wanted, and the kernel has nothing of it now, but may be given it again.
@@ -253,6 +261,14 @@ const TRIES_MAX: u8 = 8;
 const CHUNK_SLOTS: usize = 64;
 
 impl Slots {
+    /// An empty table within `bounds`.
+    pub(super) fn within(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            ..Self::default()
+        }
+    }
+
     /// Operations whose last CQE has not come.
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight
@@ -263,13 +279,16 @@ impl Slots {
         &self.ledger
     }
 
-    /// Moves `operation` into a slot, in flight from now on, and returns its SQE.
+    /// Moves `operation` into a slot, in flight from now on, and returns its SQE; gives it back if all slots are taken
+    /// that there can be.
     pub(super) fn insert<T: Operation>(
         &mut self,
         operation: T,
         waker: Option<Waker>,
-    ) -> (Key, squeue::Entry) {
-        let index = self.take_free();
+    ) -> Result<(Key, squeue::Entry), T> {
+        let Some(index) = self.take_free() else {
+            return Err(operation);
+        };
         let ledger = self.ledger.clone();
         let slot = self.slot_mut(index);
         slot.payload.put(operation);
@@ -289,7 +308,7 @@ impl Slots {
         };
         let entry = slot.entry(key);
         self.in_flight += 1;
-        (key, entry)
+        Ok((key, entry))
     }
 
     /// Takes the answer if it has come; otherwise stores the waker.
@@ -423,7 +442,7 @@ impl Slots {
         let Stage::InFlight {
             waker,
             cancelling,
-            full,
+            suspended,
             tries,
         } = &mut slot.stage
         else {
@@ -437,7 +456,7 @@ impl Slots {
         if let Gather::Queue { limit } = gather
             && slot.answers.len() >= limit
             && !*cancelling
-            && !std::mem::replace(full, true)
+            && !std::mem::replace(suspended, true)
         {
             out.full.push(key);
         }
@@ -450,10 +469,10 @@ impl Slots {
             Stage::InFlight {
                 waker,
                 cancelling: false,
-                full,
+                suspended,
                 tries,
-            } if answer == Answer::CANCELED && (*full || *tries < TRIES_MAX) => {
-                *tries += u8::from(!*full);
+            } if answer == Answer::CANCELED && (*suspended || *tries < TRIES_MAX) => {
+                *tries += u8::from(!std::mem::take(suspended));
                 if slot.face.gather == Gather::One {
                     out.again.push(slot.entry(key));
                     return;
@@ -491,6 +510,13 @@ impl Slots {
             Stage::Free { .. } | Stage::Abandoned => {
                 unreachable!("only the drop of the future abandons or frees a slot")
             }
+        }
+    }
+
+    /// Marks an operation as being cancelled by a sweep, so that it goes on after ECANCELED.
+    pub(super) fn expect_sweep(&mut self, key: Key) {
+        if let Stage::InFlight { suspended, .. } = &mut self.slot_mut(key.index).stage {
+            *suspended = true;
         }
     }
 
@@ -535,16 +561,16 @@ impl Slots {
         (&mut self.chunks[chunk][place], &mut self.answers)
     }
 
-    fn take_free(&mut self) -> u32 {
+    fn take_free(&mut self) -> Option<u32> {
         if self.free_head.is_none() {
             self.grow();
         }
-        let index = self.free_head.expect("a new chunk has free slots");
+        let index = self.free_head?;
         let Stage::Free { next } = self.slot_mut(index).stage else {
             unreachable!("the free list holds free slots")
         };
         self.free_head = next;
-        index
+        Some(index)
     }
 
     fn give_free(&mut self, index: u32) {
@@ -557,13 +583,12 @@ impl Slots {
 
     fn grow(&mut self) {
         let first = self.chunks.len() * CHUNK_SLOTS;
-        assert!(
-            first + CHUNK_SLOTS < INDEX_MAX as usize,
-            "more than 2^32 operations in one ring"
-        );
         let end = first + CHUNK_SLOTS;
+        if end > self.bounds.slots_max() {
+            return;
+        }
         let slot = |index: usize| Slot {
-            generation: 0,
+            generation: self.bounds.first_generation(),
             answers: Queue::default(),
             face: &Face::NONE,
             stage: Stage::Free {
@@ -641,7 +666,7 @@ impl Stage {
         Self::InFlight {
             waker: Some(waker),
             cancelling: false,
-            full: false,
+            suspended: false,
             tries,
         }
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::current::{enter_guest, enter_owner};
 use super::device::{AnyDevice, AnyQueues, Device};
 use super::op::Operation;
-use super::operations::Ring;
+use super::operations::{Operations, Ring};
 use super::shard::{Scratch, Shard};
 use super::slots::{Key, Polled};
 use super::timers::{Now, Timers};
@@ -24,7 +24,7 @@ impl Specimen {
     /// A shard whose core somebody runs.
     pub fn new(device: Box<dyn Device + Send + Sync>, queues: Box<dyn Ring + Send>) -> Self {
         let (device, queues) = (AnyDevice::Model(device), AnyQueues::Model(queues));
-        let shard = Shard::over(device, queues, RUNTIME, 0, true);
+        let shard = Shard::over(device, Operations::new(queues), RUNTIME, 0, true);
         shard.word().wake();
         // The worker's thread parks nowhere else than in the device.
         shard.set_thread(thread::current(), Box::new(|| {}));

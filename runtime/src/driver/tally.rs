@@ -13,6 +13,10 @@ pub(super) struct Tally {
     /// Enters that submitted something.
     batches: AtomicU64,
     submitted: AtomicU64,
+    /// Enters that took fewer SQEs than they could have.
+    short: AtomicU64,
+    interrupted: AtomicU64,
+    refused: AtomicU64,
     rescues: AtomicU64,
 }
 
@@ -61,6 +65,10 @@ pub(super) struct Reaped {
     pub(super) batches: u64,
     /// Times the completion queue was found to have run over.
     pub(super) overflows: u64,
+    /// SQEs that found no room in the ring.
+    pub(super) waited: u64,
+    /// Operations whose answers the kernel has dropped.
+    pub(super) lost: u64,
 }
 
 /// What happened to one ring so far.
@@ -75,19 +83,43 @@ pub struct RingMetrics {
     strays: u64,
     completion_batches: u64,
     overflows: u64,
+    short: u64,
+    interrupted: u64,
+    refused: u64,
+    waited: u64,
+    lost: u64,
     in_flight: usize,
 }
 
 impl Tally {
-    /// The kernel was entered, with this outcome.
-    pub(super) fn note_enter(&self, outcome: &io::Result<usize>) {
+    /// The kernel was entered to take `asked` SQEs, with this outcome.
+    pub(super) fn note_enter(&self, asked: usize, outcome: &io::Result<usize>) {
         // Relaxed, here and below: only the numbers count.
         self.enters.fetch_add(1, Relaxed);
-        let submitted = *outcome.as_ref().unwrap_or(&0);
+        match outcome {
+            Ok(submitted) => self.note_submit(asked, *submitted),
+            Err(error) => self.note_refusal(error),
+        }
+    }
+
+    fn note_submit(&self, asked: usize, submitted: usize) {
+        if submitted < asked {
+            self.short.fetch_add(1, Relaxed);
+        }
         if submitted > 0 {
             self.batches.fetch_add(1, Relaxed);
             self.submitted.fetch_add(submitted as u64, Relaxed);
         }
+    }
+
+    #[cold]
+    fn note_refusal(&self, error: &io::Error) {
+        match error.raw_os_error() {
+            // A sleep that is over.
+            Some(libc::ETIME) => 0,
+            Some(libc::EINTR) => self.interrupted.fetch_add(1, Relaxed),
+            _ => self.refused.fetch_add(1, Relaxed),
+        };
     }
 
     /// A helper found something to do here.
@@ -106,6 +138,11 @@ impl Tally {
             strays: reaped.strays,
             completion_batches: reaped.batches,
             overflows: reaped.overflows,
+            short: self.short.load(Relaxed),
+            interrupted: self.interrupted.load(Relaxed),
+            refused: self.refused.load(Relaxed),
+            waited: reaped.waited,
+            lost: reaped.lost,
             in_flight,
         }
     }
@@ -152,6 +189,33 @@ impl RingMetrics {
     /// lost.
     pub fn overflow_count(&self) -> u64 {
         self.overflows
+    }
+
+    /// Submitting system calls that took fewer entries than were there: a bad entry stopped an old kernel, or another
+    /// thread had submitted them. The rest goes with the next one.
+    pub fn short_submit_count(&self) -> u64 {
+        self.short
+    }
+
+    /// System calls into the ring that a signal ended.
+    pub fn interrupted_count(&self) -> u64 {
+        self.interrupted
+    }
+
+    /// System calls into the ring that the kernel refused: it had no memory, or wanted completions to be taken first.
+    /// They are made again.
+    pub fn refused_count(&self) -> u64 {
+        self.refused
+    }
+
+    /// Entries that found the submission queue full and waited in memory.
+    pub fn full_count(&self) -> u64 {
+        self.waited
+    }
+
+    /// Operations that failed because the kernel had no memory to keep their answers.
+    pub fn lost_count(&self) -> u64 {
+        self.lost
     }
 
     /// Times a helper had to submit, reap or fire timers because the worker was stuck in user code.

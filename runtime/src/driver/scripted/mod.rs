@@ -122,4 +122,8 @@ impl Device for Arc<ScriptedDevice> {
     fn features(&self) -> Features {
         self.below.features()
     }
+
+    fn batch_max(&self) -> usize {
+        self.below.batch_max()
+    }
 }

@@ -13,6 +13,7 @@ use super::sqe::Sqe;
 use crate::driver::device::{AnyQueues, Device};
 use crate::driver::operations::Ring;
 use crate::driver::slots::{Answer, CANCEL, DOORBELL};
+use crate::driver::sweep::is_mark;
 
 /// The queues of a [`ScriptedDevice`].
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub(super) struct Stage {
     masks: BTreeMap<u64, i32>,
     /// Operations in the ring below that answer once.
     singles: BTreeSet<u64>,
+    /// Answers that were dropped.
+    dropped: u32,
 }
 
 #[derive(Debug)]
@@ -61,6 +64,7 @@ impl Stage {
             held: Vec::new(),
             masks: BTreeMap::new(),
             singles: BTreeSet::new(),
+            dropped: 0,
         }
     }
 
@@ -92,6 +96,14 @@ impl Stage {
         if is_last && let Some(errno) = self.masks.remove(&user_data) {
             answer.result = -errno;
         }
+        if is_mark(user_data) {
+            return self.accept_mark(user_data, answer);
+        }
+        if is_last && self.dice.says(script.chances().drop) {
+            tick(&script.counts().dropped);
+            self.dropped = self.dropped.wrapping_add(1);
+            return;
+        }
         // Behind an earlier one of the same operation, which cannot be overtaken.
         let behind = self
             .held
@@ -110,6 +122,14 @@ impl Stage {
         self.ready.push_back((user_data, answer));
     }
 
+    /// The answer of a request that waits for all before it: theirs come first.
+    fn accept_mark(&mut self, user_data: u64, answer: Answer) {
+        let held = std::mem::take(&mut self.held).into_iter();
+        self.ready
+            .extend(held.map(|held| (held.user_data, held.answer)));
+        self.ready.push_back((user_data, answer));
+    }
+
     fn hold(&mut self, until: u64, user_data: u64, answer: Answer) {
         self.held.push(Held {
             until,
@@ -120,7 +140,8 @@ impl Stage {
 
     /// Changes the places of the answers, but leaves those of each operation in their order.
     fn shuffle(&mut self, script: &Script) {
-        if self.ready.len() < 2 || !self.dice.says(script.chances().reorder) {
+        let is_fixed = self.ready.iter().any(|(user_data, _)| is_mark(*user_data));
+        if self.ready.len() < 2 || is_fixed || !self.dice.says(script.chances().reorder) {
             return;
         }
         tick(&script.counts().reordered);
@@ -272,7 +293,16 @@ impl Ring for ScriptedQueues {
         self.below.has_answers() || is_ready
     }
 
+    fn has_overflowed(&mut self) -> bool {
+        self.below.has_overflowed()
+    }
+
     fn overflows(&self) -> u64 {
         self.below.overflows()
+    }
+
+    fn dropped(&mut self) -> u32 {
+        let dropped = self.stage().dropped;
+        self.below.dropped().wrapping_add(dropped)
     }
 }

@@ -32,6 +32,7 @@ pub(super) struct Chances {
     pub(super) reorder: u16,
     pub(super) hold: u16,
     pub(super) duplicate: u16,
+    pub(super) drop: u16,
     pub(super) shorten: u16,
     pub(super) end_multishot: u16,
     pub(super) full: u16,
@@ -59,6 +60,8 @@ pub struct Played {
     pub reordered: u64,
     /// Answers that came a second time.
     pub duplicated: u64,
+    /// Last answers that never came.
+    pub dropped: u64,
     /// Times that the submission queue was full by script.
     pub full: u64,
     /// Enters that were refused.
@@ -77,6 +80,7 @@ pub(super) struct Counts {
     pub(super) held: AtomicU64,
     pub(super) reordered: AtomicU64,
     pub(super) duplicated: AtomicU64,
+    pub(super) dropped: AtomicU64,
     pub(super) full: AtomicU64,
     pub(super) refused: AtomicU64,
     pub(super) short_submits: AtomicU64,
@@ -143,6 +147,11 @@ impl Script {
     /// Last answers come once more.
     pub fn duplicate(self, per_mille: u16) -> Self {
         self.with(|chances| chances.duplicate = per_mille)
+    }
+
+    /// Last answers never come, as if the kernel had no memory to keep them. What they own is lost.
+    pub fn drop_answers(self, per_mille: u16) -> Self {
+        self.with(|chances| chances.drop = per_mille)
     }
 
     /// Reads, writes, receives and sends are asked for less.
@@ -293,6 +302,7 @@ impl Counts {
             held: read(&self.held),
             reordered: read(&self.reordered),
             duplicated: read(&self.duplicated),
+            dropped: read(&self.dropped),
             full: read(&self.full),
             refused: read(&self.refused),
             short_submits: read(&self.short_submits),

@@ -1,0 +1,165 @@
+//! Answers that never come, because the kernel had no memory to keep them: whoever waits for one hears so, and whoever
+//! waits for another does not notice. The simulated ring drops them; cancels and marks are the kernel's.
+
+mod support;
+
+use std::io::Write;
+use std::time::Duration;
+
+use ringway_runtime::driver::{Op, Script, SharedFd, is_lost};
+use ringway_runtime::{Builder, Runtime};
+use ringway_timer::timeout;
+
+use support::ops::{Nop, PollIn, PollManyIn, Read, pipe};
+use support::{count, within};
+
+const BOUND: Duration = Duration::from_secs(60);
+/// Operations of each task.
+const ROUNDS: usize = 100;
+
+fn runtimes(script: &Script) -> [Runtime; 2] {
+    let mut single = Builder::new_current_thread();
+    let mut multi = Builder::new_multi_thread();
+    [&mut single, multi.worker_threads(2)].map(|builder| {
+        builder
+            .enable_all()
+            .ring_script(script.clone())
+            .build()
+            .expect("a runtime")
+    })
+}
+
+fn lost(runtime: &Runtime) -> u64 {
+    let metrics = runtime.handle().metrics();
+    (0..metrics.num_workers())
+        .map(|worker| metrics.ring(worker).lost_count())
+        .sum()
+}
+
+/// How many of a task's operations were lost. The others brought what they should.
+async fn nops() -> u64 {
+    let mut lost = 0;
+    for _ in 0..ROUNDS {
+        match Op::new(Nop).await {
+            Ok(result) => assert_eq!(result, 0),
+            Err(error) => {
+                assert!(is_lost(&error), "{error}");
+                lost += 1;
+            }
+        }
+    }
+    lost
+}
+
+/// Reads that have to wait, beside the others.
+async fn reads() -> u64 {
+    let mut lost = 0;
+    for round in 0..ROUNDS {
+        let (read, mut write) = pipe();
+        let reading = ringway_runtime::spawn(Op::new(Read::new(read, 4)));
+        ringway_runtime::task::yield_now().await;
+        write.write_all(&[round as u8; 4]).expect("room");
+        match reading.await.expect("a task") {
+            Ok(bytes) => assert_eq!(bytes, [round as u8; 4]),
+            Err(error) => {
+                assert!(is_lost(&error), "{error}");
+                lost += 1;
+            }
+        }
+    }
+    lost
+}
+
+/// Mutants: `reap` does not look at `dropped`; the mark is no drain (`IO_DRAIN` is left out), so that operations are called
+/// lost that go on; `hear` removes nothing; an operation that is submitted again stays a suspect.
+#[test]
+fn who_waits_for_an_answer_that_was_dropped_is_told_and_nobody_else() {
+    let seeds = count("RINGWAY_TEST_DROP_SEEDS", 4) as u64;
+    for seed in 0..seeds {
+        let script = Script::new(seed).drop_answers(30).hold(50).reorder(100);
+        let mut dropped = 0;
+        for runtime in runtimes(&script) {
+            let (told, counted) = within(BOUND, move || {
+                let told = runtime.block_on(async {
+                    let tasks = (0..10).map(|number| match number % 2 {
+                        0 => ringway_runtime::spawn(nops()),
+                        _ => ringway_runtime::spawn(reads()),
+                    });
+                    let mut told = 0;
+                    for task in tasks.collect::<Vec<_>>() {
+                        told += task.await.expect("a task");
+                    }
+                    told
+                });
+                (told, lost(&runtime))
+            });
+            assert_eq!(told, counted, "seed {seed}");
+            dropped += told;
+        }
+        assert!(dropped > 0, "seed {seed}: {:?}", script.played());
+        assert!(script.played().dropped >= dropped);
+    }
+}
+
+/// The answers to cancels, to the marks and to the doorbell's poll may be dropped as well.
+///
+/// Mutant: a sweep during a sweep is not begun.
+#[test]
+fn every_wait_ends_though_half_of_all_answers_are_dropped() {
+    let script = Script::new(7).drop_answers(500);
+    for runtime in runtimes(&script) {
+        let told = within(BOUND, move || runtime.block_on(runtime.spawn(nops())));
+        assert!(told.expect("a task") > 0);
+    }
+}
+
+/// Mutant: `begin_sweep` suspects operations that it does not cancel.
+#[test]
+fn what_waits_for_long_outlives_the_sweeps_around_it() {
+    let script = Script::new(3).drop_answers(100);
+    for runtime in runtimes(&script) {
+        within(BOUND, move || {
+            runtime.block_on(async {
+                let (read, mut write) = pipe();
+                let mut once = Box::pin(Op::new(PollIn(read.clone())));
+                let mut many = ringway_runtime::driver::Many::new(PollManyIn(read));
+                // Both are cancelled and submitted again by the sweeps for the operations in between.
+                for _ in 0..3 {
+                    let waits = timeout(Duration::from_millis(1), &mut once).await;
+                    assert!(waits.is_err(), "nothing was written: {waits:?}");
+                    assert!(
+                        timeout(Duration::from_millis(1), many.next())
+                            .await
+                            .is_err()
+                    );
+                    Op::new(Nop).await.ok();
+                }
+                write.write_all(b"here").expect("room");
+                if let Err(error) = once.await {
+                    assert!(is_lost(&error), "{error}");
+                }
+                match many.next().await.expect("readiness") {
+                    Ok(events) => assert!(events & libc::POLLIN as u32 != 0),
+                    Err(error) => assert!(is_lost(&error), "{error}"),
+                }
+            });
+        });
+    }
+}
+
+/// Mutant: `drain` waits for operations whose answers will not come.
+#[test]
+fn a_runtime_ends_though_answers_are_dropped_meanwhile() {
+    let script = Script::new(5).drop_answers(300);
+    for runtime in runtimes(&script) {
+        within(BOUND, move || {
+            let pipes: Vec<(SharedFd, _)> = (0..50).map(|_| pipe()).collect();
+            for (read, _) in &pipes {
+                let waiting = Op::new(PollIn(read.clone()));
+                runtime.spawn(async move { waiting.await.ok() });
+            }
+            runtime.block_on(async { Op::new(Nop).await.ok() });
+            drop(runtime);
+        });
+    }
+}
