@@ -41,6 +41,7 @@ mod local;
 #[doc(hidden)]
 pub mod loom;
 mod metrics;
+mod pause;
 mod rand;
 mod registry;
 mod runtime;
@@ -58,6 +59,8 @@ pub use metrics::{
     HistogramConfiguration, HistogramScale, InvalidHistogramConfiguration, LogHistogram,
     LogHistogramBuilder, RingMetrics, RuntimeMetrics,
 };
+#[doc(hidden)]
+pub use pause::Pause;
 pub use rand::RngSeed;
 pub use runtime::{Id, Runtime, RuntimeFlavor, is_rt_shutdown_err, worker_index};
 pub use scheduler::BlockedWorker;

@@ -20,7 +20,8 @@ pub(crate) fn install() {
     ringway_timer::seam::install(&Source);
 }
 
-struct Source;
+/// The runtimes, as timers see them.
+pub(crate) struct Source;
 
 /// Whether any runtime of this process ever had its clock paused: until then nobody asks for the runtime's
 /// own clock.

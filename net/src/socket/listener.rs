@@ -8,6 +8,9 @@
 //! What is polled is a watch ([`Way::Aside`]), not the listener itself. A listener that stays open after its drop
 //! would keep its port: `drop(listener)` followed by `bind` to the same address would fail now and then.
 //!
+//! Where descriptors or memory are short while somebody has connected, one accept in a second is told; the others
+//! wait ([`super::shortage`]).
+//!
 //! Rejected: an accept operation in the ring. It needs a stash for the connections that nobody waited for any
 //! more; under a full descriptor table it fails at once, whether or not anybody connects; and it keeps the port.
 
@@ -21,6 +24,7 @@ use ringway_runtime::driver::{Home, SharedFd};
 use ringway_runtime::task::coop;
 use socket2::{SockAddr, SockRef};
 
+use super::shortage::{self, Shortage};
 use super::stash::Stash;
 use super::{Polls, Readiness, Side, SideState, Waiters, Wakes, Way, Who};
 use crate::op;
@@ -44,6 +48,7 @@ pub(crate) struct Listener {
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     readiness: Readiness,
+    shortage: Shortage,
     pub(super) stash: VecDeque<OwnedFd>,
     pub(super) is_open: bool,
 }
@@ -65,6 +70,7 @@ impl Listener {
     pub(crate) fn new(at: SharedFd) -> Listener {
         let queue = Queue {
             readiness: Readiness::new(Interest::READABLE, Ready::READABLE, Way::Aside, Polls::Many),
+            shortage: Shortage::default(),
             stash: VecDeque::new(),
             is_open: true,
         };
@@ -125,7 +131,7 @@ impl Listener {
             return Poll::Ready(with_peer(fd));
         }
         let mut operations = self.side.context();
-        match self.poll_queue(&mut queue.readiness, &mut operations) {
+        match self.poll_queue(&mut queue, &mut operations) {
             Poll::Pending => {
                 let stale = queue.waiters().register(who, cx.waker());
                 drop(queue);
@@ -149,15 +155,25 @@ impl Listener {
     /// Takes a connection from the kernel's queue, or starts the operation that waits for one.
     fn poll_queue(
         &self,
-        queue: &mut Readiness,
+        queue: &mut Queue,
         operations: &mut Context<'_>,
     ) -> Poll<io::Result<(OwnedFd, SockAddr)>> {
+        let shortage = &mut queue.shortage;
+        let queue = &mut queue.readiness;
         queue.settle(operations)?;
+        ready!(shortage.poll(operations));
         loop {
             if !queue.believed().is_empty() {
                 match op::accept(self.fd()) {
                     Err(error) if self.is_empty(&error) => queue.note_block(&self.at),
-                    result => return Poll::Ready(result),
+                    Err(error) if shortage::is_one(&error) => {
+                        ready!(shortage.note(self.at.home(), operations));
+                        return Poll::Ready(Err(error));
+                    }
+                    result => {
+                        shortage.end();
+                        return Poll::Ready(result);
+                    }
                 }
             }
             if queue.is_armed() {

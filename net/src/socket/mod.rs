@@ -42,6 +42,7 @@ mod face;
 mod halves;
 mod listener;
 mod readiness;
+mod shortage;
 mod side;
 mod stash;
 mod waiters;

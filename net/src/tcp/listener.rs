@@ -130,8 +130,8 @@ impl TcpListener {
     /// # Errors
     ///
     /// Those of accept(2): `ConnectionAborted` if the client has gone already, and "too many open files". Both
-    /// leave the listener as it was; the second returns at once as long as it lasts, so wait a little before
-    /// the next try.
+    /// leave the listener as it was. The second is told once a second at most, as long as it lasts: accepts in
+    /// between wait, and get their connection some 50 ms after there is a descriptor.
     ///
     /// # Cancel safety
     ///

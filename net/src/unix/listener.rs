@@ -132,8 +132,8 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// Those of accept(2), above all "too many open files", which returns at once as long as it lasts: wait a little
-    /// before the next try.
+    /// Those of accept(2), above all "too many open files", which is told once a second at most, as long as it lasts:
+    /// accepts in between wait, and get their connection some 50 ms after there is a descriptor.
     ///
     /// # Cancel safety
     ///

@@ -41,7 +41,7 @@ impl Home {
         registry::is_of_parent(self.number())
     }
 
-    pub(super) fn number(self) -> u32 {
+    pub(crate) fn number(self) -> u32 {
         self.0.get()
     }
 }

@@ -1,0 +1,110 @@
+//! A server without descriptors for those who connect. Alone in its process, because the limit is the process's.
+
+mod net_support;
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use net_support::*;
+use ringway::io::{AsyncReadExt, AsyncWriteExt};
+use ringway::net::{TcpListener, TcpStream};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// How long the shortage lasts: not a whole number of seconds, or tries of one a second would find its end.
+const SHORTAGE: Duration = Duration::from_millis(2300);
+/// Clients that wait all the while.
+const CLIENTS: usize = 8;
+/// From the moment that there are descriptors to the first greeting.
+const RECOVERY_MAX: Duration = Duration::from_millis(100);
+/// Processor time of a server that has nothing to do but try: a twentieth.
+const BUSY_MAX: Duration = SHORTAGE.checked_div(20).expect("not by zero");
+
+/// Lets this process have no more descriptors than it has; returns the limit before.
+fn fill_table() -> Rlimit {
+    use std::os::fd::AsRawFd;
+    let next = std::fs::File::open("/dev/null").expect("a descriptor");
+    let former = getrlimit(Resource::Nofile);
+    let current = Some(next.as_raw_fd() as u64);
+    setrlimit(Resource::Nofile, Rlimit { current, ..former }).expect("a lower limit");
+    former
+}
+
+fn process_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// A server that accepts again as soon as it is told of an error. Mutants: no pause (a whole processor, and thousands of
+/// errors); a pause of a second (the recovery is late); the error is never told.
+#[test]
+fn a_server_without_descriptors_is_told_once_a_second_rests_and_recovers_soon() {
+    on_two_workers(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+        let address = listener.local_addr().expect("an address");
+        let (mut old_client, mut old_server) = pair().await;
+        // With a watch, which takes a descriptor.
+        let early = ringway::time::timeout(Duration::from_millis(5), listener.accept()).await;
+        early.expect_err("nobody has connected");
+        let clients: Vec<_> = (0..CLIENTS).map(|_| std_client(address)).collect();
+        let former = fill_table();
+        let errors = Arc::new(AtomicUsize::new(0));
+        let server = ringway::spawn(greet_all(listener, Arc::clone(&errors)));
+        let before = process_time();
+        ringway::time::sleep(SHORTAGE).await;
+        let busy = process_time() - before;
+        let told = errors.load(Ordering::Relaxed);
+        old_client.write_all(b"works").await.expect("room");
+        let mut bytes = [0; 5];
+        old_server.read_exact(&mut bytes).await.expect("bytes");
+
+        let begin = Instant::now();
+        setrlimit(Resource::Nofile, former).expect("the limit that there was");
+        for client in clients {
+            let greeted = ringway::task::spawn_blocking(|| read_greeting(client)).await;
+            greeted.expect("a greeting");
+        }
+        let recovery = begin.elapsed();
+        server.abort();
+        println!("{told} errors and {busy:?} of {SHORTAGE:?}; recovery in {recovery:?}");
+        assert!((1..=3).contains(&told), "{told} errors");
+        assert!(busy < BUSY_MAX, "{busy:?}");
+        assert!(recovery < RECOVERY_MAX + machine_noise(), "{recovery:?}");
+    });
+}
+
+/// How late a thread wakes from its sleeps, which is the machine's fault.
+fn machine_noise() -> Duration {
+    const NAP: Duration = Duration::from_millis(1);
+    let late = (0..20).map(|_| {
+        let begin = Instant::now();
+        std::thread::sleep(NAP);
+        begin.elapsed() - NAP
+    });
+    2 * late.max().unwrap_or_default()
+}
+
+fn std_client(address: std::net::SocketAddr) -> std::net::TcpStream {
+    std::net::TcpStream::connect(address).expect("a connection")
+}
+
+fn read_greeting(mut client: std::net::TcpStream) {
+    std::io::Read::read_exact(&mut client, &mut [0; 1]).expect("a greeting");
+}
+
+async fn greet_all(listener: TcpListener, errors: Arc<AtomicUsize>) {
+    let mut greeted: Vec<TcpStream> = Vec::new();
+    loop {
+        match listener.accept().await {
+            Ok((mut client, _)) => {
+                client.write_all(b"!").await.expect("room");
+                greeted.push(client);
+            }
+            Err(error) => {
+                assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+                errors.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
