@@ -44,7 +44,7 @@
 pub use ringway_runtime::dump;
 #[doc(inline)]
 pub use ringway_runtime::{
-    BlockedWorker, Builder, EnterGuard, Handle, HistogramConfiguration, HistogramScale, Id,
+    BlockedWorker, Builder, Driver, EnterGuard, Handle, HistogramConfiguration, HistogramScale, Id,
     InvalidHistogramConfiguration, LocalOptions, LocalRuntime, LogHistogram, LogHistogramBuilder,
     RingMetrics, RngSeed, Runtime, RuntimeFlavor, RuntimeMetrics, TaskMeta, TryCurrentError,
     UnhandledPanic, is_rt_shutdown_err, worker_index,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::driver::Driver;
 use crate::hooks::TaskHooks;
 use crate::local::ThreadNumber;
 use crate::metrics::Seeing;
@@ -21,6 +22,7 @@ pub(crate) struct Config {
     pub(crate) local_to: Option<ThreadNumber>,
     pub(crate) name: Option<Arc<str>>,
     pub(crate) workers: usize,
+    pub(crate) driver: Driver,
     /// Turns between two looks at the shard; zero: the worker finds them out.
     pub(crate) event_interval: u32,
     /// Turns between two looks at the injector; zero: the default.
@@ -81,6 +83,7 @@ impl Config {
             local_to: None,
             name: None,
             workers: 1,
+            driver: Driver::Auto,
             event_interval: 0,
             global_queue_interval: 0,
             events_max: EVENTS_MAX,

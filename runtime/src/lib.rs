@@ -52,6 +52,7 @@ mod trace;
 
 pub use builder::Builder;
 pub use config::UnhandledPanic;
+pub use driver::Driver;
 pub use handle::{EnterGuard, Handle, TryCurrentError};
 pub use hooks::TaskMeta;
 pub use local::{LocalEnterGuard, LocalOptions, LocalRuntime, LocalSet, spawn_local};

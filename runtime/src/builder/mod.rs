@@ -14,7 +14,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::driver::SetupError;
+use crate::driver::{Driver, SetupError};
 use crate::local::{LocalOptions, LocalRuntime, ThreadNumber};
 use crate::runtime::{Runtime, RuntimeFlavor};
 use crate::scheduler::Shared;
@@ -147,14 +147,37 @@ impl Builder {
         self
     }
 
+    /// What the runtime asks the kernel by. The default is [`Driver::Auto`]: io_uring where the system lets it, and
+    /// otherwise epoll and the blocking pool. With that default the environment's `RINGWAY_DRIVER` (`auto`, `io_uring`
+    /// or `poll`) decides.
+    ///
+    /// All workers have the same driver, and it stays for as long as the runtime lives.
+    ///
+    /// ```
+    /// use ringway_runtime::{Builder, Driver};
+    ///
+    /// let runtime = Builder::new_multi_thread()
+    ///     .worker_threads(2)
+    ///     .driver(Driver::Poll)
+    ///     .enable_all()
+    ///     .build()?;
+    /// assert_eq!(runtime.metrics().driver(), Driver::Poll);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn driver(&mut self, driver: Driver) -> &mut Self {
+        self.config.driver = driver;
+        self
+    }
+
     /// Makes the runtime and starts its threads.
     ///
     /// The builder may be used again, for another runtime with the same options.
     ///
     /// # Errors
     ///
-    /// If the system refuses a ring, a descriptor or a thread. The error names the likely cause and the
-    /// remedy; its source is a [`SetupError`] if it was the ring.
+    /// If the system refuses a descriptor or a thread, or a ring that [was asked for](Builder::driver), or if the
+    /// environment's `RINGWAY_DRIVER` names no driver. The error names the likely cause and the remedy; it holds a
+    /// [`SetupError`] unless it was a thread.
     ///
     /// # Panics
     ///

@@ -16,6 +16,7 @@ use io_uring::squeue;
 use super::error::SetupError;
 use super::features::Features;
 use super::operations::Ring;
+use super::poll::{Offload, PollDevice, PollQueues};
 use super::ring::{KernelRing, RingDevice};
 #[cfg(feature = "scripted-ring")]
 use super::scripted::{self, Script, ScriptedDevice, ScriptedQueues};
@@ -66,6 +67,8 @@ pub enum Wait {
 pub(crate) enum AnyDevice {
     /// The kernel's ring.
     Ring(RingDevice),
+    /// A poller, and system calls.
+    Poll(PollDevice),
     /// One that plays a script on top of another, for tests.
     #[cfg(feature = "scripted-ring")]
     Scripted(std::sync::Arc<ScriptedDevice>),
@@ -79,6 +82,8 @@ pub(crate) enum AnyDevice {
 pub(crate) enum AnyQueues {
     /// Those of the kernel's ring.
     Ring(KernelRing),
+    /// Those of a poller.
+    Poll(PollQueues),
     /// Those of one that plays a script.
     #[cfg(feature = "scripted-ring")]
     Scripted(ScriptedQueues),
@@ -88,10 +93,28 @@ pub(crate) enum AnyQueues {
 }
 
 impl AnyDevice {
-    /// Opens a device, and its queues, of which there is one.
-    pub(crate) fn open() -> Result<(Self, AnyQueues), SetupError> {
+    /// Makes a ring, and its queues, of which there is one.
+    pub(crate) fn open_ring() -> Result<(Self, AnyQueues), SetupError> {
         let (device, queues) = RingDevice::open()?;
         Ok((Self::Ring(device), AnyQueues::Ring(queues)))
+    }
+
+    /// Makes a device for where there are no rings, and its queues.
+    pub(crate) fn open_poll() -> Result<(Self, AnyQueues), SetupError> {
+        let (device, queues) = PollDevice::open()?;
+        Ok((Self::Poll(device), AnyQueues::Poll(queues)))
+    }
+
+    /// Says where calls are made that may wait, for a device that makes calls.
+    pub(crate) fn set_offload(&self, offload: Offload) {
+        match self {
+            Self::Ring(_) => {}
+            Self::Poll(device) => device.set_offload(offload),
+            #[cfg(feature = "scripted-ring")]
+            Self::Scripted(device) => device.below().set_offload(offload),
+            #[cfg(feature = "models")]
+            Self::Model(_) => {}
+        }
     }
 
     /// Has the device number `index` of its runtime play a script, if there is one.
@@ -112,6 +135,7 @@ impl AnyDevice {
     pub(super) fn ring(&self) -> Option<&RingDevice> {
         match self {
             Self::Ring(device) => Some(device),
+            Self::Poll(_) => None,
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(device) => device.ring(),
             #[cfg(feature = "models")]
@@ -124,6 +148,7 @@ impl Device for AnyDevice {
     fn enter(&self, to_submit: usize, wait: Wait) -> io::Result<usize> {
         match self {
             Self::Ring(device) => device.enter(to_submit, wait),
+            Self::Poll(device) => device.enter(to_submit, wait),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(device) => device.enter(to_submit, wait),
             #[cfg(feature = "models")]
@@ -134,6 +159,7 @@ impl Device for AnyDevice {
     fn ring_doorbell(&self) {
         match self {
             Self::Ring(device) => device.ring_doorbell(),
+            Self::Poll(device) => device.ring_doorbell(),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(device) => device.ring_doorbell(),
             #[cfg(feature = "models")]
@@ -144,6 +170,7 @@ impl Device for AnyDevice {
     fn doorbell_entry(&self) -> Option<squeue::Entry> {
         match self {
             Self::Ring(device) => device.doorbell_entry(),
+            Self::Poll(device) => device.doorbell_entry(),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(device) => device.doorbell_entry(),
             #[cfg(feature = "models")]
@@ -154,6 +181,7 @@ impl Device for AnyDevice {
     fn hasten(&self) {
         match self {
             Self::Ring(device) => device.hasten(),
+            Self::Poll(device) => device.hasten(),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(device) => device.hasten(),
             #[cfg(feature = "models")]
@@ -164,6 +192,7 @@ impl Device for AnyDevice {
     fn cancel_everything(&self) -> Option<squeue::Entry> {
         match self {
             Self::Ring(device) => device.cancel_everything(),
+            Self::Poll(device) => device.cancel_everything(),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(device) => device.cancel_everything(),
             #[cfg(feature = "models")]
@@ -174,6 +203,7 @@ impl Device for AnyDevice {
     fn features(&self) -> Features {
         match self {
             Self::Ring(device) => device.features(),
+            Self::Poll(device) => device.features(),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(device) => device.features(),
             #[cfg(feature = "models")]
@@ -184,6 +214,7 @@ impl Device for AnyDevice {
     fn batch_max(&self) -> usize {
         match self {
             Self::Ring(device) => device.batch_max(),
+            Self::Poll(device) => device.batch_max(),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(device) => device.batch_max(),
             #[cfg(feature = "models")]
@@ -196,6 +227,7 @@ impl Ring for AnyQueues {
     fn push(&mut self, entry: &squeue::Entry) -> bool {
         match self {
             Self::Ring(queues) => queues.push(entry),
+            Self::Poll(queues) => queues.push(entry),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(queues) => queues.push(entry),
             #[cfg(feature = "models")]
@@ -206,6 +238,7 @@ impl Ring for AnyQueues {
     fn reap(&mut self, left: &mut usize, visit: &mut dyn FnMut(u64, Answer)) {
         match self {
             Self::Ring(queues) => queues.reap(left, visit),
+            Self::Poll(queues) => queues.reap(left, visit),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(queues) => queues.reap(left, visit),
             #[cfg(feature = "models")]
@@ -216,6 +249,7 @@ impl Ring for AnyQueues {
     fn unsubmitted(&mut self) -> usize {
         match self {
             Self::Ring(queues) => queues.unsubmitted(),
+            Self::Poll(queues) => queues.unsubmitted(),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(queues) => queues.unsubmitted(),
             #[cfg(feature = "models")]
@@ -226,6 +260,7 @@ impl Ring for AnyQueues {
     fn wants_enter(&mut self) -> bool {
         match self {
             Self::Ring(queues) => queues.wants_enter(),
+            Self::Poll(queues) => queues.wants_enter(),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(queues) => queues.wants_enter(),
             #[cfg(feature = "models")]
@@ -233,9 +268,21 @@ impl Ring for AnyQueues {
         }
     }
 
+    fn may_have_more(&mut self) -> bool {
+        match self {
+            Self::Ring(queues) => queues.may_have_more(),
+            Self::Poll(queues) => queues.may_have_more(),
+            #[cfg(feature = "scripted-ring")]
+            Self::Scripted(queues) => queues.may_have_more(),
+            #[cfg(feature = "models")]
+            Self::Model(queues) => queues.may_have_more(),
+        }
+    }
+
     fn has_answers(&mut self) -> bool {
         match self {
             Self::Ring(queues) => queues.has_answers(),
+            Self::Poll(queues) => queues.has_answers(),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(queues) => queues.has_answers(),
             #[cfg(feature = "models")]
@@ -246,6 +293,7 @@ impl Ring for AnyQueues {
     fn retract(&mut self, visit: &mut dyn FnMut(u64)) {
         match self {
             Self::Ring(queues) => queues.retract(visit),
+            Self::Poll(queues) => queues.retract(visit),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(queues) => queues.retract(visit),
             #[cfg(feature = "models")]
@@ -256,6 +304,7 @@ impl Ring for AnyQueues {
     fn has_overflowed(&mut self) -> bool {
         match self {
             Self::Ring(queues) => queues.has_overflowed(),
+            Self::Poll(queues) => queues.has_overflowed(),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(queues) => queues.has_overflowed(),
             #[cfg(feature = "models")]
@@ -266,6 +315,7 @@ impl Ring for AnyQueues {
     fn overflows(&self) -> u64 {
         match self {
             Self::Ring(queues) => queues.overflows(),
+            Self::Poll(queues) => queues.overflows(),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(queues) => queues.overflows(),
             #[cfg(feature = "models")]
@@ -276,6 +326,7 @@ impl Ring for AnyQueues {
     fn dropped(&mut self) -> u32 {
         match self {
             Self::Ring(queues) => queues.dropped(),
+            Self::Poll(queues) => queues.dropped(),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(queues) => queues.dropped(),
             #[cfg(feature = "models")]

@@ -54,6 +54,11 @@ impl SetupError {
         }
     }
 
+    /// Whether the system said no, and not who set up this process.
+    pub(super) fn is_by_system(&self) -> bool {
+        self.source.raw_os_error().is_some()
+    }
+
     pub(crate) fn into_io(self) -> io::Error {
         io::Error::new(self.source.kind(), self)
     }

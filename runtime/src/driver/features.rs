@@ -130,6 +130,14 @@ impl Features {
         opcodes: 0,
     };
 
+    /// These, and no others.
+    pub(super) fn of(named: &[Feature], opcodes: &[u8]) -> Self {
+        Self {
+            named: named.iter().fold(0, |all, feature| all | bit(*feature)),
+            opcodes: opcodes.iter().fold(0, |all, code| all | 1 << code),
+        }
+    }
+
     /// Whether `feature` is there.
     pub fn has(self, feature: Feature) -> bool {
         self.named & bit(feature) != 0

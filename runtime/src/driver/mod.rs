@@ -43,6 +43,7 @@
 mod answers;
 mod bounds;
 mod buf;
+mod choice;
 mod current;
 mod device;
 mod doorbell;
@@ -59,6 +60,8 @@ mod operations;
 mod outside;
 mod park;
 mod payload;
+mod plain;
+mod poll;
 mod refusal;
 mod ring;
 #[cfg(feature = "scripted-ring")]
@@ -75,6 +78,7 @@ mod timers;
 pub use io_uring::{cqueue, opcode, squeue, types};
 
 pub use buf::{IoBuf, IoBufMut, IoBufs, IoBufsMut, Slice};
+pub use choice::Driver;
 pub use current::{assert_context, check_context};
 pub use error::{SetupError, is_lost, is_shutdown, shutdown_error};
 pub use fd::{AsSharedFd, Home, SharedFd};
@@ -86,6 +90,7 @@ pub use op::{Answers, Completion, Op, Operation};
 pub use scripted::{Played, Script};
 pub use tally::RingMetrics;
 
+pub(crate) use choice::open_devices;
 pub(crate) use current::with_owner;
 pub(crate) use current::{Entered, enter_guest, enter_owner, leave_place};
 pub(crate) use home::{begin_homes_anew, enter_home, leave_home};
@@ -100,6 +105,7 @@ pub(crate) mod internals {
     pub use super::ledger::{mismatches, shards_alive};
     pub use super::operations::{Operations, Ring, Submitted};
     pub use super::park::{Absence, ParkWord, ThreadInRing, Unparked};
+    pub use super::poll::{Bell, Claim, Gate, Turn};
     pub use super::slots::{Abandoned, Answer, Key, Next, Orphan, Polled, Settled};
     #[cfg(feature = "models")]
     pub use super::specimen::Specimen;

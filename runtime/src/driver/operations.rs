@@ -49,6 +49,12 @@ pub trait Ring: fmt::Debug {
         false
     }
 
+    /// Whether an enter is worth while because nobody has looked for answers since the last call, though nothing says
+    /// that there are any.
+    fn may_have_more(&mut self) -> bool {
+        self.wants_enter()
+    }
+
     /// Whether answers are there to be reaped.
     fn has_answers(&mut self) -> bool {
         false
@@ -195,7 +201,7 @@ impl<R: Ring> Operations<R> {
     pub fn reap(&self, left: &mut usize, out: &mut Settled) -> bool {
         let mut inner = self.inner.lock();
         inner.reap(left, out);
-        inner.ring.wants_enter()
+        inner.ring.may_have_more()
     }
 
     /// As [`Self::reap`], of all answers and if nobody else holds the lock; says whether it did.
@@ -210,8 +216,8 @@ impl<R: Ring> Operations<R> {
     }
 
     /// Whether answers wait for an enter.
-    pub(super) fn wants_enter(&self) -> bool {
-        self.inner.lock().ring.wants_enter()
+    pub(super) fn may_have_more(&self) -> bool {
+        self.inner.lock().ring.may_have_more()
     }
 
     /// Whether answers wait for room in the completion queue.

@@ -13,6 +13,7 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use super::bounds::Bounds;
+use super::choice::Opened;
 use super::current::with_owner;
 use super::device::{AnyDevice, AnyQueues, Device, Wait};
 use super::error::SetupError;
@@ -22,6 +23,7 @@ use super::ledger::Ledger;
 use super::op::{Operation, Unsubmitted, completion};
 use super::operations::{Operations, Submitted};
 use super::park::{Absence, ParkWord, ThreadInRing, Unparked};
+use super::poll::Offload;
 use super::refusal::Refusal;
 use super::ring::RingDevice;
 use super::slots::{Abandoned, Answer, Key, Next, Orphan, Polled, Settled};
@@ -82,9 +84,14 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(1);
 const REFUSED_DRAIN_MAX: Duration = Duration::from_millis(500);
 
 impl Shard {
-    pub(crate) fn new(runtime: u32, index: u32, config: &Config) -> Result<Arc<Self>, SetupError> {
+    /// A shard that stands on `opened`.
+    pub(crate) fn new(
+        runtime: u32,
+        index: u32,
+        config: &Config,
+        opened: Opened,
+    ) -> Result<Arc<Self>, SetupError> {
         let bounds = Bounds::generations_from(knobs::first_generation()?);
-        let opened = AnyDevice::open()?;
         #[cfg(feature = "scripted-ring")]
         let opened = AnyDevice::with_script(opened, config.ring_script.as_ref(), index);
         let (device, queues) = opened;
@@ -174,6 +181,11 @@ impl Shard {
     pub(crate) fn is_closed(&self) -> bool {
         // Acquire: pairs with the Release in `drain`.
         self.closed.load(Ordering::Acquire)
+    }
+
+    /// Says where a device that makes system calls makes those that may wait.
+    pub(crate) fn set_offload(&self, offload: Offload) {
+        self.device.set_offload(offload);
     }
 
     /// Names the thread to start when the core is vacant, and who calls another while that one is absent.
@@ -448,7 +460,7 @@ impl Shard {
             self.flush();
         }
         self.end_refused(scratch);
-        if kick && self.operations.wants_enter() {
+        if kick && self.operations.may_have_more() {
             // What is posted within some microseconds is reaped here, or else at the next rescue.
             self.device.hasten();
         }

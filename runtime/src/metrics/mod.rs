@@ -24,6 +24,7 @@ pub use crate::driver::RingMetrics;
 pub(crate) use self::worker::{Polled, Sighting, WorkerMetrics};
 
 use self::histogram::{HistogramChoice, Scale};
+use crate::driver::Driver;
 use crate::runtime::RuntimeFlavor;
 use crate::scheduler::{Shared, Watchdog};
 use crate::{Handle, Runtime};
@@ -66,6 +67,11 @@ impl Runtime {
 }
 
 impl RuntimeMetrics {
+    /// What the workers ask the kernel by: [`Driver::IoUring`] or [`Driver::Poll`].
+    pub fn driver(&self) -> Driver {
+        self.shared.driver()
+    }
+
     /// How many workers the runtime has; 1 for a current-thread runtime.
     pub fn num_workers(&self) -> usize {
         self.shared.config.workers

@@ -1,5 +1,6 @@
 //! What all workers of a runtime share.
 
+use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
@@ -20,7 +21,7 @@ use super::worker::Core;
 use crate::blocking::Pool;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::driver::{SetupError, Shard, enter_home, leave_home};
+use crate::driver::{Driver, SetupError, Shard, enter_home, leave_home, open_devices};
 use crate::fork::{self, Process};
 use crate::local::ThreadNumber;
 use crate::loom::deque::Stealer;
@@ -35,6 +36,7 @@ use crate::time_source;
 pub(crate) struct Shared {
     id: u32,
     process: Process,
+    driver: Driver,
     /// The workers, and after them the spare one of a multi-thread runtime.
     pub(super) workers: Box<[Remote]>,
     pub(super) owned: OwnedSet,
@@ -120,14 +122,17 @@ impl Shared {
         let scale = config.seeing.histogram.scale();
         let has_thread = config.flavor == RuntimeFlavor::MultiThread;
         let epoch = Instant::now();
-        let workers = (0..config.workers + Self::spares_of(config.flavor))
-            .map(|index| {
+        let count = config.workers + Self::spares_of(config.flavor);
+        let (driver, devices) = open_devices(config.driver, count)?;
+        let workers = (0..)
+            .zip(devices)
+            .map(|(index, device)| {
                 let core = Core::new(index, &config);
                 Ok(Remote {
                     next: NextSlot::new(),
                     stealer: core.stealer(),
                     slot: CoreSlot::new(core),
-                    shard: Shard::new(id, index as u32, &config)?,
+                    shard: Shard::new(id, index as u32, &config, device)?,
                     gives: AtomicBool::new(true),
                     robbed: AtomicBool::new(false),
                     heartbeat: AtomicU64::new(0),
@@ -147,6 +152,7 @@ impl Shared {
         let shared = Arc::new(Self {
             id,
             process: Process::current(),
+            driver,
             owned: OwnedSet::new(workers.len()),
             inject: Inject::new(),
             idle: Idle::new(config.workers, 0..config.workers),
@@ -162,9 +168,29 @@ impl Shared {
             config,
             workers,
         });
+        shared.connect_devices();
         registry::enter(&shared);
         enter_home(id, shared.shard(0));
         Ok(shared)
+    }
+
+    /// Devices that make system calls take to the blocking pool those that may wait.
+    fn connect_devices(self: &Arc<Self>) {
+        for worker in &self.workers {
+            let shared = Arc::downgrade(self);
+            worker.shard.set_offload(Box::new(move |job| {
+                if let Some(shared) = shared.upgrade() {
+                    // One that is refused is dropped, and so cancelled.
+                    let place = Location::caller();
+                    drop(shared.pool.spawn_mandatory(&shared, job, place));
+                }
+            }));
+        }
+    }
+
+    /// What the workers stand on.
+    pub(crate) fn driver(&self) -> Driver {
+        self.driver
     }
 
     pub(crate) fn id(&self) -> u32 {

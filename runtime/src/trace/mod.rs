@@ -18,9 +18,9 @@ mod nothing;
 mod spans;
 
 #[cfg(not(feature = "tracing"))]
-pub(crate) use self::nothing::{root, task, waker, warn_of_blocked_workers};
+pub(crate) use self::nothing::{root, task, waker, warn_of_blocked_workers, warn_of_second_driver};
 #[cfg(feature = "tracing")]
-pub(crate) use self::spans::{root, task, waker, warn_of_blocked_workers};
+pub(crate) use self::spans::{root, task, waker, warn_of_blocked_workers, warn_of_second_driver};
 
 /// What is spawned.
 #[derive(Clone, Copy, Debug)]

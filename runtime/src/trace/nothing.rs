@@ -3,6 +3,7 @@
 use std::panic::Location;
 
 use super::Kind;
+use crate::driver::SetupError;
 use crate::scheduler::Watchdog;
 use crate::task::{Extras, Id, TaskRef};
 
@@ -35,4 +36,14 @@ pub(crate) fn waker(_: TaskRef<'_>, _: &'static str) {}
 /// Who is told of blocked workers, if the user did not say.
 pub(crate) fn warn_of_blocked_workers() -> Option<Watchdog> {
     None
+}
+
+/// Workers go without io_uring.
+pub(crate) fn warn_of_second_driver(refused: &SetupError) {
+    use std::io::Write;
+    // Who has closed standard error does not want to know.
+    let _ = writeln!(
+        std::io::stderr(),
+        "ringway: {refused}; going on with epoll and the blocking pool (RINGWAY_DRIVER=poll says so silently)"
+    );
 }

@@ -8,6 +8,7 @@ use tracing::instrument::{Instrument, Instrumented};
 use tracing::{Span, trace, trace_span, warn};
 
 use super::Kind;
+use crate::driver::SetupError;
 use crate::scheduler::{BlockedWorker, Watchdog};
 use crate::task::{Extras, Id, TaskRef};
 
@@ -107,6 +108,14 @@ pub(crate) fn warn_of_blocked_workers() -> Option<Watchdog> {
         threshold: BLOCKED,
         callback: Arc::new(warn_of),
     })
+}
+
+/// Workers go without io_uring.
+pub(crate) fn warn_of_second_driver(refused: &SetupError) {
+    warn!(
+        target: "ringway::driver",
+        "{refused}; going on with epoll and the blocking pool (RINGWAY_DRIVER=poll says so silently)",
+    );
 }
 
 fn warn_of(blocked: &BlockedWorker) {

@@ -65,6 +65,11 @@ impl ScriptedDevice {
         self.below.ring()
     }
 
+    /// What the script is played on top of.
+    pub(super) fn below(&self) -> &AnyDevice {
+        &self.below
+    }
+
     /// An enter: how many of the failing SQEs it takes, how many of the others it is to take, and whether it waits.
     fn begin(&self, to_submit: usize, wait: Wait) -> io::Result<(usize, usize, Wait)> {
         let mut stage = self.stage.lock();

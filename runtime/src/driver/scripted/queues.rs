@@ -288,6 +288,11 @@ impl Ring for ScriptedQueues {
         self.below.wants_enter() || is_held
     }
 
+    fn may_have_more(&mut self) -> bool {
+        let is_held = !self.stage().held.is_empty();
+        self.below.may_have_more() || is_held
+    }
+
     fn has_answers(&mut self) -> bool {
         let is_ready = !self.stage().ready.is_empty();
         self.below.has_answers() || is_ready

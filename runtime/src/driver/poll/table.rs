@@ -1,0 +1,452 @@
+//! The requests of one device: who waits for which descriptor, and which are with the blocking pool.
+//!
+//! All of it is behind the device's lock, which is to it what the kernel's lock of a ring is: requests are begun, tried
+//! and cancelled under it, so that a cancel meets its request however many threads enter at once. No call made under it
+//! waits.
+
+use std::os::fd::RawFd;
+use std::sync::Arc;
+
+use polling::{Event, Poller};
+
+use super::super::plain::{Cancel, Kind, Place, Request, Step, poll_now};
+use super::super::slots::Answer;
+use super::F_MORE;
+use super::job::Job;
+use super::registry::{NumberMap, Registration, Told, fd_of};
+
+/// The requests. See the module.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    watched: NumberMap<RawFd, Watched>,
+    /// Where each request is that has not been answered for good.
+    places: NumberMap<u64, At>,
+    next_generation: u32,
+}
+
+/// A descriptor that somebody waits for, or has waited for.
+#[derive(Debug, Default)]
+struct Watched {
+    registration: Registration,
+    waiters: Vec<Waiter>,
+}
+
+/// A request that waits for a descriptor.
+#[derive(Debug)]
+struct Waiter {
+    request: Request,
+    events: u32,
+    purpose: Purpose,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// To try the call again.
+    Call,
+    /// To tell of the events, once or for as long as it is not cancelled.
+    Poll { multishot: bool },
+}
+
+/// Where a request is.
+#[derive(Debug)]
+enum At {
+    Descriptor(RawFd),
+    Pool(Arc<Job>),
+}
+
+/// What is to be done when the lock is free again.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    pub(super) answers: Vec<(u64, Answer)>,
+    pub(super) jobs: Vec<Arc<Job>>,
+}
+
+/// Answers of one request in a row, after which others have a turn.
+const ANSWERS_IN_A_ROW: usize = 64;
+
+impl Outcome {
+    fn answer(&mut self, user_data: u64, result: i32) {
+        self.answers.push((user_data, Answer { result, flags: 0 }));
+    }
+
+    fn answer_one_of_many(&mut self, user_data: u64, result: i32) {
+        let flags = F_MORE;
+        self.answers.push((user_data, Answer { result, flags }));
+    }
+}
+
+impl Table {
+    /// Whether anybody waits for a descriptor, or for the pool.
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Begins a request.
+    pub(super) fn begin(&mut self, poller: &Poller, request: Request, out: &mut Outcome) {
+        match request.kind() {
+            Err(refused) => out.answer(request.user_data(), refused),
+            Ok(Kind::Cancel(cancel)) => {
+                let result = self.cancel(poller, cancel, out);
+                if result < 0 || !request.skips_success() {
+                    out.answer(request.user_data(), result);
+                }
+            }
+            Ok(Kind::Poll { multishot }) => {
+                let waiter = Waiter {
+                    events: request.poll_events(),
+                    purpose: Purpose::Poll { multishot },
+                    request,
+                };
+                let fd = waiter.request.fd();
+                self.wait(poller, fd, waiter, out);
+            }
+            Ok(Kind::Call) => self.drive(poller, request, out),
+        }
+    }
+
+    /// Tries a call, and sees to what comes after.
+    pub(super) fn drive(&mut self, poller: &Poller, mut request: Request, out: &mut Outcome) {
+        match try_here(&mut request, out) {
+            Tried::Answered => {}
+            Tried::Waits(fd, events) => {
+                self.wait(poller, fd, Waiter::to_try(request, events), out);
+            }
+            Tried::HasMore => {
+                let fd = request.fd();
+                let events = libc::POLLIN as u32;
+                self.wait(poller, fd, Waiter::to_try(request, events), out);
+            }
+            Tried::Elsewhere => self.send_elsewhere(request, out),
+        }
+    }
+
+    fn send_elsewhere(&mut self, request: Request, out: &mut Outcome) {
+        let job = Arc::new(Job::new(request));
+        self.places
+            .insert(job.user_data(), At::Pool(Arc::clone(&job)));
+        out.jobs.push(job);
+    }
+
+    /// Has the request wait for its descriptor.
+    fn wait(&mut self, poller: &Poller, fd: RawFd, waiter: Waiter, out: &mut Outcome) {
+        let user_data = waiter.request.user_data();
+        let watched = self.watched.entry(fd).or_default();
+        watched.waiters.push(waiter);
+        match watched.arm(poller, fd, &mut self.next_generation) {
+            Ok(()) => {
+                self.places.insert(user_data, At::Descriptor(fd));
+            }
+            Err(error) => {
+                let waiter = watched.waiters.pop().expect("it was pushed just now");
+                if watched.waiters.is_empty() {
+                    self.watched.remove(&fd);
+                }
+                self.cannot_wait(fd, waiter, error, out);
+            }
+        }
+    }
+
+    /// The descriptor cannot be registered: it is a file, or there is an error.
+    fn cannot_wait(&mut self, fd: RawFd, waiter: Waiter, error: i32, out: &mut Outcome) {
+        let request = waiter.request;
+        match waiter.purpose {
+            _ if error != -libc::EPERM => {
+                self.places.remove(&request.user_data());
+                out.answer(request.user_data(), error);
+            }
+            Purpose::Call => self.send_elsewhere(request, out),
+            // A file is ready at once or, for what is asked here, never.
+            Purpose::Poll { .. } => match poll_now(fd, waiter.events) {
+                0 => self.keep_unregistered(fd, Waiter { request, ..waiter }),
+                found => {
+                    self.places.remove(&request.user_data());
+                    out.answer(request.user_data(), found);
+                }
+            },
+        }
+    }
+
+    fn keep_unregistered(&mut self, fd: RawFd, waiter: Waiter) {
+        self.places
+            .insert(waiter.request.user_data(), At::Descriptor(fd));
+        self.watched.entry(fd).or_default().waiters.push(waiter);
+    }
+
+    /// Deals with what the poller has told of a descriptor.
+    pub(super) fn settle(&mut self, poller: &Poller, event: &Event, out: &mut Outcome) {
+        let fd = fd_of(event.key);
+        let Some(watched) = self.watched.get_mut(&fd) else {
+            return;
+        };
+        if !watched.registration.is_meant_by(event.key, fd) {
+            return;
+        }
+        let told = Told::by(event);
+        let mut elsewhere = Vec::new();
+        let mut rearm = Rearm::IfDisarmed;
+        let mut index = 0;
+        while let Some(waiter) = watched.waiters.get_mut(index) {
+            match waiter.hear(fd, told, out) {
+                Heard::NotMeant => index += 1,
+                Heard::InVain => {
+                    rearm = rearm.max(Rearm::ForEdges);
+                    index += 1;
+                }
+                Heard::HasMore => {
+                    rearm = Rearm::Anyway;
+                    index += 1;
+                }
+                Heard::Goes => {
+                    let waiter = watched.waiters.remove(index);
+                    self.places.remove(&waiter.request.user_data());
+                }
+                Heard::Moves(to) => elsewhere.push((watched.waiters.remove(index), to)),
+            }
+        }
+        if let Err(error) = watched.arm_again(poller, fd, rearm, &mut self.next_generation) {
+            // A lack of memory. Each hears of it, and none waits for ever.
+            for waiter in watched.waiters.drain(..) {
+                self.places.remove(&waiter.request.user_data());
+                out.answer(waiter.request.user_data(), error);
+            }
+        }
+        for (waiter, to) in elsewhere {
+            match to {
+                Some(other) => self.wait(poller, other, waiter, out),
+                None => self.send_elsewhere(waiter.request, out),
+            }
+        }
+    }
+
+    /// A request has been at the pool, and waits for a descriptor.
+    pub(super) fn take_back(
+        &mut self,
+        poller: &Poller,
+        request: Request,
+        (fd, events): (RawFd, u32),
+        out: &mut Outcome,
+    ) {
+        self.wait(poller, fd, Waiter::to_try(request, events), out);
+    }
+
+    /// Takes a request that the pool has had out of the table.
+    pub(super) fn forget(&mut self, user_data: u64) {
+        self.places.remove(&user_data);
+    }
+
+    /// Cancels; answers as the kernel does.
+    fn cancel(&mut self, poller: &Poller, cancel: Cancel, out: &mut Outcome) -> i32 {
+        let targets = match cancel.user_data() {
+            Some(user_data) => vec![user_data],
+            None => self.meant_by(cancel),
+        };
+        let mut cancelled = 0;
+        let mut refused = -libc::ENOENT;
+        for user_data in targets {
+            match self.cancel_one(poller, user_data, out) {
+                Ok(()) if cancel.all => cancelled += 1,
+                Ok(()) => return 0,
+                Err(error) => refused = error,
+            }
+        }
+        if cancel.all && (cancelled > 0 || refused == -libc::ENOENT) {
+            return cancelled;
+        }
+        refused
+    }
+
+    fn meant_by(&self, cancel: Cancel) -> Vec<u64> {
+        let fd_of = |at: &At| match at {
+            At::Descriptor(fd) => *fd,
+            At::Pool(job) => job.fd(),
+        };
+        self.places
+            .iter()
+            .filter(|&(&user_data, at)| cancel.means(user_data, fd_of(at)))
+            .map(|(&user_data, _)| user_data)
+            .collect()
+    }
+
+    fn cancel_one(
+        &mut self,
+        poller: &Poller,
+        user_data: u64,
+        out: &mut Outcome,
+    ) -> Result<(), i32> {
+        match self.places.get(&user_data) {
+            None => return Err(-libc::ENOENT),
+            Some(At::Pool(job)) => {
+                if !job.cancel() {
+                    return Err(-libc::EALREADY);
+                }
+            }
+            Some(&At::Descriptor(fd)) => self.stop_waiting(poller, fd, user_data),
+        }
+        self.places.remove(&user_data);
+        out.answer(user_data, -libc::ECANCELED);
+        Ok(())
+    }
+
+    fn stop_waiting(&mut self, poller: &Poller, fd: RawFd, user_data: u64) {
+        let Some(watched) = self.watched.get_mut(&fd) else {
+            return;
+        };
+        watched
+            .waiters
+            .retain(|waiter| waiter.request.user_data() != user_data);
+        if watched.waiters.is_empty() {
+            watched.registration.retire(poller, fd);
+            self.watched.remove(&fd);
+        }
+    }
+}
+
+impl Watched {
+    /// Arms for what all waiters want. The error is the negative errno.
+    fn arm(&mut self, poller: &Poller, fd: RawFd, next_generation: &mut u32) -> Result<(), i32> {
+        let edges = self.registration.is_for_edges && self.waiters.len() > 1;
+        self.arm_as(poller, fd, edges, next_generation)
+    }
+
+    fn arm_as(
+        &mut self,
+        poller: &Poller,
+        fd: RawFd,
+        edges: bool,
+        next_generation: &mut u32,
+    ) -> Result<(), i32> {
+        let edges = edges || self.waiters.iter().any(Waiter::is_multishot);
+        let events = self.events();
+        self.registration
+            .arm(poller, fd, events, edges, next_generation)
+            .map_err(|error| -error.raw_os_error().unwrap_or(libc::EIO))
+    }
+
+    fn events(&self) -> u32 {
+        self.waiters
+            .iter()
+            .fold(0, |all, waiter| all | waiter.events)
+    }
+
+    /// After an event, for those who still wait.
+    fn arm_again(
+        &mut self,
+        poller: &Poller,
+        fd: RawFd,
+        rearm: Rearm,
+        next_generation: &mut u32,
+    ) -> Result<(), i32> {
+        let stays = self.registration.stays_armed_for(self.events());
+        if self.waiters.is_empty() || (stays && rearm != Rearm::Anyway) {
+            return Ok(());
+        }
+        let edges = rearm != Rearm::IfDisarmed || self.registration.is_for_edges;
+        self.arm_as(poller, fd, edges, next_generation)
+    }
+}
+
+/// How a registration is to be armed after an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rearm {
+    IfDisarmed,
+    /// Not to be told of the same again.
+    ForEdges,
+    /// To be told of the same again.
+    Anyway,
+}
+
+/// What an event means to a waiter.
+enum Heard {
+    NotMeant,
+    /// It was meant, and nothing (more) came of it.
+    InVain,
+    /// It has had its turn, and would have gone on.
+    HasMore,
+    /// The waiter is answered for good.
+    Goes,
+    /// It waits for another descriptor now, or for the pool.
+    Moves(Option<RawFd>),
+}
+
+impl Waiter {
+    fn to_try(request: Request, events: u32) -> Self {
+        Self {
+            request,
+            events,
+            purpose: Purpose::Call,
+        }
+    }
+
+    fn is_multishot(&self) -> bool {
+        self.purpose == Purpose::Poll { multishot: true }
+    }
+
+    fn hear(&mut self, fd: RawFd, told: Told, out: &mut Outcome) -> Heard {
+        if !told.concerns(self.events) {
+            return Heard::NotMeant;
+        }
+        let user_data = self.request.user_data();
+        let multishot = match self.purpose {
+            Purpose::Call => return self.try_again(fd, out),
+            Purpose::Poll { multishot } => multishot,
+        };
+        let found = match told.exactly(self.events) {
+            Some(found) => found as i32,
+            None => poll_now(fd, self.events),
+        };
+        match found {
+            0 => Heard::InVain,
+            found if multishot && found > 0 => {
+                out.answer_one_of_many(user_data, found);
+                Heard::NotMeant
+            }
+            found => {
+                out.answer(user_data, found);
+                Heard::Goes
+            }
+        }
+    }
+
+    fn try_again(&mut self, fd: RawFd, out: &mut Outcome) -> Heard {
+        match try_here(&mut self.request, out) {
+            Tried::Answered => Heard::Goes,
+            Tried::Waits(same, events) if same == fd => {
+                self.events = events;
+                Heard::InVain
+            }
+            Tried::Waits(other, events) => {
+                self.events = events;
+                Heard::Moves(Some(other))
+            }
+            Tried::HasMore => Heard::HasMore,
+            Tried::Elsewhere => Heard::Moves(None),
+        }
+    }
+}
+
+/// What came of trying a call on this thread.
+enum Tried {
+    Answered,
+    Waits(RawFd, u32),
+    /// It has had its turn.
+    HasMore,
+    Elsewhere,
+}
+
+fn try_here(request: &mut Request, out: &mut Outcome) -> Tried {
+    let user_data = request.user_data();
+    for _ in 0..ANSWERS_IN_A_ROW {
+        match request.step(Place::Worker) {
+            Step::Done(result) => {
+                if result < 0 || !request.skips_success() {
+                    out.answer(user_data, result);
+                }
+                return Tried::Answered;
+            }
+            Step::More(result) => out.answer_one_of_many(user_data, result),
+            Step::Wait(fd, events) => return Tried::Waits(fd, events),
+            Step::Elsewhere => return Tried::Elsewhere,
+        }
+    }
+    Tried::HasMore
+}
