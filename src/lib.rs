@@ -56,7 +56,7 @@
 //! | `net` | TCP, UDP, Unix sockets, pipes, name lookup |
 //! | `fs` | all of tokio's; beyond it, reads and writes of owned buffers at an offset, opening beneath a directory, transfer from a file to a socket |
 //! | `signal` | `ctrl_c`, `unix` |
-//! | `uring` | not in tokio: operations on sockets and files that take a buffer and give it back with the result, `Cancel`, operations of one's own |
+//! | `uring` | not in tokio: operations on sockets and files that take a buffer and give it back with the result, `Cancel`, multishot accepts and receives, operations of one's own |
 //! | `sync` | tokio's own |
 //! | [`io`] | tokio's own; `stdin`, `stdout`, `stderr`; `unix::AsyncFd` |
 //!

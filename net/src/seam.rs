@@ -6,7 +6,7 @@ use ringway_runtime::driver::{AsSharedFd, Home, SharedFd};
 
 use crate::{Ready, TcpListener, TcpStream, UnixListener, UnixStream};
 
-pub use crate::socket::Stash;
+pub use crate::socket::{Stash, Taker};
 
 /// A socket that listens. Only this crate implements it.
 pub trait Listening: AsSharedFd + sealed::Listener {

@@ -50,6 +50,7 @@
 //! | read and write files at an offset | [`read_at`], [`read_exact_at`], [`write_at`], [`write_all_at`], and `_vectored` forms |
 //! | look after files | [`sync_all`], [`sync_data`], [`allocate`], [`advise`] |
 //! | move bytes between descriptors | [`splice`], [`tee`] |
+//! | receive and accept many times by one request | [`recv_multi`], into buffers of the runtime's; [`accept_multi`] |
 //! | do what is not here | [`submit`], with an [`Operation`] of one's own |
 //!
 //! # Which descriptors
@@ -65,6 +66,7 @@
 
 #![deny(unsafe_code)]
 
+mod accept;
 mod address;
 mod file;
 #[expect(
@@ -74,26 +76,29 @@ mod file;
 mod op;
 #[expect(unsafe_code, reason = "the contract of the users' own operations")]
 mod own;
+mod receive;
 mod request;
 mod socket;
 mod stream;
 
 pub use ringway_net::seam::Listening;
 pub use ringway_runtime::driver::{
-    AsSharedFd, Completion, IoBuf, IoBufMut, IoBufs, IoBufsMut, SharedFd, Slice,
+    AsSharedFd, Completion, IoBuf, IoBufMut, IoBufs, IoBufsMut, ProvidedBuf, SharedFd, Slice,
 };
 #[doc(no_inline)]
 pub use ringway_runtime::driver::{cqueue, opcode, squeue, types};
 
+pub use accept::{AcceptMulti, AcceptOne, accept, accept_multi};
 pub use address::Address;
 pub use file::{
     advise, allocate, read_at, read_exact_at, read_vectored_at, splice, sync_all, sync_data, tee,
     write_all_at, write_at, write_vectored_at,
 };
 pub use own::{Operation, Own, submit};
-pub use request::{Cancel, CancelWhen, Request, Rounds};
+pub use receive::{RecvMulti, recv_multi};
+pub use request::{Cancel, CancelWhen, InFlight, Request, Rounds};
 pub use socket::{
-    accept, connect, recv, recv_exact, recv_from, recv_vectored, send, send_all, send_all_vectored,
+    connect, recv, recv_exact, recv_from, recv_vectored, send, send_all, send_all_vectored,
     send_all_zc, send_to, send_vectored, send_zc, shutdown,
 };
 pub use stream::{

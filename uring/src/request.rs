@@ -102,7 +102,7 @@ impl<R: Rounds> Request<R> {
     /// # Cancel safety
     ///
     /// Dropping that future is as dropping the request.
-    pub fn cancel(mut self) -> Cancel<R> {
+    pub fn cancel(mut self) -> Cancel<Self> {
         self.ask();
         Cancel(self)
     }
@@ -110,11 +110,8 @@ impl<R: Rounds> Request<R> {
     /// Cancels the request as soon as `when` is ready, unless it is over by then; whatever comes of it is returned.
     ///
     /// `when` may be the receiver of a channel, a token's `cancelled()`, a signal: what its output is does not matter.
-    pub fn cancel_when<F: Future>(self, when: F) -> CancelWhen<R, F> {
-        CancelWhen {
-            request: self,
-            when: Some(when),
-        }
+    pub fn cancel_when<F: Future>(self, when: F) -> CancelWhen<Self, F> {
+        CancelWhen::new(self, when)
     }
 
     /// As [`cancel_when`](Self::cancel_when), when `duration` has passed since this call: a timeout that loses
@@ -142,10 +139,18 @@ impl<R: Rounds> Request<R> {
     ///
     /// Outside a runtime, and in one without timers.
     #[track_caller]
-    pub fn cancel_after(self, duration: Duration) -> CancelWhen<R, Sleep> {
+    pub fn cancel_after(self, duration: Duration) -> CancelWhen<Self, Sleep> {
         self.cancel_when(ringway_timer::sleep(duration))
     }
+}
 
+/// A future that can be told to come to its end. Only this crate implements it.
+pub trait InFlight: Future + Unpin {
+    /// Asks for the end: the output comes soon, and is whatever had come of it.
+    fn ask(&mut self);
+}
+
+impl<R: Rounds> InFlight for Request<R> {
     fn ask(&mut self) {
         self.is_cancelled = true;
         self.op.cancel();
@@ -181,12 +186,12 @@ impl<R: Rounds> fmt::Debug for Request<R> {
 /// The future of a request that is being cancelled: [`Request::cancel`]. Its output is the request's.
 #[derive(Debug)]
 #[must_use = "dropping it drops what the request has to give back"]
-pub struct Cancel<R: Rounds>(Request<R>);
+pub struct Cancel<T: InFlight>(pub(crate) T);
 
-impl<R: Rounds> Future for Cancel<R> {
-    type Output = R::Done;
+impl<T: InFlight> Future for Cancel<T> {
+    type Output = T::Output;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R::Done> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T::Output> {
         Pin::new(&mut self.0).poll(cx)
     }
 }
@@ -197,17 +202,26 @@ pin_project! {
     /// Dropping it is as dropping the request.
     #[derive(Debug)]
     #[must_use = "requests do nothing unless polled"]
-    pub struct CancelWhen<R: Rounds, F> {
-        request: Request<R>,
+    pub struct CancelWhen<T: InFlight, F> {
+        request: T,
         #[pin]
         when: Option<F>,
     }
 }
 
-impl<R: Rounds, F: Future> Future for CancelWhen<R, F> {
-    type Output = R::Done;
+impl<T: InFlight, F: Future> CancelWhen<T, F> {
+    pub(crate) fn new(request: T, when: F) -> Self {
+        Self {
+            request,
+            when: Some(when),
+        }
+    }
+}
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R::Done> {
+impl<T: InFlight, F: Future> Future for CancelWhen<T, F> {
+    type Output = T::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T::Output> {
         let mut this = self.project();
         if let Poll::Ready(output) = Pin::new(&mut *this.request).poll(cx) {
             return Poll::Ready(output);

@@ -2,11 +2,9 @@
 
 use std::net::Shutdown;
 
-use ringway_net::seam::Listening;
 use ringway_runtime::driver::{AsSharedFd, IoBuf, IoBufMut, IoBufs, IoBufsMut};
 
 use crate::op::Goal;
-use crate::op::accept::Accept;
 use crate::op::connect::Connect;
 use crate::op::drain::{Drain, Sink};
 use crate::op::fill::{Fill, Source};
@@ -255,25 +253,6 @@ pub fn send_to<B: IoBuf>(
 /// Dropping the request, or cancelling it in time, leaves a socket that may or may not be connected: close it.
 pub fn connect(socket: &impl AsSharedFd, address: impl Into<Address>) -> Request<Connect> {
     Request::new(Connect::new(socket.shared_fd(), address.into()))
-}
-
-/// Takes one connection of a listener. Who connected says the stream's `peer_addr`.
-///
-/// The kernel makes the connection's descriptor when it comes, with no call of the task's own. While the request is in
-/// flight it holds the listener's descriptor: after the listener was dropped its address is free as soon as the kernel has
-/// answered the cancel, not at once.
-///
-/// # Errors
-///
-/// Those of accept(2), and if the runtime is shutting down. "Too many open files" comes at once, also when nobody has
-/// connected.
-///
-/// # Cancel safety
-///
-/// Safe: no connection is lost. One that the kernel has given to a request that is gone goes to the listener's next
-/// accept of either face, before those that wait in the kernel; if the listener is gone too it is closed.
-pub fn accept<L: Listening + 'static>(listener: &L) -> Request<Accept<L>> {
-    Request::new(Accept::new(listener))
 }
 
 /// Ends one direction of a connection, or both: shutdown(2).

@@ -25,7 +25,7 @@ use ringway_runtime::task::coop;
 use socket2::{SockAddr, SockRef};
 
 use super::shortage::{self, Shortage};
-use super::stash::Stash;
+use super::stash::{Stash, Takers};
 use super::{Polls, Readiness, Side, SideState, Waiters, Wakes, Way, Who};
 use crate::op;
 use crate::ready::poll_events;
@@ -50,6 +50,9 @@ pub(super) struct Queue {
     readiness: Readiness,
     shortage: Shortage,
     pub(super) stash: VecDeque<OwnedFd>,
+    pub(super) takers: Takers,
+    /// The last key of a taker.
+    pub(super) keys: u64,
     pub(super) is_open: bool,
 }
 
@@ -70,9 +73,8 @@ impl Listener {
     pub(crate) fn new(at: SharedFd) -> Listener {
         let queue = Queue {
             readiness: Readiness::new(Interest::READABLE, Ready::READABLE, Way::Aside, Polls::Many),
-            shortage: Shortage::default(),
-            stash: VecDeque::new(),
             is_open: true,
+            ..Queue::default()
         };
         Listener {
             side: Side::new(queue),

@@ -56,7 +56,7 @@ pub(crate) use halves::halves;
 pub(crate) use listener::{BACKLOG, Listener};
 pub(crate) use readiness::{Readiness, Way};
 pub(crate) use side::{Side, SideState, Wakes};
-pub use stash::Stash;
+pub use stash::{Stash, Taker};
 pub(crate) use waiters::{Waiters, Who};
 
 /// Debug builds tell the caller who hands over a blocking socket, which would stall a worker sooner or later.

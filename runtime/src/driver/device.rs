@@ -51,6 +51,19 @@ pub trait Device: fmt::Debug {
     fn batch_max(&self) -> usize {
         usize::MAX
     }
+
+    /// Lends it a ring of `count` provided buffers, as group `group`.
+    ///
+    /// # Errors
+    ///
+    /// Those of io_uring_register(2); `Unsupported` if the device has no use for buffers.
+    ///
+    /// # Safety
+    ///
+    /// At `address` are so many entries, at the beginning of a page, and they stay there as long as the device is open.
+    unsafe fn lend_buffers(&self, _address: u64, _count: u16, _group: u16) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// Whether an enter waits.
@@ -219,6 +232,19 @@ impl Device for AnyDevice {
             Self::Scripted(device) => device.batch_max(),
             #[cfg(feature = "models")]
             Self::Model(device) => device.batch_max(),
+        }
+    }
+
+    unsafe fn lend_buffers(&self, address: u64, count: u16, group: u16) -> io::Result<()> {
+        match self {
+            // SAFETY: the caller gives the same promise.
+            Self::Ring(device) => unsafe { device.lend_buffers(address, count, group) },
+            #[cfg(feature = "scripted-ring")]
+            // SAFETY: as above.
+            Self::Scripted(device) => unsafe { device.lend_buffers(address, count, group) },
+            #[cfg(feature = "models")]
+            // SAFETY: as above.
+            Self::Model(device) => unsafe { device.lend_buffers(address, count, group) },
         }
     }
 }

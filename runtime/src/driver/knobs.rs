@@ -3,6 +3,7 @@
 //! * `RINGWAY_MASK=6.1` takes away the set-up flags, features and opcodes that came after that version of the kernel.
 //! * `RINGWAY_RING_ENTRIES=2,4` makes rings with so many SQEs and CQEs, powers of two.
 //! * `RINGWAY_FIRST_GENERATION=4294967290` begins the generations of operations' slots near their end.
+//! * `RINGWAY_PROVIDED_BUFFERS=2` makes pools of so many provided buffers, a power of two.
 //!
 //! They are for tests: nothing else in the program changes with them, and a value that makes no sense is an error when
 //! a runtime is built.
@@ -18,6 +19,7 @@ use super::features::{LATEST, Version};
 const MASK: &str = "RINGWAY_MASK";
 const RING_ENTRIES: &str = "RINGWAY_RING_ENTRIES";
 const FIRST_GENERATION: &str = "RINGWAY_FIRST_GENERATION";
+const PROVIDED_BUFFERS: &str = "RINGWAY_PROVIDED_BUFFERS";
 
 /// The version of the kernel that this one shall pass for.
 pub(super) fn kernel_mask() -> Result<Version, SetupError> {
@@ -48,6 +50,18 @@ pub(super) fn first_generation() -> Result<u32, SetupError> {
     };
     let number = value.to_str().and_then(|text| text.parse().ok());
     number.ok_or_else(|| senseless("read RINGWAY_FIRST_GENERATION (a number of 32 bits)"))
+}
+
+/// How many provided buffers a pool shall have, if that is said.
+///
+/// # Panics
+///
+/// If it makes no sense: the pool is made long after the runtime.
+pub(super) fn provided_buffers() -> Option<u16> {
+    let value = env::var_os(PROVIDED_BUFFERS)?;
+    let count = value.to_str().and_then(|value| value.parse::<u16>().ok());
+    let count = count.filter(|count| count.is_power_of_two());
+    Some(count.expect("RINGWAY_PROVIDED_BUFFERS is a power of two"))
 }
 
 fn pair<T: FromStr>(value: &OsStr, separator: char) -> Option<(T, T)> {

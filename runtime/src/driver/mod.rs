@@ -62,6 +62,7 @@ mod park;
 mod payload;
 mod plain;
 mod poll;
+mod provided;
 mod refusal;
 mod ring;
 #[cfg(feature = "scripted-ring")]
@@ -84,7 +85,8 @@ pub use error::{SetupError, is_lost, is_shutdown, shutdown_error};
 pub use fd::{AsSharedFd, Home, SharedFd};
 pub use features::{Feature, Features, features};
 pub use many::{Many, QUEUED_ANSWERS_MAX};
-pub use op::{Answers, Completion, Op, Operation};
+pub use op::{Answers, Completion, Op, Operation, provided_buffers};
+pub use provided::{PROVIDED_BYTES, Pool, ProvidedBuf, receive_now};
 #[cfg(feature = "scripted-ring")]
 #[doc(hidden)]
 pub use scripted::{Played, Script};

@@ -14,6 +14,7 @@ use super::error::{SHUTTING_DOWN, shutdown_error_saying};
 use super::fd::Home;
 use super::home::shard_of;
 use super::ledger::Birth;
+use super::provided::Pool;
 use super::shard::Shard;
 use super::slots::{Answer, Key, Polled};
 use crate::fork::FORKED;
@@ -226,11 +227,27 @@ fn refused<T: Operation>(operation: &T) -> Completion {
 /// one has ended.
 #[track_caller]
 fn shard_for<T: Operation>(operation: &T) -> Option<Arc<Shard>> {
+    shard_at(operation.home())
+}
+
+/// The provided buffers of the shard to which an operation of that home would go that was submitted now, on this thread;
+/// none if it has none, or if the runtime has ended.
+///
+/// # Panics
+///
+/// Outside a runtime, if there is no home.
+#[track_caller]
+pub fn provided_buffers(home: Option<Home>) -> Option<Arc<Pool>> {
+    shard_at(home)?.provided().cloned()
+}
+
+#[track_caller]
+fn shard_at(home: Option<Home>) -> Option<Arc<Shard>> {
     let here = with_here(|here| match here {
         Here::Owner(shard) | Here::Guest(shard) => Some(Arc::clone(shard)),
         Here::Nowhere => None,
     });
-    match (here, operation.home()) {
+    match (here, home) {
         (None, None) => super::current::no_runtime(),
         (Some(here), None) => Some(here),
         (Some(here), Some(home)) if here.runtime() == home.number() => Some(here),

@@ -89,6 +89,12 @@ impl Device for RingDevice {
     fn batch_max(&self) -> usize {
         self.ring.params().sq_entries() as usize
     }
+
+    unsafe fn lend_buffers(&self, address: u64, count: u16, group: u16) -> io::Result<()> {
+        let submitter = self.ring.submitter();
+        // SAFETY: the caller gives the same promise.
+        unsafe { submitter.register_buf_ring_with_flags(address, count, group, 0) }
+    }
 }
 
 impl RingDevice {

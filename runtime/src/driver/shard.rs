@@ -24,6 +24,7 @@ use super::op::{Operation, Unsubmitted, completion};
 use super::operations::{Operations, Submitted};
 use super::park::{Absence, ParkWord, ThreadInRing, Unparked};
 use super::poll::Offload;
+use super::provided::Pool;
 use super::refusal::Refusal;
 use super::ring::RingDevice;
 use super::slots::{Abandoned, Answer, Key, Next, Orphan, Polled, Settled};
@@ -58,6 +59,8 @@ pub(crate) struct Shard {
     ledger: Ledger,
     /// Whether the kernel lets the device be entered.
     refusal: Refusal,
+    /// Buffers that were lent to the device, if it takes any. Behind the device, so that it is closed first.
+    provided: OnceLock<Option<Arc<Pool>>>,
 }
 
 /// Calls a thread to the core in place of the worker's own.
@@ -133,6 +136,7 @@ impl Shard {
             device: OfProcess::new(device),
             ledger,
             refusal: Refusal::default(),
+            provided: OnceLock::new(),
         })
     }
 
@@ -282,6 +286,12 @@ impl Shard {
     pub(super) fn poll<T: Operation>(&self, key: Key, waker: &Waker) -> Polled<T> {
         self.assert_is_here();
         self.operations.poll(key, waker)
+    }
+
+    /// The provided buffers, made when they are first asked for; none if the device takes none.
+    pub(super) fn provided(&self) -> Option<&Arc<Pool>> {
+        let pool = self.provided.get_or_init(|| Pool::of_device(&*self.device));
+        pool.as_ref()
     }
 
     pub(super) fn cancel(&self, key: Key) {

@@ -1,11 +1,13 @@
-//! Accepting one connection.
+//! Accepting one connection, and one after the other by one request.
 
 use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use ringway_net::seam::{Listening, Stash};
-use ringway_runtime::driver::{Completion, Home, Operation, SharedFd, opcode, squeue, types};
+use ringway_runtime::driver::{
+    Answers, Completion, Home, Operation, QUEUED_ANSWERS_MAX, SharedFd, opcode, squeue, types,
+};
 
 use super::{Verdict, ecanceled, poll};
 use crate::request::{Round, Rounds};
@@ -47,7 +49,7 @@ impl Drop for Parcel {
     }
 }
 
-/// Accepts one connection: the request behind [`accept`](crate::accept).
+/// Accepts one connection: the request behind [`accept`](crate::accept()).
 pub struct Accept<L> {
     fd: SharedFd,
     parcel: Parcel,
@@ -56,10 +58,10 @@ pub struct Accept<L> {
 }
 
 impl<L: Listening> Accept<L> {
-    pub(crate) fn new(listener: &L) -> Self {
+    pub(crate) fn new(fd: &SharedFd, stash: Stash) -> Self {
         Self {
-            fd: listener.shared_fd().clone(),
-            parcel: Parcel::empty(listener.stash()),
+            fd: fd.clone(),
+            parcel: Parcel::empty(stash),
             waits: false,
             listener: std::marker::PhantomData,
         }
@@ -123,5 +125,51 @@ impl<L: Listening + 'static> Rounds for Accept<L> {
             Some(connection) => Ok(L::stream(connection, self.fd.home())),
             None => self.give_up(),
         }
+    }
+}
+
+/// Accepts connections until the kernel ends it. Its outputs are parcels, which see to connections that nobody takes.
+pub(crate) struct AcceptMany {
+    fd: SharedFd,
+    stash: Stash,
+}
+
+impl AcceptMany {
+    pub(crate) fn new(fd: &SharedFd, stash: Stash) -> Self {
+        Self {
+            fd: fd.clone(),
+            stash,
+        }
+    }
+
+    fn parcel(&self, completion: Completion) -> io::Result<Parcel> {
+        let connection = completion.result?;
+        let mut parcel = Parcel::empty(self.stash.clone());
+        parcel.fill(connection as RawFd);
+        Ok(parcel)
+    }
+}
+
+// SAFETY: the SQE has no pointer, and the descriptor is held by self.
+unsafe impl Operation for AcceptMany {
+    type Output = io::Result<Parcel>;
+
+    const ANSWERS: Answers<Self> = Answers::Queue {
+        item: Self::parcel,
+        limit: QUEUED_ANSWERS_MAX,
+    };
+
+    fn home(&self) -> Option<Home> {
+        self.fd.home()
+    }
+
+    fn entry(&mut self) -> squeue::Entry {
+        opcode::AcceptMulti::new(types::Fd(self.fd.as_raw_fd()))
+            .flags(FLAGS)
+            .build()
+    }
+
+    fn complete(self, completion: Completion) -> Self::Output {
+        self.parcel(completion)
     }
 }
