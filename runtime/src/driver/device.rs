@@ -239,6 +239,8 @@ impl Device for AnyDevice {
         match self {
             // SAFETY: the caller gives the same promise.
             Self::Ring(device) => unsafe { device.lend_buffers(address, count, group) },
+            // SAFETY: as above.
+            Self::Poll(device) => unsafe { device.lend_buffers(address, count, group) },
             #[cfg(feature = "scripted-ring")]
             // SAFETY: as above.
             Self::Scripted(device) => unsafe { device.lend_buffers(address, count, group) },
