@@ -98,6 +98,11 @@ impl Machine {
         self.lock().submissions.len()
     }
 
+    /// How many operations the kernel has.
+    pub fn in_flight(&self) -> usize {
+        self.lock().in_flight.len()
+    }
+
     /// Refuses enters: 0 lets one through.
     pub fn refuse(&self, errors: &[i32]) {
         self.lock().refusals.extend(errors);

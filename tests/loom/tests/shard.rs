@@ -212,3 +212,122 @@ fn a_thread_that_is_called_leaves_the_ring_though_the_doorbell_was_down() {
         own.join().expect("no panic");
     });
 }
+
+/// A guest queues an operation while the worker drains its shard, which the kernel refuses at first, and a helper looks
+/// there too. It is refused, or it gets
+/// an answer; when the drain is done, nothing is with the kernel.
+///
+/// Mutants: `submit` in `driver/operations.rs` does not mind that the shard is closed; `drain` in `driver/shard.rs` does
+/// not close it, or does not look whether all have gone.
+#[test]
+fn a_drain_leaves_nothing_whoever_submits_and_reaps_meanwhile() {
+    check(|| {
+        let (shard, machine) = Machine::new(Bells::Message, 4, 4);
+        let (first, _) = shard.as_owner(|| {
+            let submitted = submit(&shard, Waker::noop());
+            shard.service(at(0));
+            submitted
+        });
+        machine.refuse(&[libc::EAGAIN]);
+        let helper = {
+            let shard = shard.clone();
+            spawn(move || shard.rescue(at(0)))
+        };
+        let guest = {
+            let shard = shard.clone();
+            spawn(move || {
+                let (read, buffer) = Read::new();
+                let key = shard.as_guest(|| shard.submit(read, Waker::noop()));
+                (key, buffer)
+            })
+        };
+        shard.as_owner(|| drain(&shard));
+        assert_eq!(machine.in_flight(), 0, "the kernel has let go of all");
+        let (second, buffer) = guest.join().expect("no panic");
+        helper.join().expect("no panic");
+        assert_eq!(buffer.is_free(), second.is_none());
+        for key in [Some(first), second].into_iter().flatten() {
+            assert!(poll(&shard, key, Waker::noop()).is_some());
+        }
+    });
+}
+
+/// The future of an operation is dropped on another thread while the worker sleeps, or goes to sleep. The cancel reaches
+/// the kernel, and the operation's memory is freed.
+///
+/// Mutants: `abandon` in `driver/operations.rs` queues no cancel; `abandon` in `driver/shard.rs` tells nobody.
+#[test]
+fn a_drop_on_another_thread_cancels_what_a_sleeping_worker_waits_for() {
+    check(|| {
+        let (shard, machine) = Machine::new(Bells::Message, 4, 4);
+        let (key, buffer) = shard.as_owner(|| submit(&shard, Waker::noop()));
+        let other = {
+            let shard = shard.clone();
+            spawn(move || shard.abandon(key))
+        };
+        shard.as_owner(|| {
+            while !shard.is_idle() {
+                shard.sleep();
+                shard.service(at(0));
+            }
+        });
+        other.join().expect("no panic");
+        assert!(buffer.is_free());
+        assert_eq!(machine.in_flight(), 0);
+    });
+}
+
+/// The ring has room for one SQE, and the kernel refuses an enter. What the worker and a guest queue is submitted all the
+/// same, in the end.
+///
+/// Mutants in `driver/operations.rs`: `unsubmitted` moves nothing out of the backlog; `queue` gives up what finds no room.
+#[test]
+fn what_finds_no_room_in_the_ring_is_submitted_later() {
+    check(|| {
+        let (shard, machine) = Machine::new(Bells::Message, 1, 4);
+        let (calls, waker) = Calls::new(&shard);
+        let kernel = completes(&machine, 3);
+        let guest = {
+            let (shard, waker) = (shard.clone(), waker.clone());
+            spawn(move || shard.as_guest(|| submit(&shard, &waker).0))
+        };
+        machine.refuse(&[libc::EAGAIN]);
+        let mut keys = shard.as_owner(|| [(); 2].map(|()| submit(&shard, &waker).0).to_vec());
+        work_until(&shard, &calls, 3);
+        keys.push(guest.join().expect("no panic"));
+        kernel.join().expect("no panic");
+        for key in keys {
+            assert!(poll(&shard, key, Waker::noop()).is_some());
+        }
+    });
+}
+
+/// There is room for one answer, and the kernel keeps the others until somebody enters. None is forgotten, whoever reaps.
+///
+/// Mutants: `reap` in `driver/operations.rs` does not say that answers wait for an enter; `service` in
+/// `driver/shard.rs` does not enter for them.
+#[test]
+fn answers_that_find_no_room_are_reaped_all_the_same() {
+    check(|| {
+        let (shard, machine) = Machine::new(Bells::Message, 4, 1);
+        let (calls, waker) = Calls::new(&shard);
+        let keys = shard.as_owner(|| {
+            let keys = [(); 2].map(|()| submit(&shard, &waker).0);
+            shard.service(at(0));
+            keys
+        });
+        let kernel = completes(&machine, 2);
+        let helper = {
+            let shard = shard.clone();
+            spawn(move || shard.rescue(at(0)))
+        };
+        work_until(&shard, &calls, 1);
+        // A worker that is not asleep looks once more, and must not rely on the kernel to come by.
+        kernel.join().expect("no panic");
+        helper.join().expect("no panic");
+        shard.as_owner(|| shard.service(at(0)));
+        for key in keys {
+            assert!(poll(&shard, key, Waker::noop()).is_some());
+        }
+    });
+}
