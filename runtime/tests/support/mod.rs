@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod alone;
 pub(crate) mod kinds;
 pub(crate) mod ops;
 pub(crate) mod probe;
