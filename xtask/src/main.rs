@@ -4,12 +4,14 @@
 //!   the budget of unsafe code, comments beside memory orderings, paths named in the documents.
 //! * `console` runs the tests against the stock tokio-console.
 //! * `loom` runs the loom models, all or those whose names contain a word.
+//! * `matrix` runs the behaviour tests as on older kernels and in the smallest rings, and prints a table.
 //! * `asan` runs test suites of the facade under AddressSanitizer (nightly).
 //! * `bench` runs every workload on ringway and on tokio alternately, and writes docs/BENCHMARKS.md.
 
 mod bench;
 mod checkers;
 mod chore;
+mod matrix;
 mod quiet;
 mod report;
 mod tidy;
@@ -31,6 +33,8 @@ enum Chore {
     Tidy(tidy::Options),
     /// Run the loom models
     Loom(checkers::LoomOptions),
+    /// Run the behaviour tests as on older kernels and in the smallest rings
+    Matrix(matrix::Options),
     /// Run test suites under AddressSanitizer (needs a nightly toolchain)
     Asan(checkers::AsanOptions),
     /// Run the tests against the stock tokio-console
@@ -43,6 +47,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().chore {
         Chore::Tidy(options) => tidy::run(&options),
         Chore::Loom(options) => checkers::loom(&options),
+        Chore::Matrix(options) => matrix::run(&options),
         Chore::Asan(options) => checkers::asan(&options),
         Chore::Console => checkers::console(),
         Chore::Bench(options) => bench::run(&options),
