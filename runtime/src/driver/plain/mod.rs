@@ -127,6 +127,14 @@ impl Request {
         self.sqe.user_data
     }
 
+    /// The last answer of one that is given up: what it has moved is told, as by the ring.
+    pub(crate) fn given_up(&self) -> i32 {
+        match self.moved {
+            0 => -libc::ECANCELED,
+            moved => moved as i32,
+        }
+    }
+
     pub(crate) fn fd(&self) -> RawFd {
         self.sqe.fd
     }

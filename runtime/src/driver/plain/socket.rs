@@ -19,21 +19,24 @@ impl Request {
         if self.sqe.ioprio & !POLL_FIRST != 0 {
             return Step::Done(-libc::EINVAL);
         }
-        let (start, left) = self.rest::<u8>();
         let fd = self.sqe.fd;
         let flags = self.sqe.call_flags();
-        let received = uninterrupted(|| {
-            // SAFETY: the operation's contract: the rest of its buffer is good for writes until the answer.
-            answer(unsafe { libc::recv(fd, start.cast(), left, flags | libc::MSG_DONTWAIT) })
-        });
-        self.after_transfer(received, events_to_receive(flags))
+        loop {
+            let (start, left) = self.rest::<u8>();
+            let received = uninterrupted(|| {
+                // SAFETY: the operation's contract: the rest of its buffer is good for writes until the answer.
+                answer(unsafe { libc::recv(fd, start.cast(), left, flags | libc::MSG_DONTWAIT) })
+            });
+            if let Some(step) = self.after_transfer(received, events_to_receive(flags)) {
+                return step;
+            }
+        }
     }
 
     pub(super) fn send(&mut self) -> Step {
         if self.sqe.ioprio & !(POLL_FIRST | FIXED_BUF) != 0 {
             return Step::Done(-libc::EINVAL);
         }
-        let (start, left) = self.rest::<u8>();
         let sqe = &self.sqe;
         let (fd, to) = (sqe.fd, sqe.second::<libc::sockaddr>());
         let to_len = if to.is_null() {
@@ -42,12 +45,17 @@ impl Request {
             sqe.splice_fd_in as u16
         };
         let flags = sqe.call_flags() | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-        let sent = uninterrupted(|| {
-            // SAFETY: the operation's contract: the rest of its buffer, and the address if there is one, are good for
-            // reads until the answer.
-            answer(unsafe { libc::sendto(fd, start.cast(), left, flags, to, to_len.into()) })
-        });
-        self.after_transfer(sent, libc::POLLOUT as u32)
+        loop {
+            let (start, left) = self.rest::<u8>();
+            let sent = uninterrupted(|| {
+                // SAFETY: the operation's contract: the rest of its buffer, and the address if there is one, are good for
+                // reads until the answer.
+                answer(unsafe { libc::sendto(fd, start.cast(), left, flags, to, to_len.into()) })
+            });
+            if let Some(step) = self.after_transfer(sent, libc::POLLOUT as u32) {
+                return step;
+            }
+        }
     }
 
     /// The part of the buffer that earlier steps have not come to.
@@ -57,8 +65,9 @@ impl Request {
         (start.cast(), self.sqe.len as usize - moved)
     }
 
-    /// A receive or send has moved `count` bytes, or failed.
-    fn after_transfer(&mut self, count: i32, events: u32) -> Step {
+    /// A receive or send has moved `count` bytes, or failed. None: there is more to do, and a call to be made for it now.
+    /// Only one that would have to wait may: what has come behind a short one, its end for example, is told to nobody again.
+    fn after_transfer(&mut self, count: i32, events: u32) -> Option<Step> {
         let fd = self.sqe.fd;
         let asks_for_all = self.sqe.call_flags() & libc::MSG_WAITALL != 0;
         let waits = self.sqe.call_flags() & libc::MSG_DONTWAIT == 0;
@@ -67,14 +76,14 @@ impl Request {
                 self.moved += count;
                 let is_short = count > 0 && self.moved < self.sqe.len;
                 if is_short && asks_for_all && waits && is_byte_stream(fd) {
-                    return Step::Wait(fd, events);
+                    return None;
                 }
-                Step::Done(self.moved as i32)
+                Some(Step::Done(self.moved as i32))
             }
-            Err(_) if count == -libc::EAGAIN && waits => Step::Wait(fd, events),
+            Err(_) if count == -libc::EAGAIN && waits => Some(Step::Wait(fd, events)),
             // What has been moved is told first, as by the ring.
-            Err(_) if self.moved > 0 => Step::Done(self.moved as i32),
-            Err(_) => Step::Done(count),
+            Err(_) if self.moved > 0 => Some(Step::Done(self.moved as i32)),
+            Err(_) => Some(Step::Done(count)),
         }
     }
 

@@ -41,6 +41,12 @@ impl Job {
         self.fd
     }
 
+    /// The last answer, if it is given up before a thread begins it.
+    pub(super) fn given_up(&self) -> i32 {
+        let request = self.request.lock();
+        request.as_ref().map_or(-libc::ECANCELED, Request::given_up)
+    }
+
     /// Keeps it from beginning; `false` if it has begun, and then it is not waited with again.
     pub(super) fn cancel(&self) -> bool {
         // Relaxed: ordered by the table's lock.
@@ -93,7 +99,8 @@ impl Errand {
 impl Drop for Errand {
     fn drop(&mut self) {
         if self.job.claim.cancel() {
-            self.core.finish(self.job.user_data, Some(-libc::ECANCELED));
+            self.core
+                .finish(self.job.user_data, Some(self.job.given_up()));
         }
     }
 }

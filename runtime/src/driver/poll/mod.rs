@@ -249,7 +249,7 @@ impl Core {
             if is_unwanted() {
                 let user_data = request.user_data();
                 table.forget(user_data);
-                let result = -libc::ECANCELED;
+                let result = request.given_up();
                 out.answers.push((user_data, Answer { result, flags: 0 }));
             } else {
                 table.take_back(&self.poller, request, wanted, out);

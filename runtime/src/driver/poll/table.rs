@@ -273,31 +273,39 @@ impl Table {
         user_data: u64,
         out: &mut Outcome,
     ) -> Result<(), i32> {
-        match self.places.get(&user_data) {
+        let answer = match self.places.get(&user_data) {
             None => return Err(-libc::ENOENT),
             Some(At::Pool(job)) => {
                 if !job.cancel() {
                     return Err(-libc::EALREADY);
                 }
+                job.given_up()
             }
             Some(&At::Descriptor(fd)) => self.stop_waiting(poller, fd, user_data),
-        }
+        };
         self.places.remove(&user_data);
-        out.answer(user_data, -libc::ECANCELED);
+        out.answer(user_data, answer);
         Ok(())
     }
 
-    fn stop_waiting(&mut self, poller: &Poller, fd: RawFd, user_data: u64) {
+    /// Returns the last answer of who waited.
+    fn stop_waiting(&mut self, poller: &Poller, fd: RawFd, user_data: u64) -> i32 {
+        let mut answer = -libc::ECANCELED;
         let Some(watched) = self.watched.get_mut(&fd) else {
-            return;
+            return answer;
         };
-        watched
-            .waiters
-            .retain(|waiter| waiter.request.user_data() != user_data);
+        watched.waiters.retain(|waiter| {
+            let stays = waiter.request.user_data() != user_data;
+            if !stays {
+                answer = waiter.request.given_up();
+            }
+            stays
+        });
         if watched.waiters.is_empty() {
             watched.registration.retire(poller, fd);
             self.watched.remove(&fd);
         }
+        answer
     }
 }
 
