@@ -74,6 +74,11 @@ impl Armed {
         }
     }
 
+    /// Whether the operation, just armed or not, tells of what is there, and not only of what is new.
+    pub(crate) fn tells_of_what_is_there(&self) -> bool {
+        matches!(self.operation, Operation::Once(_))
+    }
+
     /// The operation's waker was called, or would have been.
     pub(crate) fn note_news(&mut self) {
         self.has_news = true;

@@ -142,11 +142,15 @@ impl Listener {
             }
             Poll::Ready(result) => {
                 unit.made_progress();
-                // Whoever still waits was not woken for this event, so somebody must see to the next one.
+                // Whoever still waits was not woken for this event, so somebody must see to the next one, which may
+                // be there already.
                 let others = queue.waiters().has_futures();
-                let watched = !others || queue.readiness.arm(&self.at, &mut operations).is_ok();
+                let readiness = &mut queue.readiness;
+                let hands_on = others
+                    && (readiness.arm(&self.at, &mut operations).is_err()
+                        || !readiness.will_tell());
                 drop(queue);
-                if !watched {
+                if hands_on {
                     self.side.hand_on();
                 }
                 Poll::Ready(result)

@@ -140,6 +140,12 @@ impl Readiness {
         self.poll.is_armed()
     }
 
+    /// Whether the operation under way will tell all that the side is ready for: one that stays armed tells only of what
+    /// has come since a call has blocked.
+    pub(crate) fn will_tell(&self) -> bool {
+        self.poll.tells_of_what_is_there() || self.believed().is_empty()
+    }
+
     /// Starts a poll operation if none is under way. Look at the belief again after it: it may be over at once.
     ///
     /// # Errors

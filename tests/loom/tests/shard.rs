@@ -85,7 +85,7 @@ fn what_waits_to_be_submitted_is_known_to_wait() {
     check(|| {
         let (shard, machine) = Machine::new(Bells::Message, 4, 4);
         let (first, _) = shard.as_owner(|| submit(&shard, Waker::noop()));
-        machine.refuse(&[0, libc::EBUSY]);
+        machine.refuse(&[0, libc::EBADR]);
         let helper = {
             let shard = shard.clone();
             spawn(move || shard.rescue(at(0)))
@@ -228,7 +228,7 @@ fn a_drain_leaves_nothing_whoever_submits_and_reaps_meanwhile() {
             shard.service(at(0));
             submitted
         });
-        machine.refuse(&[libc::EAGAIN]);
+        machine.refuse(&[libc::EBADR]);
         let helper = {
             let shard = shard.clone();
             spawn(move || shard.rescue(at(0)))
@@ -291,7 +291,7 @@ fn what_finds_no_room_in_the_ring_is_submitted_later() {
             let (shard, waker) = (shard.clone(), waker.clone());
             spawn(move || shard.as_guest(|| submit(&shard, &waker).0))
         };
-        machine.refuse(&[libc::EAGAIN]);
+        machine.refuse(&[libc::EBADR]);
         let mut keys = shard.as_owner(|| [(); 2].map(|()| submit(&shard, &waker).0).to_vec());
         work_until(&shard, &calls, 3);
         keys.push(guest.join().expect("no panic"));
