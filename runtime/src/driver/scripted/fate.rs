@@ -34,7 +34,9 @@ impl Fate {
             return Self::Passed(sqe.into_entry());
         }
         match script.next_call(dice) {
-            Some(errno) if acts_anyway(&sqe) => return Self::Masked(sqe.into_entry(), errno),
+            Some(errno) if acts_anyway(&sqe) && errno != libc::ECANCELED => {
+                return Self::Masked(sqe.into_entry(), errno);
+            }
             Some(errno) => return Self::Failed(errno),
             None => {}
         }
@@ -55,7 +57,7 @@ fn is_cancel(sqe: &Sqe) -> bool {
     sqe.user_data() == CANCEL || removes.contains(&sqe.opcode())
 }
 
-/// A close gives the descriptor up whatever it answers; the others may as well fail when they have done what they do.
+/// A close gives the descriptor up whatever it answers, but when it was given up itself; the others may as well fail when they have done what they do.
 fn acts_anyway(sqe: &Sqe) -> bool {
     [opcode::CLOSE, opcode::NOP, opcode::FSYNC].contains(&sqe.opcode())
 }
