@@ -9,7 +9,6 @@ use std::time::SystemTime;
 use ringway::fs::{self, File, OpenOptions};
 use ringway::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use ringway::net::UnixStream;
-use ringway::uring;
 use tempfile::TempDir;
 
 use super::{Cut, cases, join, nothing};
@@ -52,19 +51,15 @@ cases![
     copy,
     beneath,
     transfer,
-    uring_read_at,
-    uring_write_all_at,
-    uring_sync,
-    uring_splice,
 ];
 
-const TEXT: &[u8] = b"some bytes of a file";
+pub(super) const TEXT: &[u8] = b"some bytes of a file";
 
-fn folder() -> TempDir {
+pub(super) fn folder() -> TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
-fn with_text(folder: &TempDir) -> PathBuf {
+pub(super) fn with_text(folder: &TempDir) -> PathBuf {
     let path = folder.path().join("text");
     std::fs::write(&path, TEXT).expect("room");
     path
@@ -487,49 +482,6 @@ async fn transfer(cut: &Cut) -> io::Result<()> {
     let heard = join(reader).await;
     if let Some(sent) = sent {
         assert_eq!((sent?, heard), (len as u64, len));
-    }
-    Ok(())
-}
-
-async fn uring_read_at(cut: &Cut) -> io::Result<()> {
-    let folder = folder();
-    let file = File::open(with_text(&folder)).await?;
-    let read = uring::read_exact_at(&file, vec![0; 5], 5);
-    if let Some((count, buffer)) = cut.at(read, nothing).await {
-        count?;
-        assert_eq!(buffer, &TEXT[5..10]);
-    }
-    Ok(())
-}
-
-async fn uring_write_all_at(cut: &Cut) -> io::Result<()> {
-    let folder = folder();
-    let path = folder.path().join("new");
-    let file = File::create(&path).await?;
-    let write = uring::write_all_at(&file, TEXT, 0);
-    if let Some((count, _)) = cut.at(write, nothing).await {
-        count?;
-        assert_eq!(std::fs::read(&path).expect("a file"), TEXT);
-    }
-    Ok(())
-}
-
-async fn uring_sync(cut: &Cut) -> io::Result<()> {
-    let folder = folder();
-    let file = File::create(folder.path().join("new")).await?;
-    let synced = cut.at(uring::sync_all(&file), nothing).await;
-    synced.transpose()?;
-    uring::sync_data(&file).await.map(drop)
-}
-
-async fn uring_splice(cut: &Cut) -> io::Result<()> {
-    let folder = folder();
-    let file = File::open(with_text(&folder)).await?;
-    let (write, read) = ringway::net::unix::pipe::pipe()?;
-    let splice = uring::splice(&file, Some(0), &write, None, 4);
-    if let Some(count) = cut.at(splice, nothing).await {
-        assert_eq!(count?, 4);
-        assert_eq!(read.try_read(&mut [0; 8])?, 4);
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod completions;
 pub(crate) mod files;
 pub(crate) mod sockets;
 pub(crate) mod tasks;
@@ -43,7 +44,12 @@ pub(crate) use cases;
 
 /// All scenarios.
 pub(crate) fn all_cases() -> Vec<Case> {
-    let parts = [sockets::cases(), files::cases(), tasks::cases()];
+    let parts = [
+        sockets::cases(),
+        files::cases(),
+        completions::cases(),
+        tasks::cases(),
+    ];
     parts.concat()
 }
 

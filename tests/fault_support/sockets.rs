@@ -3,7 +3,6 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::OwnedFd;
-use std::time::Duration;
 
 use ringway::io::unix::AsyncFd;
 use ringway::io::{AsyncReadExt, AsyncWriteExt, Interest};
@@ -11,7 +10,6 @@ use ringway::net::unix::pipe;
 use ringway::net::{
     TcpListener, TcpSocket, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream,
 };
-use ringway::uring;
 
 use super::{Cut, cases, join, nothing, soon};
 
@@ -51,27 +49,12 @@ cases![
     pipe_readable,
     async_fd_readable,
     async_fd_async_io,
-    uring_recv,
-    uring_recv_exact,
-    uring_recv_vectored,
-    uring_send,
-    uring_send_when_full,
-    uring_send_zc,
-    uring_accept,
-    uring_connect,
-    uring_recv_from,
-    uring_send_to,
-    uring_shutdown,
-    uring_pipe_read,
 ];
 
-/// A cancel has reached the kernel after this time.
-const CANCELLED: Duration = Duration::from_millis(2);
-
-const LOCAL: &str = "127.0.0.1:0";
+pub(super) const LOCAL: &str = "127.0.0.1:0";
 
 /// A connection, and the other end of it, which blocks.
-fn tcp() -> io::Result<(TcpStream, std::net::TcpStream)> {
+pub(super) fn tcp() -> io::Result<(TcpStream, std::net::TcpStream)> {
     let listener = std::net::TcpListener::bind(LOCAL).expect("a port");
     let far = std::net::TcpStream::connect(listener.local_addr().expect("an address"));
     let (near, _) = listener.accept().expect("a connection");
@@ -79,13 +62,13 @@ fn tcp() -> io::Result<(TcpStream, std::net::TcpStream)> {
     Ok((TcpStream::from_std(near)?, far.expect("a connection")))
 }
 
-fn unix() -> io::Result<(UnixStream, std::os::unix::net::UnixStream)> {
+pub(super) fn unix() -> io::Result<(UnixStream, std::os::unix::net::UnixStream)> {
     let (near, far) = std::os::unix::net::UnixStream::pair().expect("a pair");
     near.set_nonblocking(true).expect("an option");
     Ok((UnixStream::from_std(near)?, far))
 }
 
-async fn udp() -> io::Result<(UdpSocket, std::net::UdpSocket)> {
+pub(super) async fn udp() -> io::Result<(UdpSocket, std::net::UdpSocket)> {
     let near = UdpSocket::bind(LOCAL).await?;
     let far = std::net::UdpSocket::bind(LOCAL).expect("a port");
     far.connect(near.local_addr()?).expect("an address");
@@ -93,18 +76,18 @@ async fn udp() -> io::Result<(UdpSocket, std::net::UdpSocket)> {
     Ok((near, far))
 }
 
-fn say(mut to: impl Write) {
+pub(super) fn say(mut to: impl Write) {
     to.write_all(b"word").expect("room");
 }
 
-fn hear(mut from: impl Read) {
+pub(super) fn hear(mut from: impl Read) {
     let mut word = [0; 4];
     from.read_exact(&mut word).expect("four bytes");
     assert_eq!(&word, b"word");
 }
 
 /// Empties what the other end has sent so far, and says how much it was.
-fn drain(mut from: impl Read, least: usize) -> usize {
+pub(super) fn drain(mut from: impl Read, least: usize) -> usize {
     let mut buffer = vec![0; 1 << 16];
     let mut all = 0;
     while all < least {
@@ -141,7 +124,7 @@ async fn tcp_accept(cut: &Cut) -> io::Result<()> {
     soon(near.read_exact(&mut word)).await.map(drop)
 }
 
-fn std_listener() -> (std::net::TcpListener, SocketAddr) {
+pub(super) fn std_listener() -> (std::net::TcpListener, SocketAddr) {
     let listener = std::net::TcpListener::bind(LOCAL).expect("a port");
     let address = listener.local_addr().expect("an address");
     (listener, address)
@@ -567,8 +550,8 @@ async fn pipe_readable(cut: &Cut) -> io::Result<()> {
 fn async_fd() -> io::Result<(AsyncFd<OwnedFd>, std::os::unix::net::UnixStream)> {
     let (near, far) = std::os::unix::net::UnixStream::pair().expect("a pair");
     near.set_nonblocking(true).expect("an option");
-    // SAFETY: the descriptor is its owner's, who does not close it before.
-    let near = unsafe { AsyncFd::register(OwnedFd::from(near)) };
+    #[expect(deprecated, reason = "a test without unsafe code")]
+    let near = AsyncFd::new(OwnedFd::from(near));
     Ok((near?, far))
 }
 
@@ -586,146 +569,6 @@ async fn async_fd_async_io(cut: &Cut) -> io::Result<()> {
         .await;
     if done.transpose()?.is_none() {
         soon(near.readable()).await?.clear_ready();
-    }
-    Ok(())
-}
-
-async fn uring_recv(cut: &Cut) -> io::Result<()> {
-    let (near, far) = tcp()?;
-    match cut.at(uring::recv(&near, vec![0; 8]), || say(&far)).await {
-        Some((count, buffer)) => assert_eq!(&buffer[..count?], b"word"),
-        // The word may go with the future, and what comes before the cancel reaches the kernel; the stream goes on.
-        None => {
-            ringway::time::sleep(CANCELLED).await;
-            say(&far);
-            let receive = async { uring::recv(&near, vec![0; 4]).await.0 };
-            assert_eq!(soon(receive).await?, 4);
-        }
-    }
-    Ok(())
-}
-
-async fn uring_recv_exact(cut: &Cut) -> io::Result<()> {
-    let (near, far) = tcp()?;
-    let receive = uring::recv_exact(&near, vec![0; 4]);
-    if let Some((count, buffer)) = cut.at(receive, || say(&far)).await {
-        assert_eq!(&buffer[..count?], b"word");
-    }
-    Ok(())
-}
-
-async fn uring_recv_vectored(cut: &Cut) -> io::Result<()> {
-    let (near, far) = tcp()?;
-    let buffers = vec![vec![0; 2], vec![0; 8]];
-    let receive = uring::recv_vectored(&near, buffers);
-    if let Some((count, buffers)) = cut.at(receive, || say(&far)).await {
-        assert_eq!((count?, &buffers[0][..]), (4, &b"wo"[..]));
-    }
-    Ok(())
-}
-
-async fn uring_send(cut: &Cut) -> io::Result<()> {
-    let (near, far) = tcp()?;
-    if let Some((count, _)) = cut.at(uring::send_all(&near, "word"), nothing).await {
-        count?;
-        hear(&far);
-    }
-    Ok(())
-}
-
-async fn uring_send_when_full(cut: &Cut) -> io::Result<()> {
-    let (near, far) = tcp()?;
-    let mut sent = 0;
-    soon(near.writable()).await?;
-    while let Ok(count) = near.try_write(&[1; 1 << 16]) {
-        sent += count;
-    }
-    let empty = || {
-        drain(&far, sent);
-    };
-    if let Some((count, _)) = cut.at(uring::send(&near, vec![2; 100]), empty).await {
-        assert!(count? > 0);
-    }
-    soon(near.writable()).await
-}
-
-async fn uring_send_zc(cut: &Cut) -> io::Result<()> {
-    let (near, far) = tcp()?;
-    let bytes = vec![3; 20_000];
-    if let Some((count, _)) = cut.at(uring::send_all_zc(&near, bytes), nothing).await {
-        drain(&far, count?);
-    }
-    Ok(())
-}
-
-async fn uring_accept(cut: &Cut) -> io::Result<()> {
-    let listener = TcpListener::bind(LOCAL).await?;
-    let address = listener.local_addr()?;
-    let mut far = None;
-    let accepted = cut
-        .at(uring::accept(&listener), || {
-            far = Some(std::net::TcpStream::connect(address).expect("a connection"));
-        })
-        .await;
-    let near = match accepted {
-        Some(accepted) => accepted?,
-        None => soon(listener.accept()).await?.0,
-    };
-    say(far.as_ref().expect("it has connected"));
-    soon(near.readable()).await
-}
-
-async fn uring_connect(cut: &Cut) -> io::Result<()> {
-    let (_listener, address) = std_listener();
-    let (near, _far) = tcp()?;
-    // A connected one: the kernel says so, whoever asks.
-    if let Some(result) = cut.at(uring::connect(&near, address), nothing).await {
-        let error = result.expect_err("it is connected");
-        if error.raw_os_error() != Some(libc::EISCONN) {
-            return Err(error);
-        }
-    }
-    Ok(())
-}
-
-async fn uring_recv_from(cut: &Cut) -> io::Result<()> {
-    let (near, far) = udp().await?;
-    let send = || assert_eq!(far.send(b"word").expect("room"), 4);
-    let receive = uring::recv_from(&near, vec![0; 8]);
-    if let Some((received, buffer)) = cut.at(receive, send).await {
-        received?;
-        assert_eq!(&buffer[..4], b"word");
-    }
-    Ok(())
-}
-
-async fn uring_send_to(cut: &Cut) -> io::Result<()> {
-    let near = UdpSocket::bind(LOCAL).await?;
-    let far = std::net::UdpSocket::bind(LOCAL).expect("a port");
-    let to = far.local_addr().expect("an address");
-    if let Some((sent, _)) = cut.at(uring::send_to(&near, "word", to), nothing).await {
-        assert_eq!((sent?, far.recv(&mut [0; 8])?), (4, 4));
-    }
-    Ok(())
-}
-
-async fn uring_shutdown(cut: &Cut) -> io::Result<()> {
-    let (near, mut far) = tcp()?;
-    let down = cut
-        .at(uring::shutdown(&near, Shutdown::Write), nothing)
-        .await;
-    if down.transpose()?.is_some() {
-        assert_eq!(far.read(&mut [0; 4]).expect("the end"), 0);
-    }
-    Ok(())
-}
-
-async fn uring_pipe_read(cut: &Cut) -> io::Result<()> {
-    let (write, read) = pipe::pipe()?;
-    let event = || assert_eq!(write.try_write(b"word").expect("room"), 4);
-    let request = uring::read(&read, vec![0; 8]);
-    if let Some((count, buffer)) = cut.at(request, event).await {
-        assert_eq!(&buffer[..count?], b"word");
     }
     Ok(())
 }
