@@ -58,6 +58,8 @@ pub(crate) struct Scene {
     second: Option<SharedFd>,
     address: libc::sockaddr_in,
     made: Arc<AtomicUsize>,
+    /// Shared by the operations that are not gone.
+    alive: Arc<()>,
     _held: Vec<Box<dyn std::fmt::Debug + Send + Sync>>,
 }
 
@@ -114,6 +116,7 @@ impl Scene {
             second,
             address: raw_address(address),
             made: Arc::default(),
+            alive: Arc::default(),
             _held: held,
         }
     }
@@ -137,7 +140,13 @@ impl Scene {
             address: Box::new(self.address),
             timespec: types::Timespec::new().sec(3600),
             submitted: Arc::clone(&self.made),
+            _alive: Arc::clone(&self.alive),
         }
+    }
+
+    /// How many operations, or what they have left, there are.
+    pub(crate) fn alive(&self) -> usize {
+        Arc::strong_count(&self.alive) - 1
     }
 
     /// How many operations had their SQE made.
@@ -157,6 +166,7 @@ pub(crate) struct Waiting {
     address: Box<libc::sockaddr_in>,
     timespec: types::Timespec,
     submitted: Arc<AtomicUsize>,
+    _alive: Arc<()>,
 }
 
 /// What an operation leaves: the memory, and a descriptor if it made one.
@@ -282,8 +292,10 @@ fn raw_address(address: SocketAddr) -> libc::sockaddr_in {
 }
 
 /// A file without a name, on a disk, whose bytes differ from what a dropped buffer holds.
-fn direct_file(directory: &Path) -> File {
-    let path = directory.join(format!("direct-{}", std::process::id()));
+pub(crate) fn direct_file(directory: &Path) -> File {
+    static FILES: AtomicUsize = AtomicUsize::new(0);
+    let number = FILES.fetch_add(1, Ordering::Relaxed);
+    let path = directory.join(format!("direct-{}-{number}", std::process::id()));
     std::fs::write(&path, vec![0xAB; DIRECT_FILE_BYTES]).expect("room on the disk");
     let file = File::options()
         .read(true)
