@@ -133,6 +133,9 @@ impl fmt::Debug for RingDevice {
     }
 }
 
+/// Pushes are counted from here on, so that every program sees the count wrap.
+const FIRST_PUSH: usize = usize::MAX - 7;
+
 /// The queues of a ring. There is one of these for each ring, behind the shard's lock.
 pub(crate) struct KernelRing {
     ring: Arc<IoUring>,
@@ -152,7 +155,7 @@ impl KernelRing {
         Self {
             ring,
             pushed: vec![0; room].into(),
-            pushes: 0,
+            pushes: FIRST_PUSH,
             retracted: false,
             is_over: false,
             overflows: 0,

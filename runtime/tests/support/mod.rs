@@ -7,6 +7,7 @@ pub(crate) mod kinds;
 pub(crate) mod ops;
 pub(crate) mod probe;
 pub(crate) mod stuck;
+pub(crate) mod stuck_all;
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, mpsc};

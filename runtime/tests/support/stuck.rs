@@ -300,6 +300,11 @@ impl Noise {
 
     /// The longest that a thread waited since.
     pub(crate) fn stop(self) -> Duration {
+        self.stop_but(STUCK / 2)
+    }
+
+    /// The longest that a thread waited since that has run for less than `busy`.
+    pub(crate) fn stop_but(self, busy: Duration) -> Duration {
         let since = Self::threads().into_iter().map(|(thread, now)| {
             let before = self.0.get(&thread).copied().unwrap_or_default();
             (
@@ -308,7 +313,7 @@ impl Noise {
             )
         });
         let waits = since
-            .filter(|(ran, _)| *ran < STUCK / 2)
+            .filter(|(ran, _)| *ran < busy)
             .map(|(_, waited)| waited);
         waits.max().unwrap_or_default()
     }
