@@ -6,6 +6,7 @@ use std::sync::Once;
 
 use super::device::{AnyDevice, AnyQueues, Device, Wait};
 use super::error::SetupError;
+use super::ring::ENTER;
 use crate::trace;
 
 /// What a runtime asks the kernel by.
@@ -99,7 +100,7 @@ fn open_rings(count: usize) -> Result<Vec<Opened>, SetupError> {
             opened
                 .0
                 .enter(0, Wait::No)
-                .map_err(|source| SetupError::new("enter an io_uring", source))?;
+                .map_err(|source| SetupError::new(ENTER, source))?;
             Ok(opened)
         })
         .collect()

@@ -38,8 +38,6 @@ impl RingDevice {
     pub(super) fn open() -> Result<(Self, KernelRing), SetupError> {
         let features = Features::of_kernel()?;
         let ring = Arc::new(make_ring(features)?);
-        // One that may be made and not entered is of no use.
-        enter_now(&ring, 0).map_err(|source| SetupError::new(ENTER, source))?;
         let device = Self {
             ring: Arc::clone(&ring),
             doorbell: Doorbell::new(features)?,

@@ -41,9 +41,9 @@ pub(crate) fn warn_of_blocked_workers() -> Option<Watchdog> {
 /// Workers go without io_uring.
 pub(crate) fn warn_of_second_driver(refused: &SetupError) {
     use std::io::Write;
-    // Who has closed standard error does not want to know.
-    let _ = writeln!(
-        std::io::stderr(),
-        "ringway: {refused}; going on with epoll and the blocking pool (RINGWAY_DRIVER=poll says so silently)"
+    let line = format!(
+        "ringway: {refused}; going on with epoll and the blocking pool (RINGWAY_DRIVER=poll says so silently)\n"
     );
+    // At once, or the lines of several processes get mixed. Who has closed standard error does not want to know.
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
