@@ -42,6 +42,13 @@ pub mod tcp;
 mod udp;
 pub mod unix;
 
+/// For models.
+#[cfg(feature = "models")]
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::socket::{Crowd, Everybody, OneByOne, Specimen};
+}
+
 pub use addr::{ToSocketAddrs, lookup_host};
 pub use interest::Interest;
 pub use ready::Ready;

@@ -25,8 +25,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 
-use parking_lot::MutexGuard;
 use ringway_runtime::driver::SharedFd;
+use ringway_runtime::loom::MutexGuard;
 use ringway_runtime::task::coop;
 
 use super::waiters::Ticket;

@@ -44,6 +44,8 @@ mod listener;
 mod readiness;
 mod shortage;
 mod side;
+#[cfg(feature = "models")]
+mod specimen;
 mod stash;
 mod waiters;
 
@@ -56,6 +58,8 @@ pub(crate) use halves::halves;
 pub(crate) use listener::{BACKLOG, Listener};
 pub(crate) use readiness::{Readiness, Way};
 pub(crate) use side::{Side, SideState, Wakes};
+#[cfg(feature = "models")]
+pub use specimen::{Crowd, Everybody, OneByOne, Specimen};
 pub use stash::{Stash, Taker};
 pub(crate) use waiters::{Waiters, Who};
 

@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Wake, Waker};
 
-use parking_lot::{Mutex, MutexGuard};
+use ringway_runtime::loom::{Mutex, MutexGuard};
 
 use super::{Waiters, Who};
 use crate::socket::waiters::Ticket;

@@ -33,7 +33,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             "ringway-uring",
         ],
     ),
-    ("ringway-loom-models", &["ringway-runtime", "ringway-timer"]),
+    (
+        "ringway-loom-models",
+        &["ringway-net", "ringway-runtime", "ringway-timer"],
+    ),
     ("ringway-console-tests", &["ringway"]),
     ("ringway-benches", &["ringway"]),
     ("xtask", &[]),

@@ -1,0 +1,93 @@
+//! A side of a socket that there is not, for models: the very side, over a kernel that is a count of events.
+
+use std::future::poll_fn;
+use std::marker::PhantomData;
+use std::task::{Context, Poll, Waker};
+
+use super::{Side, SideState, Waiters, Wakes, Who};
+
+/// Who is woken by an event.
+pub trait Crowd: Default + Send + 'static {
+    /// Whether only one can use it.
+    const IS_TURN: bool;
+}
+
+/// All can use an event, as they can readiness.
+#[derive(Debug, Default)]
+pub struct Everybody;
+
+/// One can use an event, as a connection.
+#[derive(Debug, Default)]
+pub struct OneByOne;
+
+impl Crowd for Everybody {
+    const IS_TURN: bool = false;
+}
+
+impl Crowd for OneByOne {
+    const IS_TURN: bool = true;
+}
+
+/// What the kernel has told, and who waits for more.
+#[derive(Debug, Default)]
+struct Events<C> {
+    untaken: usize,
+    waiters: Waiters,
+    crowd: PhantomData<C>,
+}
+
+impl<C: Crowd> SideState for Events<C> {
+    const WAKES: Wakes = if C::IS_TURN { Wakes::One } else { Wakes::All };
+
+    fn waiters(&mut self) -> &mut Waiters {
+        &mut self.waiters
+    }
+
+    fn note_news(&mut self) {}
+}
+
+/// A side that waits for events.
+#[derive(Debug)]
+pub struct Specimen<C: Crowd>(Side<Events<C>>);
+
+impl<C: Crowd> Default for Specimen<C> {
+    fn default() -> Specimen<C> {
+        Specimen(Side::new(Events::default()))
+    }
+}
+
+impl<C: Crowd> Specimen<C> {
+    /// The waker that the side's operations know.
+    pub fn waker(&self) -> Waker {
+        self.0.context().waker().clone()
+    }
+
+    /// Something has happened. The operation's waker is called afterwards.
+    pub fn happen(&self) {
+        self.0.lock().untaken += 1;
+    }
+
+    /// Waits for an event, as an accept does that takes it, or as `readable` does that leaves it there.
+    pub async fn event(&self) {
+        let mut place = self.0.place();
+        poll_fn(|cx| self.poll(cx, place.who())).await;
+        place.leave();
+    }
+
+    /// The same, as a `poll_…` function.
+    pub fn poll_event(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll(cx, Who::Last)
+    }
+
+    fn poll(&self, cx: &mut Context<'_>, who: Who<'_>) -> Poll<()> {
+        let mut events = self.0.lock();
+        if events.untaken == 0 {
+            let stale = events.waiters.register(who, cx.waker());
+            drop(events);
+            drop(stale);
+            return Poll::Pending;
+        }
+        events.untaken -= usize::from(C::IS_TURN);
+        Poll::Ready(())
+    }
+}
