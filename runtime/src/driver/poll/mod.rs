@@ -119,8 +119,9 @@ impl Device for PollDevice {
     fn enter(&self, to_submit: usize, wait: Wait) -> io::Result<usize> {
         let taken = self.core.begin(to_submit);
         let (sleeps, timeout) = match wait {
-            Wait::No => (false, None),
-            Wait::ForAnswer(timeout) => (true, timeout),
+            // As with a ring: who was told to take more than was there has more to come, and does not wait.
+            Wait::ForAnswer(timeout) if taken >= to_submit => (true, timeout),
+            Wait::ForAnswer(_) | Wait::No => (false, None),
         };
         let looked = match self.core.gate.enter(sleeps, &self.core.poller) {
             Turn::Away => Ok(()),
