@@ -20,7 +20,9 @@ cases![
     uring_send,
     uring_send_when_full,
     uring_send_zc,
+    uring_recv_multi,
     uring_accept,
+    uring_accept_multi,
     uring_connect,
     uring_recv_from,
     uring_send_to,
@@ -35,16 +37,21 @@ cases![
 /// A cancel has reached the kernel after this time.
 const CANCELLED: Duration = Duration::from_millis(2);
 
+/// A transfer may always bring less.
+fn check_part(part: &[u8]) {
+    assert!(!part.is_empty() && b"word".starts_with(part), "{part:?}");
+}
+
 async fn uring_recv(cut: &Cut) -> io::Result<()> {
     let (near, far) = tcp()?;
     match cut.at(uring::recv(&near, vec![0; 8]), || say(&far)).await {
-        Some((count, buffer)) => assert_eq!(&buffer[..count?], b"word"),
+        Some((count, buffer)) => check_part(&buffer[..count?]),
         // The word may go with the future, and what comes before the cancel reaches the kernel; the stream goes on.
         None => {
             ringway::time::sleep(CANCELLED).await;
             say(&far);
             let receive = async { uring::recv(&near, vec![0; 4]).await.0 };
-            assert_eq!(soon(receive).await?, 4);
+            assert!((1..=4).contains(&soon(receive).await?));
         }
     }
     Ok(())
@@ -99,6 +106,37 @@ async fn uring_send_zc(cut: &Cut) -> io::Result<()> {
     let bytes = vec![3; 20_000];
     if let Some((count, _)) = cut.at(uring::send_all_zc(&near, bytes), nothing).await {
         drain(&far, count?);
+    }
+    Ok(())
+}
+
+async fn uring_recv_multi(cut: &Cut) -> io::Result<()> {
+    let (near, far) = tcp()?;
+    let mut received = uring::recv_multi(&near);
+    let mut all = Vec::new();
+    if let Some(part) = cut.at(received.next(), || say(&far)).await {
+        all.extend_from_slice(&part.expect("no end")?);
+    }
+    say(&far);
+    far.shutdown(Shutdown::Write).expect("an end");
+    while let Some(part) = soon(async { received.next().await.transpose() }).await? {
+        all.extend_from_slice(&part);
+    }
+    assert_eq!(all, b"wordword", "no byte is lost or doubled");
+    Ok(())
+}
+
+async fn uring_accept_multi(cut: &Cut) -> io::Result<()> {
+    let listener = TcpListener::bind(LOCAL).await?;
+    let address = listener.local_addr()?;
+    let connect = || std::net::TcpStream::connect(address).expect("a connection");
+    let mut accepted = uring::accept_multi(&listener);
+    let (mut far, mut near) = (Vec::new(), Vec::new());
+    let first = cut.at(accepted.next(), || far.push(connect())).await;
+    near.extend(first.transpose()?);
+    far.extend((0..4).map(|_| connect()));
+    while near.len() < far.len() {
+        near.push(soon(accepted.next()).await?);
     }
     Ok(())
 }
@@ -170,7 +208,7 @@ async fn uring_pipe_read(cut: &Cut) -> io::Result<()> {
     let event = || assert_eq!(write.try_write(b"word").expect("room"), 4);
     let request = uring::read(&read, vec![0; 8]);
     if let Some((count, buffer)) = cut.at(request, event).await {
-        assert_eq!(&buffer[..count?], b"word");
+        check_part(&buffer[..count?]);
     }
     Ok(())
 }
@@ -212,8 +250,9 @@ async fn uring_splice(cut: &Cut) -> io::Result<()> {
     let (write, read) = ringway::net::unix::pipe::pipe()?;
     let splice = uring::splice(&file, Some(0), &write, None, 4);
     if let Some(count) = cut.at(splice, nothing).await {
-        assert_eq!(count?, 4);
-        assert_eq!(read.try_read(&mut [0; 8])?, 4);
+        let count = count?;
+        assert!((1..=4).contains(&count));
+        assert_eq!(read.try_read(&mut [0; 8])?, count);
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ cases![
     tcp_connect,
     tcp_socket_connect,
     tcp_read,
+    tcp_read_again_and_again,
     tcp_read_exact,
     tcp_write,
     tcp_write_all,
@@ -158,6 +159,34 @@ async fn tcp_read(cut: &Cut) -> io::Result<()> {
         None => soon(near.read(&mut buffer)).await?,
     };
     assert_eq!(&buffer[..count], b"word");
+    Ok(())
+}
+
+async fn tcp_read_again_and_again(cut: &Cut) -> io::Result<()> {
+    let (mut near, far) = tcp()?;
+    let mut buffer = [0; 8];
+    let mut all = Vec::new();
+    for round in 0..6 {
+        if round == 3 {
+            let read = cut.at(near.read(&mut buffer), || say(&far)).await;
+            let count = read.transpose()?.unwrap_or(0);
+            all.extend_from_slice(&buffer[..count]);
+            continue;
+        }
+        let mut far = far.try_clone().expect("a descriptor");
+        let later = ringway::spawn(async move {
+            ringway::task::yield_now().await;
+            far.write_all(b"word").expect("room");
+        });
+        let count = soon(near.read(&mut buffer)).await?;
+        all.extend_from_slice(&buffer[..count]);
+        later.await.expect("the task");
+    }
+    while all.len() < 6 * 4 {
+        let count = soon(near.read(&mut buffer)).await?;
+        all.extend_from_slice(&buffer[..count]);
+    }
+    assert_eq!(all, b"word".repeat(6), "no byte is lost or doubled");
     Ok(())
 }
 

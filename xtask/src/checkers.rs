@@ -12,7 +12,7 @@ const PREEMPTIONS: u32 = 2;
 const ASAN_TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Suites that asan runs unless told otherwise: those whose names contain one of these words.
-const ASAN_SUITES: [&str; 3] = ["cancel", "drop", "shutdown"];
+const ASAN_SUITES: [&str; 4] = ["cancel", "drop", "failure", "shutdown"];
 
 #[derive(Debug, Args)]
 pub(crate) struct LoomOptions {
