@@ -57,7 +57,8 @@ pub fn main(names: &[&str]) {
         let workload = Workload::by_name(name).expect("the name of a workload");
         let mut group = criterion.benchmark_group(*name);
         group.throughput(Throughput::Elements(workload.batch));
-        for peer in Peer::ALL {
+        let peers = Peer::ALL.into_iter().chain([Peer::Bare]);
+        for peer in peers.filter(|peer| workload.is_for(*peer)) {
             group.bench_function(peer.name(), |bencher| {
                 let mut run = workload.start(peer);
                 bencher.iter_custom(|batches| {

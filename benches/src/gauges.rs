@@ -47,6 +47,7 @@ impl Gauge {
         match peer {
             Peer::Ringway => (self.ringway)(),
             Peer::Tokio => (self.tokio)(),
+            Peer::Bare => unreachable!("a gauge is of a runtime"),
         }
     }
 }

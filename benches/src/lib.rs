@@ -11,10 +11,12 @@
 //!   counts system calls.
 //! * [`echo_client`] is the other end of the network workloads: this program again, in a process of
 //!   its own, so that its work is not counted.
+//! * [`bare`] is the echo server without a runtime.
 //! * [`mod@bench`] hands workloads to criterion (`cargo bench -p ringway-benches`).
 //! * `src/bin/workload.rs` runs one workload on one peer; `cargo xtask bench` runs it alternately for
 //!   both and prints the ratios.
 
+pub mod bare;
 pub mod bench;
 pub mod calls;
 pub mod echo_client;
@@ -33,10 +35,12 @@ pub enum Peer {
     Ringway,
     /// tokio's multi-thread runtime, the version that the workspace's table of versions names.
     Tokio,
+    /// No runtime: system calls in a loop. Not every workload can be had so.
+    Bare,
 }
 
 impl Peer {
-    /// All peers, in the order in which they alternate.
+    /// The peers of every workload, in the order in which they alternate.
     pub const ALL: [Peer; 2] = [Peer::Ringway, Peer::Tokio];
 
     /// The name that the command line and the reports use.
@@ -44,12 +48,14 @@ impl Peer {
         match self {
             Peer::Ringway => "ringway",
             Peer::Tokio => "tokio",
+            Peer::Bare => "bare",
         }
     }
 
     /// The peer of that name.
     pub fn by_name(name: &str) -> Option<Peer> {
-        Peer::ALL.into_iter().find(|peer| peer.name() == name)
+        let peers = Peer::ALL.into_iter().chain([Peer::Bare]);
+        peers.into_iter().find(|peer| peer.name() == name)
     }
 }
 
@@ -68,6 +74,8 @@ pub struct Workload {
     ringway: fn() -> Run,
     /// Set-up on tokio.
     tokio: fn() -> Run,
+    /// Set-up without a runtime.
+    bare: Option<fn() -> Run>,
 }
 
 impl Workload {
@@ -76,11 +84,21 @@ impl Workload {
         WORKLOADS.iter().find(|workload| workload.name == name)
     }
 
-    /// Builds a runtime of `peer` with two workers and prepares the workload on it.
+    /// Whether `peer` can run it.
+    pub fn is_for(&self, peer: Peer) -> bool {
+        peer != Peer::Bare || self.bare.is_some()
+    }
+
+    /// Builds a runtime of `peer` with two workers, or what is there in its place, and prepares the workload on it.
+    ///
+    /// # Panics
+    ///
+    /// If the workload is not [for](Self::is_for) the peer.
     pub fn start(&self, peer: Peer) -> Run {
         match peer {
             Peer::Ringway => (self.ringway)(),
             Peer::Tokio => (self.tokio)(),
+            Peer::Bare => self.bare.expect("a workload that needs no runtime")(),
         }
     }
 }
@@ -97,6 +115,14 @@ macro_rules! workload {
         $name:literal, $promise:expr, $operation:literal,
         $sizes:ident::$batch:ident, in $module:ident, $function:ident($($argument:expr)?)
     ) => {
+        workload!(
+            $name, $promise, $operation, $sizes::$batch, in $module, $function($($argument)?), bare None
+        )
+    };
+    (
+        $name:literal, $promise:expr, $operation:literal,
+        $sizes:ident::$batch:ident, in $module:ident, $function:ident($($argument:expr)?), bare $bare:expr
+    ) => {
         Workload {
             name: $name,
             operation: $operation,
@@ -104,6 +130,7 @@ macro_rules! workload {
             promise: $promise,
             ringway: || ringway::workloads::$module::$function($($argument)?),
             tokio: || tokio::workloads::$module::$function($($argument)?),
+            bare: $bare,
         }
     };
 }
@@ -146,9 +173,9 @@ pub const WORKLOADS: &[Workload] = &[
     workload!("local_mpsc", None, "a message from a thread to a local task", local::MESSAGES, messages_from_a_thread()),
     workload!("local_echo_64", None, "as echo_64, in local tasks", net::ECHOES, in local, echo(64)),
     workload!("timer", Some(0.6), "`sleep` made, polled once and dropped", time::TIMERS, make_and_drop()),
-    workload!("echo_1", Some(1.0), "64 B echoed over TCP, 1 connection", net::ECHOES, echo(1)),
-    workload!("echo_64", Some(1.0), "64 B echoed over TCP, 64 connections", net::ECHOES, echo(64)),
-    workload!("echo_512", Some(1.0), "64 B echoed over TCP, 512 connections", net::ECHOES, echo(512)),
+    workload!("echo_1", Some(1.0), "64 B echoed over TCP, 1 connection", net::ECHOES, in net, echo(1), bare Some(|| bare::echo(1))),
+    workload!("echo_64", Some(0.92), "64 B echoed over TCP, 64 connections", net::ECHOES, in net, echo(64), bare Some(|| bare::echo(64))),
+    workload!("echo_512", Some(0.92), "64 B echoed over TCP, 512 connections", net::ECHOES, in net, echo(512), bare Some(|| bare::echo(512))),
     workload!("read_seek", Some(0.15), "4 KiB of a cached file: `seek`, `read_exact`", fs::READS, seek_and_read()),
     Workload {
         name: "read_at",
@@ -157,6 +184,7 @@ pub const WORKLOADS: &[Workload] = &[
         promise: Some(0.15),
         ringway: ringway::read_at,
         tokio: tokio::workloads::fs::seek_and_read,
+        bare: None,
     },
     workload!("small_files_1", Some(0.4), "`fs::read` of a cached 4 KiB file", fs::READS, small_files(1)),
     workload!("small_files_20", Some(0.4), "`fs::read` of a cached 4 KiB file, 20 at once", fs::READS, small_files(20)),

@@ -20,6 +20,9 @@ use crate::report::{self, Cost, Gauged, Promise, Report, Row};
 /// The peers, in the order in which they run.
 const PEERS: [&str; 2] = ["ringway", "tokio"];
 
+/// What some workloads can be run on beside them: a loop without a runtime.
+const BARE: &str = "bare";
+
 /// A run takes seconds; one that takes longer than this hangs, and the comparison fails.
 const RUN_SECONDS_MAX: &str = "120";
 
@@ -165,6 +168,7 @@ fn row(line: &str) -> Result<Row> {
         promise: value["promise"].as_f64(),
         ringway: Cost::UNKNOWN,
         tokio: Cost::UNKNOWN,
+        bare: (value["bare"] == true).then_some(Cost::UNKNOWN),
     })
 }
 
@@ -207,8 +211,10 @@ impl Bench {
             ..
         } = self.extent;
         let extent = [samples, sample_milliseconds].map(|number| number.to_string());
+        let bare = row.bare.map(|_| BARE);
+        let peers = || PEERS.into_iter().chain(bare);
         for _ in 0..rounds {
-            for peer in PEERS {
+            for peer in peers() {
                 let printed = self.run(&[&row.name, peer, &extent[0], &extent[1]])?;
                 let cost = row.cost(peer);
                 for line in printed.lines() {
@@ -216,7 +222,7 @@ impl Bench {
                 }
             }
         }
-        for peer in PEERS {
+        for peer in peers() {
             let printed = self.run(&["calls", &row.name, peer])?;
             row.cost(peer).calls = printed.lines().next().map(calls).transpose()?;
         }

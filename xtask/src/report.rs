@@ -57,6 +57,8 @@ pub(crate) struct Row {
     pub(crate) promise: Option<f64>,
     pub(crate) ringway: Cost,
     pub(crate) tokio: Cost,
+    /// Without a runtime, where the workload can be had so.
+    pub(crate) bare: Option<Cost>,
 }
 
 /// A figure of a gauge, measured; less is better.
@@ -83,10 +85,10 @@ pub(crate) enum Promise {
 impl Row {
     /// The cost on one peer.
     pub(crate) fn cost(&mut self, peer: &str) -> &mut Cost {
-        if peer == "ringway" {
-            &mut self.ringway
-        } else {
-            &mut self.tokio
+        match (peer, &mut self.bare) {
+            ("ringway", _) => &mut self.ringway,
+            ("bare", Some(bare)) => bare,
+            (_, _) => &mut self.tokio,
         }
     }
 
@@ -141,6 +143,9 @@ impl Gauged {
 /// Promised of every workload.
 const WALL_RATIO_MAX: f64 = 1.0;
 
+/// Promised of the processor time of every workload that can be had without a runtime, as a part of what it takes so.
+const BARE_RATIO_MAX: f64 = 1.1;
+
 fn verdict(value: f64, most: f64) -> String {
     if is_kept(value, most) {
         format!("≤ {most:.2}")
@@ -160,6 +165,10 @@ impl Report {
         let mut tables = String::new();
         if !self.rows.is_empty() {
             tables += &workload_table(&self.rows);
+        }
+        if self.rows.iter().any(|row| row.bare.is_some()) {
+            tables += "\n";
+            tables += &bare_table(&self.rows);
         }
         if !self.gauged.is_empty() {
             tables += "\n";
@@ -188,6 +197,29 @@ fn workload_table(rows: &[Row]) -> String {
             count(Some(row.tokio.waits)),
             count(row.ringway.calls),
             count(row.tokio.calls),
+        );
+    }
+    table
+}
+
+fn bare_table(rows: &[Row]) -> String {
+    let mut table = "\
+        | workload | ringway | without a runtime | ratio | promised | waits | system calls |\n\
+        |---|--:|--:|--:|---|--:|--:|\n"
+        .to_owned();
+    for row in rows {
+        let Some(bare) = row.bare else { continue };
+        let ratio = row.ringway.cpu_ns / bare.cpu_ns;
+        table += &format!(
+            "| {} | {} | {} | **{ratio:.2}** | {} | {} / {} | {} / {} |\n",
+            row.name,
+            time(row.ringway.cpu_ns),
+            time(bare.cpu_ns),
+            verdict(ratio, BARE_RATIO_MAX),
+            count(Some(row.ringway.waits)),
+            count(Some(bare.waits)),
+            count(row.ringway.calls),
+            count(bare.calls),
         );
     }
     table
@@ -336,6 +368,7 @@ mod tests {
                 calls: Some(0.25),
             },
             tokio: TOKIO,
+            bare: None,
         }
     }
 
@@ -353,6 +386,26 @@ mod tests {
         );
         assert!(rows[1].contains("| **0.51** | ≤ 0.50, **missed** | 1.00 |"));
         assert!(rows[2].contains("| **0.51** |  | 1.01, **missed** |"));
+    }
+
+    #[test]
+    fn only_what_needs_no_runtime_is_held_to_what_it_takes_without_one() {
+        let bare = Cost {
+            calls: Some(2.0),
+            ..TOKIO
+        };
+        let with_bare = |cpu_ns| Row {
+            bare: Some(bare),
+            ..row(cpu_ns, 1.0, None)
+        };
+        let table = bare_table(&[row(1.0, 1.0, None), with_bare(1_100.0), with_bare(1_110.0)]);
+        let rows: Vec<_> = table.lines().skip(2).collect();
+        assert_eq!(
+            rows[0],
+            "| spawn | 1.10 µs | 1.00 µs | **1.10** | ≤ 1.10 | 0 / 1.50 | 0.250 / 2.00 |"
+        );
+        assert!(rows[1].contains("| **1.11** | ≤ 1.10, **missed** |"));
+        assert_eq!(rows.len(), 2);
     }
 
     #[test]

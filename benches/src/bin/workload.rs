@@ -1,8 +1,8 @@
 //! Runs one workload, or reads one gauge, on one peer in this process, and prints the figures as lines of JSON.
 //!
 //!     workload list
-//!     workload NAME ringway|tokio [SAMPLES [MILLISECONDS]]
-//!     workload calls NAME ringway|tokio
+//!     workload NAME ringway|tokio|bare [SAMPLES [MILLISECONDS]]
+//!     workload calls NAME ringway|tokio|bare
 //!     workload gauges
 //!     workload gauge NAME ringway|tokio
 //!
@@ -17,7 +17,7 @@ use ringway_benches::meter::Meter;
 use ringway_benches::{Peer, Run, WORKLOADS, Workload, echo_client};
 
 const USAGE: &str = "usage: workload list | gauges | [calls] NAME PEER | gauge NAME PEER \
-                     | NAME PEER SAMPLES [MILLISECONDS]; a peer is ringway or tokio";
+                     | NAME PEER SAMPLES [MILLISECONDS]; a peer is ringway, tokio or bare";
 
 /// Samples of one run, unless told otherwise.
 const SAMPLES: u64 = 5;
@@ -49,15 +49,18 @@ fn number(argument: &str) -> Result<u64, String> {
 }
 
 fn list() {
-    for Workload {
-        name,
-        operation,
-        promise,
-        ..
-    } in WORKLOADS
-    {
+    for workload in WORKLOADS {
+        let Workload {
+            name,
+            operation,
+            promise,
+            ..
+        } = workload;
         let promise = promise.map_or("null".into(), |promise| promise.to_string());
-        println!(r#"{{"name":"{name}","operation":"{operation}","promise":{promise}}}"#);
+        let bare = workload.is_for(Peer::Bare);
+        println!(
+            r#"{{"name":"{name}","operation":"{operation}","promise":{promise},"bare":{bare}}}"#
+        );
     }
 }
 
@@ -69,7 +72,11 @@ fn list_gauges() {
 
 fn read_gauge(name: &str, peer: &str) -> Result<(), String> {
     let gauge = Gauge::by_name(name).ok_or(format!("no gauge is called `{name}`"))?;
-    for figure in gauge.read(find_peer(peer)?) {
+    let peer = find_peer(peer)?;
+    if peer == Peer::Bare {
+        return Err(format!("`{name}` needs a runtime"));
+    }
+    for figure in gauge.read(peer) {
         let Figure {
             name, unit, value, ..
         } = figure;
@@ -90,7 +97,7 @@ fn count_calls(name: &str, peer: &str) -> Result<(), String> {
     let Ok(calls) = Calls::of_this_and_new_threads() else {
         return Ok(());
     };
-    let mut run = workload.start(peer);
+    let mut run = start(workload, peer)?;
     let batches = calibrate(&mut run, Duration::from_millis(SAMPLE_MILLISECONDS));
     let before = calls.count();
     run(batches);
@@ -104,13 +111,20 @@ fn find_workload(name: &str) -> Result<&'static Workload, String> {
     Workload::by_name(name).ok_or(format!("no workload is called `{name}`"))
 }
 
+fn start(workload: &Workload, peer: Peer) -> Result<Run, String> {
+    if !workload.is_for(peer) {
+        return Err(format!("`{}` needs a runtime", workload.name));
+    }
+    Ok(workload.start(peer))
+}
+
 fn find_peer(name: &str) -> Result<Peer, String> {
     Peer::by_name(name).ok_or(format!("no peer is called `{name}`"))
 }
 
 fn run(name: &str, peer: &str, samples: u64, milliseconds: u64) -> Result<(), String> {
     let workload = find_workload(name)?;
-    let mut run = workload.start(find_peer(peer)?);
+    let mut run = start(workload, find_peer(peer)?)?;
     let batches = calibrate(&mut run, Duration::from_millis(milliseconds));
     for _ in 0..samples {
         let meter = Meter::start();

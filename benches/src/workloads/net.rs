@@ -10,7 +10,7 @@ use rt::net::{TcpListener, TcpStream};
 pub const ECHOES: u64 = 2_048;
 
 /// The server's buffer for each connection: larger than a message, as it is in most programs.
-const BUFFER_BYTES: usize = 1_024;
+pub const BUFFER_BYTES: usize = 1_024;
 
 /// Echoes the messages of so many connections.
 pub fn echo(connections: usize) -> Run {

@@ -9,7 +9,7 @@ use bytes::BufMut;
 use socket2::{SockAddr, SockRef};
 use tokio::io::ReadBuf;
 
-use super::sys::uninterrupted;
+use super::sys::{recv_raw, uninterrupted};
 
 /// That the kernel has filled so many bytes from the start of the room that it was given, and what else it said.
 #[derive(Debug)]
@@ -45,10 +45,9 @@ pub(crate) fn peek(fd: &impl AsFd, room: &mut Room) -> io::Result<Filled<()>> {
     recv_flagged(fd, room, libc::MSG_DONTWAIT | libc::MSG_PEEK)
 }
 
+#[inline]
 fn recv_flagged(fd: &impl AsFd, room: &mut Room, flags: libc::c_int) -> io::Result<Filled<()>> {
-    let socket = SockRef::from(fd);
-    let count = uninterrupted(|| socket.recv_with_flags(room, flags))?;
-    Ok(Filled::of_stream(count))
+    recv_raw(fd, room, flags).map(Filled::of_stream)
 }
 
 /// Receives one message, and says who sent it.

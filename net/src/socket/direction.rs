@@ -4,6 +4,12 @@
 //! try, and how to wait until it is. As long as none has failed to move all it wanted, it has no state: no
 //! lock, no memory.
 //!
+//! | what is known | the next call |
+//! |---|---|
+//! | nothing yet, or the last call moved all it wanted | is made at once |
+//! | the last call would have blocked, or moved less than it could | waits until the poll tells something |
+//! | the poll has told something since | is made |
+//!
 //! # Receiving in the ring, and why not
 //!
 //! Rejected: a receive in the ring instead of a poll, into a buffer that the kernel chooses when bytes come and

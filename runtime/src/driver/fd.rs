@@ -83,12 +83,14 @@ impl From<OwnedFd> for SharedFd {
 }
 
 impl AsRawFd for SharedFd {
+    #[inline]
     fn as_raw_fd(&self) -> RawFd {
         self.0.fd.as_raw_fd()
     }
 }
 
 impl AsFd for SharedFd {
+    #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.fd.as_fd()
     }

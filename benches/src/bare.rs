@@ -1,0 +1,125 @@
+//! The echo server without a runtime: what the kernel's part of an echo costs.
+//!
+//! As many threads as a runtime has workers, with a ring each, to which the connections are dealt out. Each connection has
+//! a multishot poll; an event is answered by `recv(2)` and `send(2)`. Of the loops that were tried (see
+//! docs/BENCHMARKS.md) this is the fastest with two threads. Its rings belong to one thread each, which a runtime's cannot
+//! that lets a worker serve a ring whose owner is stuck.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::thread::{self, JoinHandle};
+
+use io_uring::{IoUring, cqueue, opcode, types};
+
+use crate::Run;
+use crate::echo_client::EchoClient;
+use crate::tokio::workloads::net::{BUFFER_BYTES, ECHOES};
+
+/// As many as a runtime has workers in the other measurements.
+const THREADS: usize = 2;
+
+/// SQEs and CQEs of a ring: all polls of a thread are submitted, and may be answered, at once.
+const SQ_ENTRIES: u32 = 1_024;
+const CQ_ENTRIES: u32 = 4 * SQ_ENTRIES;
+
+/// Echoes the messages of so many connections.
+pub fn echo(connections: usize) -> Run {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let accepting = thread::spawn(move || accept(&listener, connections));
+    let client = EchoClient::connect(address, connections);
+    let mut shares: [Vec<TcpStream>; THREADS] = Default::default();
+    for (index, stream) in accepting.join().unwrap().into_iter().enumerate() {
+        shares[index % THREADS].push(stream);
+    }
+    let mut bare = Bare {
+        client: Some(client),
+        threads: shares.map(|share| Some(thread::spawn(move || serve(&share)))),
+    };
+    Box::new(move |batches| bare.exchange(batches * ECHOES))
+}
+
+/// The server with its client.
+struct Bare {
+    client: Option<EchoClient>,
+    threads: [Option<JoinHandle<()>>; THREADS],
+}
+
+impl Bare {
+    fn exchange(&mut self, echoes: u64) {
+        let client = self.client.as_mut().expect("there until the drop");
+        client.exchange(echoes);
+    }
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        self.client = None; // Its connections end, and with them the threads.
+        for thread in self.threads.iter_mut().filter_map(Option::take) {
+            let served = thread.join();
+            assert!(thread::panicking() || served.is_ok());
+        }
+    }
+}
+
+fn accept(listener: &TcpListener, connections: usize) -> Vec<TcpStream> {
+    let accept = |_| {
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        stream
+    };
+    (0..connections).map(accept).collect()
+}
+
+/// One thread: echoes until all connections have ended.
+fn serve(streams: &[TcpStream]) {
+    let mut ring: IoUring = IoUring::builder()
+        .setup_single_issuer()
+        .setup_defer_taskrun()
+        .setup_cqsize(CQ_ENTRIES)
+        .build(SQ_ENTRIES)
+        .unwrap();
+    for (index, stream) in streams.iter().enumerate() {
+        watch(&mut ring, index, stream);
+    }
+    let mut buffer = [0; BUFFER_BYTES];
+    let mut events = Vec::with_capacity(CQ_ENTRIES as usize);
+    let mut left = streams.len();
+    while left > 0 {
+        ring.submit_and_wait(1).unwrap();
+        let told = |event: cqueue::Entry| (event.user_data() as usize, event.flags());
+        events.extend(ring.completion().map(told));
+        for (index, flags) in events.drain(..) {
+            if !echo_once(&streams[index], &mut buffer).unwrap() {
+                left -= 1;
+            } else if !cqueue::more(flags) {
+                watch(&mut ring, index, &streams[index]);
+            }
+        }
+    }
+}
+
+/// Echoes what there is; `false` at the end of the stream.
+fn echo_once(mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<bool> {
+    match stream.read(buffer) {
+        Ok(0) => Ok(false),
+        Ok(length) => stream.write_all(&buffer[..length]).map(|()| true),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Has the ring tell when there is something to read, again and again.
+fn watch(ring: &mut IoUring, index: usize, stream: &TcpStream) {
+    let events = (libc::POLLIN | libc::POLLRDHUP) as u32;
+    let poll = opcode::PollAdd::new(types::Fd(stream.as_raw_fd()), events)
+        .multi(true)
+        .build()
+        .user_data(index as u64);
+    // SAFETY: a poll points to no memory.
+    while unsafe { ring.submission().push(&poll) }.is_err() {
+        ring.submit().unwrap();
+    }
+}

@@ -1,0 +1,122 @@
+//! What a busy server asks of the kernel: how often it enters its rings, and what it submits to them.
+
+mod net_support;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use net_support::*;
+use ringway::io::{AsyncReadExt, AsyncWriteExt};
+use ringway::net::{TcpListener, TcpStream};
+use ringway::runtime::{Builder, Runtime, RuntimeMetrics};
+
+const CONNECTIONS: usize = 64;
+const MESSAGE_BYTES: usize = 64;
+
+/// Sixty-four connections, each with a message under way, cost an enter for eight echoes at most, and hardly an SQE: polls
+/// stay armed. Clients are another runtime of this process, so the machine decides how many messages come at once; one
+/// try in five must do.
+///
+/// Mutants: `Armed::arm` in `net/src/socket/armed.rs` never makes a poll that stays; `has_news` is always set, and each
+/// wait of the listener's loop arms (the first is seen in the SQEs).
+#[test]
+fn an_echo_at_64_connections_takes_an_eighth_of_an_enter_and_no_sqe() {
+    const ECHOES: u64 = 20_000;
+    const ENTERS_MAX: f64 = 1.0 / 8.0;
+    const SQES_MAX: f64 = 0.05;
+    let mut seen = Vec::new();
+    for _ in 0..5 {
+        let (enters, sqes) = costs(ECHOES);
+        if enters <= ENTERS_MAX && sqes <= SQES_MAX {
+            return;
+        }
+        seen.push((enters, sqes));
+    }
+    panic!("enters and SQEs for an echo: {seen:?}");
+}
+
+/// Enters and SQEs of the server for one echo.
+fn costs(echoes: u64) -> (f64, f64) {
+    let server = runtime();
+    let listener = server
+        .block_on(TcpListener::bind("127.0.0.1:0"))
+        .expect("a listener");
+    let address = listener.local_addr().expect("an address");
+    server.spawn(serve(listener));
+    let clients = runtime();
+    let streams = clients.block_on(within(connect(address)));
+    // The first waits of a connection take an operation each.
+    let streams = clients.block_on(within(exchange(streams, 10 * CONNECTIONS as i64)));
+    let metrics = server.metrics();
+    let before = counts(&metrics);
+    let streams = clients.block_on(within(exchange(streams, echoes as i64)));
+    let after = counts(&metrics);
+    drop(streams);
+    let each = |before: u64, after: u64| (after - before) as f64 / echoes as f64;
+    (each(before.0, after.0), each(before.1, after.1))
+}
+
+fn runtime() -> Runtime {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+fn counts(metrics: &RuntimeMetrics) -> (u64, u64) {
+    let rings = || (0..metrics.num_workers()).map(|worker| metrics.ring(worker));
+    let enters = rings().map(|ring| ring.enter_count()).sum();
+    let sqes = rings().map(|ring| ring.submitted_count()).sum();
+    (enters, sqes)
+}
+
+async fn serve(listener: TcpListener) {
+    loop {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        ringway::spawn(async move {
+            let mut buffer = [0; 4 * MESSAGE_BYTES];
+            loop {
+                match stream.read(&mut buffer).await {
+                    Ok(0) | Err(_) => return,
+                    Ok(length) => stream.write_all(&buffer[..length]).await.expect("room"),
+                }
+            }
+        });
+    }
+}
+
+async fn connect(address: SocketAddr) -> Vec<TcpStream> {
+    let mut streams = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let stream = TcpStream::connect(address).await.expect("a connection");
+        stream.set_nodelay(true).expect("a socket takes the option");
+        streams.push(stream);
+    }
+    streams
+}
+
+/// Exchanges so many messages over all connections together.
+async fn exchange(streams: Vec<TcpStream>, echoes: i64) -> Vec<TcpStream> {
+    let left = Arc::new(AtomicI64::new(echoes));
+    let tasks: Vec<_> = streams
+        .into_iter()
+        .map(|mut stream| {
+            let left = Arc::clone(&left);
+            ringway::spawn(async move {
+                let mut echo = [0; MESSAGE_BYTES];
+                while left.fetch_sub(1, Ordering::Relaxed) > 0 {
+                    stream.write_all(&[7; MESSAGE_BYTES]).await.expect("room");
+                    stream.read_exact(&mut echo).await.expect("an echo");
+                }
+                stream
+            })
+        })
+        .collect();
+    let mut streams = Vec::new();
+    for task in tasks {
+        streams.push(task.await.expect("no panic"));
+    }
+    streams
+}
