@@ -71,7 +71,7 @@ pub(crate) struct PollQueues {
 /// What both halves and the jobs share.
 struct Core {
     pushed: Mutex<VecDeque<squeue::Entry>>,
-    table: Mutex<Table>,
+    desk: Mutex<Desk>,
     /// Somebody waits: it is worth while to look.
     has_waiters: AtomicBool,
     gate: Gate,
@@ -79,6 +79,13 @@ struct Core {
     /// Room for what the poller tells whoever has the turn.
     events: Mutex<Events>,
     offload: OnceLock<Offload>,
+}
+
+/// The table, and room for what comes of changing it.
+#[derive(Debug, Default)]
+struct Desk {
+    table: Table,
+    out: Outcome,
 }
 
 impl Bell for Poller {
@@ -94,7 +101,7 @@ impl PollDevice {
         let poller = Poller::new().map_err(|source| SetupError::new("create a poller", source))?;
         let core = Arc::new(Core {
             pushed: Mutex::default(),
-            table: Mutex::default(),
+            desk: Mutex::default(),
             has_waiters: AtomicBool::new(false),
             gate: Gate::new(),
             poller,
@@ -191,16 +198,17 @@ impl Core {
         self.pushed.lock().pop_front()
     }
 
-    /// Changes the table, and does outside of its lock what follows.
+    /// Changes the table, and does what follows.
     fn change(self: &Arc<Self>, change: impl FnOnce(&mut Table, &mut Outcome)) {
-        let mut out = Outcome::default();
-        let mut table = self.table.lock();
-        change(&mut table, &mut out);
-        // Relaxed: a hint to look, for who is not told otherwise.
-        self.has_waiters.store(!table.is_empty(), Ordering::Relaxed);
-        drop(table);
+        let mut desk = self.desk.lock();
+        let Desk { table, out } = &mut *desk;
+        change(table, out);
+        self.note_waiters(table);
         self.post(&mut out.answers);
-        for job in out.jobs {
+        let jobs = std::mem::take(&mut out.jobs);
+        // The pool may run a job on this thread, and that takes the lock.
+        drop(desk);
+        for job in jobs {
             let errand = Errand::new(job, Arc::clone(self));
             if let Some(offload) = self.offload.get() {
                 offload(Box::new(|| errand.run()));
@@ -226,6 +234,11 @@ impl Core {
         told.map(drop)
     }
 
+    fn note_waiters(&self, table: &Table) {
+        // Relaxed: a hint to look, for who is not told otherwise.
+        self.has_waiters.store(!table.is_empty(), Ordering::Relaxed);
+    }
+
     fn post(&self, answers: &mut Vec<(u64, Answer)>) {
         self.gate.post(answers, &self.poller);
     }
@@ -233,7 +246,10 @@ impl Core {
     /// The pool is through with a request.
     fn finish(&self, user_data: u64, result: Option<i32>) {
         // First out of the table: the number may be another request's when the answer has been reaped.
-        self.table.lock().forget(user_data);
+        let mut desk = self.desk.lock();
+        desk.table.forget(user_data);
+        self.note_waiters(&desk.table);
+        drop(desk);
         if let Some(result) = result {
             self.post(&mut vec![(user_data, Answer { result, flags: 0 })]);
         }

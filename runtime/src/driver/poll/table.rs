@@ -8,6 +8,7 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use polling::{Event, Poller};
+use slab::Slab;
 
 use super::super::plain::{Cancel, Kind, Place, Request, Step, poll_now};
 use super::super::slots::Answer;
@@ -21,6 +22,8 @@ pub(super) struct Table {
     watched: NumberMap<RawFd, Watched>,
     /// Where each request is that has not been answered for good.
     places: NumberMap<u64, At>,
+    /// The calls that wait for a descriptor. Polls are no more than what their waiters say.
+    calls: Slab<Request>,
     next_generation: u32,
 }
 
@@ -32,17 +35,17 @@ struct Watched {
 }
 
 /// A request that waits for a descriptor.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Waiter {
-    request: Request,
+    user_data: u64,
     events: u32,
     purpose: Purpose,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
-    /// To try the call again.
-    Call,
+    /// To try the call of this number again.
+    Call(u32),
     /// To tell of the events, once or for as long as it is not cancelled.
     Poll { multishot: bool },
 }
@@ -93,12 +96,11 @@ impl Table {
             }
             Ok(Kind::Poll { multishot }) => {
                 let waiter = Waiter {
+                    user_data: request.user_data(),
                     events: request.poll_events(),
                     purpose: Purpose::Poll { multishot },
-                    request,
                 };
-                let fd = waiter.request.fd();
-                self.wait(poller, fd, waiter, out);
+                self.wait(poller, request.fd(), waiter, out);
             }
             Ok(Kind::Call) => self.drive(poller, request, out),
         }
@@ -108,13 +110,10 @@ impl Table {
     pub(super) fn drive(&mut self, poller: &Poller, mut request: Request, out: &mut Outcome) {
         match try_here(&mut request, out) {
             Tried::Answered => {}
-            Tried::Waits(fd, events) => {
-                self.wait(poller, fd, Waiter::to_try(request, events), out);
-            }
+            Tried::Waits(fd, events) => self.wait_to_try(poller, request, (fd, events), out),
             Tried::HasMore => {
                 let fd = request.fd();
-                let events = libc::POLLIN as u32;
-                self.wait(poller, fd, Waiter::to_try(request, events), out);
+                self.wait_to_try(poller, request, (fd, libc::POLLIN as u32), out);
             }
             Tried::Elsewhere => self.send_elsewhere(request, out),
         }
@@ -127,17 +126,38 @@ impl Table {
         out.jobs.push(job);
     }
 
+    /// Has a call wait for the events of a descriptor.
+    fn wait_to_try(
+        &mut self,
+        poller: &Poller,
+        request: Request,
+        (fd, events): (RawFd, u32),
+        out: &mut Outcome,
+    ) {
+        let user_data = request.user_data();
+        let purpose = Purpose::Call(self.calls.insert(request) as u32);
+        let waiter = Waiter {
+            user_data,
+            events,
+            purpose,
+        };
+        self.wait(poller, fd, waiter, out);
+    }
+
     /// Has the request wait for its descriptor.
     fn wait(&mut self, poller: &Poller, fd: RawFd, waiter: Waiter, out: &mut Outcome) {
-        let user_data = waiter.request.user_data();
         let watched = self.watched.entry(fd).or_default();
+        if watched.waiters.is_empty() {
+            // Mostly it remains one.
+            watched.waiters.reserve_exact(1);
+        }
         watched.waiters.push(waiter);
         match watched.arm(poller, fd, &mut self.next_generation) {
             Ok(()) => {
-                self.places.insert(user_data, At::Descriptor(fd));
+                self.places.insert(waiter.user_data, At::Descriptor(fd));
             }
             Err(error) => {
-                let waiter = watched.waiters.pop().expect("it was pushed just now");
+                watched.waiters.pop();
                 if watched.waiters.is_empty() {
                     self.watched.remove(&fd);
                 }
@@ -148,28 +168,34 @@ impl Table {
 
     /// The descriptor cannot be registered: it is a file, or there is an error.
     fn cannot_wait(&mut self, fd: RawFd, waiter: Waiter, error: i32, out: &mut Outcome) {
-        let request = waiter.request;
-        match waiter.purpose {
-            _ if error != -libc::EPERM => {
-                self.places.remove(&request.user_data());
-                out.answer(request.user_data(), error);
+        let error = match waiter.purpose {
+            _ if error != -libc::EPERM => error,
+            Purpose::Call(call) => {
+                let request = self.calls.remove(call as usize);
+                return self.send_elsewhere(request, out);
             }
-            Purpose::Call => self.send_elsewhere(request, out),
             // A file is ready at once or, for what is asked here, never.
             Purpose::Poll { .. } => match poll_now(fd, waiter.events) {
-                0 => self.keep_unregistered(fd, Waiter { request, ..waiter }),
-                found => {
-                    self.places.remove(&request.user_data());
-                    out.answer(request.user_data(), found);
-                }
+                0 => return self.keep_unregistered(fd, waiter),
+                found => found,
             },
-        }
+        };
+        self.end(waiter);
+        out.answer(waiter.user_data, error);
     }
 
     fn keep_unregistered(&mut self, fd: RawFd, waiter: Waiter) {
-        self.places
-            .insert(waiter.request.user_data(), At::Descriptor(fd));
+        self.places.insert(waiter.user_data, At::Descriptor(fd));
         self.watched.entry(fd).or_default().waiters.push(waiter);
+    }
+
+    /// A waiter has been answered, or is about to be.
+    fn end(&mut self, waiter: Waiter) -> Option<Request> {
+        self.places.remove(&waiter.user_data);
+        match waiter.purpose {
+            Purpose::Call(call) => Some(self.calls.remove(call as usize)),
+            Purpose::Poll { .. } => None,
+        }
     }
 
     /// Deals with what the poller has told of a descriptor.
@@ -182,38 +208,48 @@ impl Table {
             return;
         }
         let told = Told::by(event);
-        let mut elsewhere = Vec::new();
+        let mut gone = Vec::new();
         let mut rearm = Rearm::IfDisarmed;
-        let mut index = 0;
-        while let Some(waiter) = watched.waiters.get_mut(index) {
-            match waiter.hear(fd, told, out) {
-                Heard::NotMeant => index += 1,
+        watched
+            .waiters
+            .retain_mut(|waiter| match waiter.hear(&mut self.calls, fd, told, out) {
+                Heard::NotMeant => true,
                 Heard::InVain => {
                     rearm = rearm.max(Rearm::ForEdges);
-                    index += 1;
+                    true
                 }
                 Heard::HasMore => {
                     rearm = Rearm::Anyway;
-                    index += 1;
+                    true
                 }
-                Heard::Goes => {
-                    let waiter = watched.waiters.remove(index);
-                    self.places.remove(&waiter.request.user_data());
+                Heard::Answered => {
+                    // As `end`, but the descriptor is borrowed.
+                    self.places.remove(&waiter.user_data);
+                    if let Purpose::Call(call) = waiter.purpose {
+                        self.calls.remove(call as usize);
+                    }
+                    false
                 }
-                Heard::Moves(to) => elsewhere.push((watched.waiters.remove(index), to)),
-            }
-        }
+                Heard::Moves(to) => {
+                    gone.push((*waiter, to));
+                    false
+                }
+            });
         if let Err(error) = watched.arm_again(poller, fd, rearm, &mut self.next_generation) {
             // A lack of memory. Each hears of it, and none waits for ever.
-            for waiter in watched.waiters.drain(..) {
-                self.places.remove(&waiter.request.user_data());
-                out.answer(waiter.request.user_data(), error);
+            for waiter in std::mem::take(&mut watched.waiters) {
+                self.end(waiter);
+                out.answer(waiter.user_data, error);
             }
         }
-        for (waiter, to) in elsewhere {
-            match to {
-                Some(other) => self.wait(poller, other, waiter, out),
-                None => self.send_elsewhere(waiter.request, out),
+        for (waiter, to) in gone {
+            match (to, waiter.purpose) {
+                (Some(other), _) => self.wait(poller, other, waiter, out),
+                (None, Purpose::Call(call)) => {
+                    let request = self.calls.remove(call as usize);
+                    self.send_elsewhere(request, out);
+                }
+                (None, Purpose::Poll { .. }) => unreachable!("a poll calls nothing"),
             }
         }
     }
@@ -223,10 +259,10 @@ impl Table {
         &mut self,
         poller: &Poller,
         request: Request,
-        (fd, events): (RawFd, u32),
+        wanted: (RawFd, u32),
         out: &mut Outcome,
     ) {
-        self.wait(poller, fd, Waiter::to_try(request, events), out);
+        self.wait_to_try(poller, request, wanted, out);
     }
 
     /// Takes a request that the pool has had out of the table.
@@ -236,13 +272,13 @@ impl Table {
 
     /// Cancels; answers as the kernel does.
     fn cancel(&mut self, poller: &Poller, cancel: Cancel, out: &mut Outcome) -> i32 {
-        let targets = match cancel.user_data() {
-            Some(user_data) => vec![user_data],
-            None => self.meant_by(cancel),
-        };
+        if let Some(user_data) = cancel.user_data() {
+            let cancelled = self.cancel_one(poller, user_data, out);
+            return cancelled.map_or_else(|error| error, |()| i32::from(cancel.all));
+        }
         let mut cancelled = 0;
         let mut refused = -libc::ENOENT;
-        for user_data in targets {
+        for user_data in self.meant_by(cancel) {
             match self.cancel_one(poller, user_data, out) {
                 Ok(()) if cancel.all => cancelled += 1,
                 Ok(()) => return 0,
@@ -273,39 +309,41 @@ impl Table {
         user_data: u64,
         out: &mut Outcome,
     ) -> Result<(), i32> {
-        let answer = match self.places.get(&user_data) {
+        match self.places.get(&user_data) {
             None => return Err(-libc::ENOENT),
             Some(At::Pool(job)) => {
                 if !job.cancel() {
                     return Err(-libc::EALREADY);
                 }
-                job.given_up()
+                out.answer(user_data, job.given_up());
             }
-            Some(&At::Descriptor(fd)) => self.stop_waiting(poller, fd, user_data),
-        };
+            Some(&At::Descriptor(fd)) => {
+                self.stop_waiting(poller, fd, user_data, out);
+                return Ok(());
+            }
+        }
         self.places.remove(&user_data);
-        out.answer(user_data, answer);
         Ok(())
     }
 
-    /// Returns the last answer of who waited.
-    fn stop_waiting(&mut self, poller: &Poller, fd: RawFd, user_data: u64) -> i32 {
-        let mut answer = -libc::ECANCELED;
+    fn stop_waiting(&mut self, poller: &Poller, fd: RawFd, user_data: u64, out: &mut Outcome) {
         let Some(watched) = self.watched.get_mut(&fd) else {
-            return answer;
+            return;
         };
-        watched.waiters.retain(|waiter| {
-            let stays = waiter.request.user_data() != user_data;
-            if !stays {
-                answer = waiter.request.given_up();
-            }
-            stays
-        });
+        let is_meant = |waiter: &Waiter| waiter.user_data == user_data;
+        let place = watched.waiters.iter().position(is_meant);
+        let Some(waiter) = place.map(|place| watched.waiters.remove(place)) else {
+            return;
+        };
         if watched.waiters.is_empty() {
             watched.registration.retire(poller, fd);
             self.watched.remove(&fd);
         }
-        answer
+        let request = self.end(waiter);
+        out.answer(
+            user_data,
+            request.map_or(-libc::ECANCELED, |request| request.given_up()),
+        );
     }
 }
 
@@ -370,32 +408,30 @@ enum Heard {
     InVain,
     /// It has had its turn, and would have gone on.
     HasMore,
-    /// The waiter is answered for good.
-    Goes,
+    /// It is answered for good.
+    Answered,
     /// It waits for another descriptor now, or for the pool.
     Moves(Option<RawFd>),
 }
 
 impl Waiter {
-    fn to_try(request: Request, events: u32) -> Self {
-        Self {
-            request,
-            events,
-            purpose: Purpose::Call,
-        }
-    }
-
     fn is_multishot(&self) -> bool {
         self.purpose == Purpose::Poll { multishot: true }
     }
 
-    fn hear(&mut self, fd: RawFd, told: Told, out: &mut Outcome) -> Heard {
+    fn hear(
+        &mut self,
+        calls: &mut Slab<Request>,
+        fd: RawFd,
+        told: Told,
+        out: &mut Outcome,
+    ) -> Heard {
         if !told.concerns(self.events) {
             return Heard::NotMeant;
         }
-        let user_data = self.request.user_data();
+        let user_data = self.user_data;
         let multishot = match self.purpose {
-            Purpose::Call => return self.try_again(fd, out),
+            Purpose::Call(call) => return self.try_again(&mut calls[call as usize], fd, out),
             Purpose::Poll { multishot } => multishot,
         };
         let found = match told.exactly(self.events) {
@@ -410,14 +446,14 @@ impl Waiter {
             }
             found => {
                 out.answer(user_data, found);
-                Heard::Goes
+                Heard::Answered
             }
         }
     }
 
-    fn try_again(&mut self, fd: RawFd, out: &mut Outcome) -> Heard {
-        match try_here(&mut self.request, out) {
-            Tried::Answered => Heard::Goes,
+    fn try_again(&mut self, request: &mut Request, fd: RawFd, out: &mut Outcome) -> Heard {
+        match try_here(request, out) {
+            Tried::Answered => Heard::Answered,
             Tried::Waits(same, events) if same == fd => {
                 self.events = events;
                 Heard::InVain
