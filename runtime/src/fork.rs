@@ -30,27 +30,34 @@ pub(crate) const FORKED: &str = "this runtime belongs to the parent process and 
 /// Forks between the process that this program began as and this one.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-/// The process in which something was made.
+/// The process in which something was made. For our own crates, where they do not ask the driver each time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Process(u32);
+pub struct Process(u32);
 
 impl Process {
     /// This one.
     #[inline]
-    pub(crate) fn current() -> Self {
+    pub fn current() -> Self {
         // Relaxed: it changes while the process has one thread, which is the one that changes it.
         Self(GENERATION.load(Relaxed))
     }
 
     /// Whether it is still the same.
     #[inline]
-    pub(crate) fn is_current(self) -> bool {
+    pub fn is_current(self) -> bool {
         self == Self::current()
     }
 
     /// Whether this process is the child of one that had a runtime.
     pub(crate) fn is_child() -> bool {
         Self::current() != Self(0)
+    }
+}
+
+impl Default for Process {
+    /// This one.
+    fn default() -> Self {
+        Self::current()
     }
 }
 

@@ -53,6 +53,8 @@ mod trace;
 pub use builder::Builder;
 pub use config::UnhandledPanic;
 pub use driver::Driver;
+#[doc(hidden)]
+pub use fork::Process;
 pub use handle::{EnterGuard, Handle, TryCurrentError};
 pub use hooks::TaskMeta;
 pub use local::{LocalEnterGuard, LocalOptions, LocalRuntime, LocalSet, spawn_local};

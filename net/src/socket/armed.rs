@@ -15,6 +15,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use ringway_runtime::Process;
 use ringway_runtime::driver::{self, Feature, Many, Op, SharedFd};
 
 use crate::op::{PollMany, PollOnce};
@@ -29,6 +30,8 @@ pub(crate) struct Armed {
     left: u8,
     /// Its waker was called since it was asked.
     has_news: bool,
+    /// Where it was armed: in a child of that process no waker is ever called.
+    process: Process,
 }
 
 #[derive(Debug, Default)]
@@ -95,6 +98,7 @@ impl Armed {
             Operation::Once(Op::new(PollOnce::new(at, events)))
         };
         self.has_news = true;
+        self.process = Process::current();
     }
 
     /// Gives the operation up.
@@ -102,10 +106,10 @@ impl Armed {
         self.operation = Operation::None;
     }
 
-    /// What the operation has told since it was asked last. Nothing is armed after an error, of which there is none if the
+    /// What the operation has told since it was asked last; it panics in a child of the process that armed it. Nothing is armed after an error, of which there is none if the
     /// kernel has just given the operation up.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> io::Result<Option<Told>> {
-        if !std::mem::take(&mut self.has_news) {
+        if !std::mem::take(&mut self.has_news) && self.process.is_current() {
             return Ok(None);
         }
         let (result, is_last) = match &mut self.operation {
