@@ -12,7 +12,19 @@ const PREEMPTIONS: u32 = 2;
 const ASAN_TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Suites that asan runs unless told otherwise: those whose names contain one of these words.
-const ASAN_SUITES: [&str; 4] = ["cancel", "drop", "failure", "shutdown"];
+const ASAN_SUITES: [&str; 7] = [
+    "cancel",
+    "come_and_go",
+    "drop",
+    "failure",
+    "in_flight",
+    "late_writes",
+    "shutdown",
+];
+
+/// Where those suites are: package and folder.
+const ASAN_FOLDERS: [(&str, &str); 2] =
+    [("ringway", "tests"), ("ringway-runtime", "runtime/tests")];
 
 #[derive(Debug, Args)]
 pub(crate) struct LoomOptions {
@@ -28,7 +40,8 @@ pub(crate) struct LoomOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct AsanOptions {
-    /// Suites of the facade (files in tests/); by default those that cancel, drop and shut down
+    /// Suites of the facade and of the runtime (files in tests/ and runtime/tests/); by default those that cancel, drop
+    /// and shut down
     suites: Vec<String>,
     /// Words for the test programs, after `--`
     #[arg(last = true)]
@@ -74,14 +87,12 @@ pub(crate) fn asan(options: &AsanOptions) -> Result<()> {
     cargo
         .env("RUSTFLAGS", "-Zsanitizer=address")
         .env("CARGO_TARGET_DIR", target_folder("asan"))
-        .args([
-            "+nightly",
-            "test",
-            "--target",
-            ASAN_TARGET,
-            "--package",
-            "ringway",
-        ])
+        .args(["+nightly", "test", "--target", ASAN_TARGET])
+        .args(
+            ASAN_FOLDERS
+                .iter()
+                .flat_map(|(package, _)| ["--package", package]),
+        )
         .args(suites.iter().flat_map(|suite| ["--test", suite]))
         .arg("--")
         .args(&options.words);
@@ -89,18 +100,20 @@ pub(crate) fn asan(options: &AsanOptions) -> Result<()> {
 }
 
 fn default_suites() -> Result<Vec<String>> {
-    let folder = root().join("tests");
-    let entries = folder
-        .read_dir()
-        .map_err(|error| format!("{}: {error}", folder.display()))?;
-    let suites: Vec<String> = entries
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter_map(|file| Some(file.strip_suffix(".rs")?.to_owned()))
-        .filter(|suite| ASAN_SUITES.iter().any(|word| suite.contains(word)))
-        .collect();
+    let mut suites = Vec::new();
+    for (_, folder) in ASAN_FOLDERS {
+        let folder = root().join(folder);
+        let entries = folder
+            .read_dir()
+            .map_err(|error| format!("{}: {error}", folder.display()))?;
+        let files = entries
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter_map(|file| Some(file.strip_suffix(".rs")?.to_owned()));
+        suites.extend(files.filter(|suite| ASAN_SUITES.iter().any(|word| suite.contains(word))));
+    }
     if suites.is_empty() {
         return Err(format!(
-            "no file of tests/ is named after any of {ASAN_SUITES:?}; name a suite"
+            "no suite is named after any of {ASAN_SUITES:?}; name one"
         ));
     }
     Ok(suites)
