@@ -240,7 +240,7 @@ fn buffers_outlive_their_runtime_and_are_dropped_anywhere() {
 
 /// One socket is flooded and nobody takes its bytes; a hundred others exchange small messages on the same worker. They are
 /// neither stopped nor held up. Mutants: no way on after ENOBUFS (`RecvMulti::judge` hands it out as an error, or waits for a
-/// buffer); a limit of 10,000 buffers for each stream shows in the count of those that the flood has.
+/// buffer); `UNREAD_MAX` of 10,000 shows in the count of buffers that the flood has.
 #[test]
 fn a_flood_that_nobody_takes_starves_no_other_socket() {
     const OTHERS: usize = 100;
@@ -287,7 +287,7 @@ fn a_flood_that_nobody_takes_starves_no_other_socket() {
         assert!(worst < BOUND, "the others waited up to {worst:?}");
         let waiting = unread_buffers(&mut unread).await;
         println!("the flood had {waiting} buffers unread; the others waited up to {worst:?}");
-        assert!(waiting <= 256, "{waiting} buffers are unread");
+        assert!(waiting <= 128, "{waiting} of 256 buffers are unread");
         assert!(waiting > 0 || !has_pool(), "the flood came nowhere");
         flood.abort();
     });

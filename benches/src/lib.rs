@@ -13,6 +13,8 @@
 //!   its own, so that its work is not counted.
 //! * [`bare`] is the echo server without a runtime.
 //! * [`mod@bench`] hands workloads to criterion (`cargo bench -p ringway-benches`).
+//! * [`registered`] is a ring without a runtime, and what can be registered in it; `src/bin/uring.rs`
+//!   compares the ways of the completion face.
 //! * `src/bin/workload.rs` runs one workload on one peer; `cargo xtask bench` runs it alternately for
 //!   both and prints the ratios.
 
@@ -22,6 +24,7 @@ pub mod calls;
 pub mod echo_client;
 pub mod gauges;
 pub mod meter;
+pub mod registered;
 pub mod ringway;
 pub mod tokio;
 

@@ -1,0 +1,239 @@
+//! The ways of the completion face beside each other, and what io_uring offers beyond them: `uring [WAY...]`.
+//!
+//! Every way of a group does the same work. They alternate, for `ROUNDS` rounds, and the least processor time for one
+//! operation is printed: what disturbs the machine only ever adds. The echo's clients are in a process of their own; in
+//! the other groups both ends are in this one, the same for each way.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use std::future::Future;
+
+use ringway::io::{AsyncReadExt, AsyncWriteExt};
+use ringway::net::{TcpListener, TcpStream};
+use ringway::runtime::{Builder, Runtime};
+use ringway::uring;
+use ringway_benches::Run;
+use ringway_benches::echo_client::{self, EchoClient};
+use ringway_benches::meter::Meter;
+use ringway_benches::registered::{self, Reads};
+
+/// Rounds of all ways of a group.
+const ROUNDS: usize = 7;
+/// Processor time that one measurement takes at least: the kernel counts that of other cores by its tick.
+const LEAST: Duration = Duration::from_millis(150);
+/// Echoes in a batch.
+const ECHOES: u64 = 4_096;
+/// Bytes of a batch in the groups that move many.
+const BULK_BYTES: usize = 64 << 20;
+/// The buffer of a connection.
+const BUFFER_BYTES: usize = 1 << 16;
+
+/// One way to do the work of its group.
+struct Way {
+    group: &'static str,
+    name: &'static str,
+    operations: u64,
+    start: fn() -> Run,
+}
+
+#[rustfmt::skip] // One row, one line.
+const WAYS: &[Way] = &[
+    Way { group: "echo of 64 bytes, 64 connections", name: "traits", operations: ECHOES, start: || echo(64, echo_by_traits) },
+    Way { group: "echo of 64 bytes, 64 connections", name: "recv, send", operations: ECHOES, start: || echo(64, echo_by_recv) },
+    Way { group: "echo of 64 bytes, 64 connections", name: "recv_multi, send", operations: ECHOES, start: || echo(64, echo_by_multi) },
+    Way { group: "echo of 64 bytes, 512 connections", name: "traits", operations: ECHOES, start: || echo(512, echo_by_traits) },
+    Way { group: "echo of 64 bytes, 512 connections", name: "recv, send", operations: ECHOES, start: || echo(512, echo_by_recv) },
+    Way { group: "echo of 64 bytes, 512 connections", name: "recv_multi, send", operations: ECHOES, start: || echo(512, echo_by_multi) },
+    Way { group: "a mebibyte received, 64 KiB at a time", name: "traits", operations: 64, start: || bulk(send_by_traits, receive_by_traits) },
+    Way { group: "a mebibyte received, 64 KiB at a time", name: "recv", operations: 64, start: || bulk(send_by_traits, receive_by_recv) },
+    Way { group: "a mebibyte received, 64 KiB at a time", name: "recv_multi (4 KiB)", operations: 64, start: || bulk(send_by_traits, receive_by_multi) },
+    Way { group: "a mebibyte sent, 64 KiB at a time", name: "traits", operations: 64, start: || bulk(send_by_traits, receive_by_traits) },
+    Way { group: "a mebibyte sent, 64 KiB at a time", name: "send_all", operations: 64, start: || bulk(send_by_send, receive_by_traits) },
+    Way { group: "a mebibyte sent, 64 KiB at a time", name: "send_all_zc", operations: 64, start: || bulk(send_by_zc, receive_by_traits) },
+    Way { group: "a block of 4 KiB read past the cache, bare ring", name: "plain", operations: registered::READS, start: || registered::read(Reads::PLAIN) },
+    Way { group: "a block of 4 KiB read past the cache, bare ring", name: "registered buffers", operations: registered::READS, start: || registered::read(Reads::FIXED_BUFFERS) },
+    Way { group: "a block of 4 KiB read past the cache, bare ring", name: "registered file", operations: registered::READS, start: || registered::read(Reads::FIXED_FILE) },
+    Way { group: "a block of 4 KiB read past the cache, bare ring", name: "both", operations: registered::READS, start: || registered::read(Reads::BOTH) },
+    Way { group: "64 bytes through a socket pair, bare ring", name: "plain", operations: registered::MESSAGES, start: || registered::messages(false) },
+    Way { group: "64 bytes through a socket pair, bare ring", name: "registered files", operations: registered::MESSAGES, start: || registered::messages(true) },
+];
+
+fn main() {
+    echo_client::run_if_asked();
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    let mut groups: Vec<&str> = WAYS.iter().map(|way| way.group).collect();
+    groups.dedup();
+    for group in groups {
+        if !asked.is_empty() && !asked.iter().any(|part| group.contains(part.as_str())) {
+            continue;
+        }
+        println!("{group}");
+        let ways: Vec<&Way> = WAYS.iter().filter(|way| way.group == group).collect();
+        let mut least = vec![f64::INFINITY; ways.len()];
+        for _ in 0..ROUNDS {
+            for (least, way) in least.iter_mut().zip(&ways) {
+                *least = least.min(measure(way));
+            }
+        }
+        for (least, way) in least.iter().zip(&ways) {
+            println!("  {:<20} {least:>10.0} ns", way.name);
+        }
+    }
+}
+
+/// Processor time of one operation, in nanoseconds.
+fn measure(way: &Way) -> f64 {
+    let mut run = (way.start)();
+    run(1);
+    let meter = Meter::start();
+    let mut batches = 0;
+    while meter.read().cpu() < LEAST {
+        run(1);
+        batches += 1;
+    }
+    meter.read().cpu().as_nanos() as f64 / (batches * way.operations) as f64
+}
+
+fn runtime() -> Runtime {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(2).enable_all().build().unwrap()
+}
+
+fn echo<F>(connections: usize, serve: fn(TcpStream) -> F) -> Run
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let runtime = runtime();
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    runtime.spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            ringway::spawn(serve(stream));
+        }
+    });
+    let mut client = EchoClient::connect(address, connections);
+    Box::new(move |batches| {
+        let _alive = &runtime;
+        client.exchange(batches * ECHOES);
+    })
+}
+
+async fn echo_by_traits(mut stream: TcpStream) {
+    let mut buffer = vec![0; 1024];
+    loop {
+        match stream.read(&mut buffer).await.unwrap() {
+            0 => return,
+            count => stream.write_all(&buffer[..count]).await.unwrap(),
+        }
+    }
+}
+
+async fn echo_by_recv(stream: TcpStream) {
+    let mut buffer = Vec::with_capacity(1024);
+    loop {
+        let result;
+        (result, buffer) = uring::recv(&stream, buffer).await;
+        if result.unwrap() == 0 {
+            return;
+        }
+        let result;
+        (result, buffer) = uring::send_all(&stream, buffer).await;
+        result.unwrap();
+    }
+}
+
+async fn echo_by_multi(stream: TcpStream) {
+    let mut received = uring::recv_multi(&stream);
+    while let Some(buffer) = received.next().await {
+        uring::send_all(&stream, buffer.unwrap()).await.0.unwrap();
+    }
+}
+
+/// One connection within the process, over which each batch moves its bytes.
+fn bulk<S, R>(send: fn(TcpStream) -> S, receive: fn(TcpStream) -> R) -> Run
+where
+    S: Future<Output = TcpStream> + Send + 'static,
+    R: Future<Output = TcpStream> + Send + 'static,
+{
+    let runtime = runtime();
+    let mut ends = Some(runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap());
+        (client.await.unwrap(), listener.accept().await.unwrap().0)
+    }));
+    Box::new(move |batches| {
+        for _ in 0..batches {
+            let (one, two) = ends.take().expect("put back after each batch");
+            let sender = runtime.spawn(send(one));
+            let receiver = runtime.spawn(receive(two));
+            let both = async { (sender.await.unwrap(), receiver.await.unwrap()) };
+            ends = Some(runtime.block_on(both));
+        }
+    })
+}
+
+async fn send_by_traits(mut stream: TcpStream) -> TcpStream {
+    let buffer = vec![7; BUFFER_BYTES];
+    for _ in 0..BULK_BYTES / BUFFER_BYTES {
+        stream.write_all(&buffer).await.unwrap();
+    }
+    stream
+}
+
+async fn send_by_send(stream: TcpStream) -> TcpStream {
+    let mut buffer = vec![7; BUFFER_BYTES];
+    for _ in 0..BULK_BYTES / BUFFER_BYTES {
+        let result;
+        (result, buffer) = uring::send_all(&stream, buffer).await;
+        result.unwrap();
+    }
+    stream
+}
+
+async fn send_by_zc(stream: TcpStream) -> TcpStream {
+    let mut buffer = vec![7; BUFFER_BYTES];
+    for _ in 0..BULK_BYTES / BUFFER_BYTES {
+        let result;
+        (result, buffer) = uring::send_all_zc(&stream, buffer).await;
+        result.unwrap();
+    }
+    stream
+}
+
+async fn receive_by_traits(mut stream: TcpStream) -> TcpStream {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut left = BULK_BYTES;
+    while left > 0 {
+        left -= stream.read(&mut buffer).await.unwrap();
+        black_box(&buffer);
+    }
+    stream
+}
+
+async fn receive_by_recv(stream: TcpStream) -> TcpStream {
+    let mut buffer = Vec::with_capacity(BUFFER_BYTES);
+    let mut left = BULK_BYTES;
+    while left > 0 {
+        let result;
+        (result, buffer) = uring::recv(&stream, buffer).await;
+        left -= result.unwrap();
+        black_box(&buffer);
+    }
+    stream
+}
+
+async fn receive_by_multi(stream: TcpStream) -> TcpStream {
+    let mut received = uring::recv_multi(&stream);
+    let mut left = BULK_BYTES;
+    while left > 0 {
+        let buffer = received.next().await.unwrap().unwrap();
+        left -= buffer.len();
+        black_box(&buffer);
+    }
+    received.stop();
+    assert!(received.next().await.is_none(), "no more was sent");
+    stream
+}
