@@ -4,6 +4,7 @@ mod net_support;
 
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use net_support::*;
 use ringway::net::{UnixListener, UnixStream};
@@ -35,8 +36,7 @@ fn an_accepted_connection_is_a_stream_like_any_other() {
 }
 
 /// Requests that are dropped or cancelled while clients connect, and one accept of tokio's face after the other for what
-/// they leave. Each client has sent its number. Mutants: `Parcel::drop` closes the connection; `Stash::put` wakes nobody;
-/// `Listener::poll_accept` does not look into the stash.
+/// they leave. Each client has sent its number. Mutants: `Parcel::drop` closes the connection; `Stash::put` wakes nobody.
 #[test]
 fn connections_that_dropped_accepts_had_won_go_to_the_listeners_next_accept() {
     const CLIENTS: usize = 2000;
@@ -91,7 +91,33 @@ fn connections_that_dropped_accepts_had_won_go_to_the_listeners_next_accept() {
     });
 }
 
-/// The listener is gone when the kernel's answer comes. Mutant: `Queue::is_open` stays.
+/// One client only, whom the kernel gives to a request that is dropped: every kind of accept finds him. Mutants:
+/// `Listener::poll_accept` does not look into the stash; `AcceptOne::poll` does not; `AcceptMulti::poll_next` does not.
+#[test]
+fn what_a_dropped_accept_had_won_is_found_by_every_kind_of_accept() {
+    on_both_flavours(|| async {
+        for kind in 0..3 {
+            let listener = listener().await;
+            let address = listener.local_addr().unwrap();
+            let mut request = uring::accept(&listener);
+            assert!(poll_future(pin!(&mut request)).await.is_pending());
+            // The worker has submitted it when this timer fires, so the client is the request's.
+            ringway::time::sleep(Duration::from_millis(2)).await;
+            let client = std::net::TcpStream::connect(address).unwrap();
+            ringway::time::sleep(Duration::from_millis(5)).await;
+            drop(request);
+            let server = match kind {
+                0 => listener.accept().await.unwrap().0,
+                1 => uring::accept(&listener).await.unwrap(),
+                _ => uring::accept_multi(&listener).next().await.unwrap(),
+            };
+            let theirs = client.local_addr().unwrap();
+            assert_eq!(server.peer_addr().unwrap(), theirs);
+        }
+    });
+}
+
+/// The listener is gone when the kernel's answer comes.
 #[test]
 fn a_connection_that_comes_after_its_listener_has_gone_is_closed() {
     on_both_flavours(|| async {

@@ -31,7 +31,7 @@ async fn number_of(server: &TcpStream) -> u32 {
 }
 
 /// Streams of connections that are dropped after some, and accepts of tokio's face in between. Mutants: `Parcel::drop`
-/// closes; `Stash::put` wakes nobody; `Listener::poll_accept` does not look into the stash.
+/// closes; `Stash::put` wakes nobody.
 #[test]
 fn a_stream_of_connections_that_is_dropped_loses_none() {
     const CLIENTS: u32 = 900;
@@ -63,7 +63,7 @@ fn a_stream_of_connections_that_is_dropped_loses_none() {
     });
 }
 
-/// Mutant: `AcceptMulti::poll_next` ends when the request does (it is paused after 64 that nobody takes).
+/// The request is paused after 64 that nobody takes.
 #[test]
 fn connections_that_nobody_takes_for_a_while_are_all_there_later() {
     const CLIENTS: u32 = 500;
