@@ -186,3 +186,39 @@ fn finish_outside(here: Futures, there: Futures, left: Futures) {
     .expect("a thread whose locals have destructors");
     heard.recv().expect("the destructor has run to its end");
 }
+
+thread_local! {
+    static RUNTIME: RefCell<Option<Runtime>> = const { RefCell::new(None) };
+}
+
+/// Its end comes in the thread's, when other thread-locals are gone already; one in a static never ends.
+#[test]
+fn a_runtime_may_live_in_a_thread_local_and_in_a_static() {
+    static FOR_EVER: std::sync::OnceLock<Runtime> = std::sync::OnceLock::new();
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    within(WATCHDOG, move || {
+        let forever = FOR_EVER.get_or_init(|| workers(1));
+        for make in [current_thread, || workers(2)] {
+            let scene = Scene::new(Kind::ReadPipe, directory);
+            let operation = scene.operation();
+            let thread = std::thread::spawn(move || {
+                let runtime = make();
+                runtime.spawn(async move { drop(Op::new(operation).await) });
+                let timer = runtime.spawn(async { sleep(Duration::from_secs(3600)).await });
+                runtime.block_on(async { sleep(Duration::from_millis(2)).await });
+                RUNTIME.with(|mine| *mine.borrow_mut() = Some(runtime));
+                timer
+            });
+            let timer = thread
+                .join()
+                .expect("a thread whose locals have destructors");
+            assert!(timer.is_finished(), "the runtime has ended with its thread");
+            let cancelled = forever
+                .block_on(timer)
+                .expect_err("nobody has slept for an hour");
+            assert!(cancelled.is_cancelled());
+            assert_eq!(scene.alive(), 0, "the operation is gone");
+        }
+        support::probe::exhume(Duration::from_millis(5));
+    });
+}
