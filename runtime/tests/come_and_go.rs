@@ -52,8 +52,11 @@ impl Held {
     fn is_no_more_than(&self, before: &Self) -> bool {
         self.descriptors <= before.descriptors
             && self.threads <= before.threads
-            && self.mappings <= before.mappings + MAPPINGS_MORE
-            && (is_sanitized() || self.bytes <= before.bytes + BYTES_MORE)
+            && (is_sanitized() || self.has_no_more_memory_than(before))
+    }
+
+    fn has_no_more_memory_than(&self, before: &Self) -> bool {
+        self.mappings <= before.mappings + MAPPINGS_MORE && self.bytes <= before.bytes + BYTES_MORE
     }
 }
 
