@@ -22,7 +22,7 @@ use super::bounds::Bounds;
 use super::ledger::Ledger;
 use super::op::Operation;
 use super::slots::{Abandoned, Answer, CANCEL, DOORBELL, Key, Next, Polled, Settled, Slots};
-use super::sweep::{self, Sweep, is_mark};
+use super::sweep::{Sweep, is_mark};
 use super::tally::Reaped;
 use crate::loom::Mutex;
 
@@ -437,7 +437,6 @@ impl<R: Ring> Inner<R> {
                 self.reaped.lost += 1;
             }
         }
-        self.backlog.push_front(sweep::after());
         out.queued = true;
     }
 }

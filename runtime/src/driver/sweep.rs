@@ -12,9 +12,8 @@
 //! * the others, the *suspects* of which nothing was heard, are those whose answers were dropped. The kernel has let go
 //!   of their memory, and they end with [`Answer::LOST`](super::slots::Answer::LOST).
 //!
-//! Nothing else goes to the kernel meanwhile. Behind a mark, newer kernels go on holding requests back, each until all
-//! before it have ended, and stop only when one comes while nothing is in the ring. So the first request after a sweep
-//! is one that ends at once ([`after`]), and it goes when the mark has answered.
+//! Nothing else goes to the kernel meanwhile. What comes behind a waiting mark is held back as well, and newer kernels let
+//! go of it one by one, each when all before it have ended: behind an operation that waits for long it would wait as long.
 //!
 //! Whoever calls these functions holds the shard's lock.
 
@@ -70,11 +69,6 @@ impl Sweep {
     pub(super) fn into_lost(self) -> HashSet<u64> {
         self.suspects
     }
-}
-
-/// The request to begin with when a sweep is over.
-pub(super) fn after() -> squeue::Entry {
-    opcode::Nop::new().build().user_data(CANCEL)
 }
 
 /// Whether the user data is that of a mark, of whichever sweep.

@@ -96,13 +96,13 @@ impl Stage {
         if is_last && let Some(errno) = self.masks.remove(&user_data) {
             answer.result = -errno;
         }
-        if is_mark(user_data) {
-            return self.accept_mark(user_data, answer);
-        }
         if is_last && self.dice.says(script.chances().drop) {
             tick(&script.counts().dropped);
             self.dropped = self.dropped.wrapping_add(1);
             return;
+        }
+        if is_mark(user_data) {
+            return self.accept_mark(user_data, answer);
         }
         // Behind an earlier one of the same operation, which cannot be overtaken.
         let behind = self
