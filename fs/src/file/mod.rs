@@ -215,14 +215,7 @@ impl File {
     pub async fn set_len(&self, size: u64) -> io::Result<()> {
         let mut traffic = self.traffic.lock().await;
         poll_fn(|cx| traffic.poll_quiesce(cx, &self.core)).await?;
-        let fd = self.core.fd.clone();
-        match Op::new(FdOp::set_len(fd.clone(), size)).await {
-            // The file is not open for writing, or the kernel (before 6.9) does not know the operation.
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-                on_pool(move || with_std(fd.as_fd(), |file| file.set_len(size))).await
-            }
-            result => result,
-        }
+        Op::new(FdOp::set_len(self.core.fd.clone(), size)).await
     }
 
     /// Sees to it that there is room on the disk for `len` bytes from `offset` on, so that writing them does not

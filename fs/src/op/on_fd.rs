@@ -41,7 +41,7 @@ impl FdOp {
         }
     }
 
-    /// A new length: ftruncate(2). EINVAL on a kernel before 6.9, which has no such operation.
+    /// A new length: ftruncate(2).
     pub(crate) fn set_len(fd: SharedFd, len: u64) -> Self {
         Self {
             fd,

@@ -44,6 +44,9 @@ pub trait Device: fmt::Debug {
     /// An SQE that cancels everything in the device; none if each operation has to be cancelled by itself.
     fn cancel_everything(&self) -> Option<squeue::Entry>;
 
+    /// Cancels everything in the device, past its queues, as far as it can.
+    fn cancel_again(&self) {}
+
     /// What the device can do.
     fn features(&self) -> Features;
 
@@ -121,7 +124,7 @@ impl AnyDevice {
     /// Says where calls are made that may wait, for a device that makes calls.
     pub(crate) fn set_offload(&self, offload: Offload) {
         match self {
-            Self::Ring(_) => {}
+            Self::Ring(device) => device.set_offload(offload),
             Self::Poll(device) => device.set_offload(offload),
             #[cfg(feature = "scripted-ring")]
             Self::Scripted(device) => device.below().set_offload(offload),
@@ -199,6 +202,17 @@ impl Device for AnyDevice {
             Self::Scripted(device) => device.hasten(),
             #[cfg(feature = "models")]
             Self::Model(device) => device.hasten(),
+        }
+    }
+
+    fn cancel_again(&self) {
+        match self {
+            Self::Ring(device) => device.cancel_again(),
+            Self::Poll(device) => device.cancel_again(),
+            #[cfg(feature = "scripted-ring")]
+            Self::Scripted(device) => device.cancel_again(),
+            #[cfg(feature = "models")]
+            Self::Model(device) => device.cancel_again(),
         }
     }
 
@@ -348,6 +362,17 @@ impl Ring for AnyQueues {
             Self::Scripted(queues) => queues.overflows(),
             #[cfg(feature = "models")]
             Self::Model(queues) => queues.overflows(),
+        }
+    }
+
+    fn has_aside(&mut self, user_data: u64) -> bool {
+        match self {
+            Self::Ring(queues) => queues.has_aside(user_data),
+            Self::Poll(queues) => queues.has_aside(user_data),
+            #[cfg(feature = "scripted-ring")]
+            Self::Scripted(queues) => queues.has_aside(user_data),
+            #[cfg(feature = "models")]
+            Self::Model(queues) => queues.has_aside(user_data),
         }
     }
 

@@ -75,6 +75,7 @@ mod specimen;
 mod sweep;
 mod tally;
 mod timers;
+mod twins;
 
 pub use io_uring::{cqueue, opcode, squeue, types};
 

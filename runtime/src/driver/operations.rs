@@ -15,6 +15,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::task::Waker;
+use std::time::Instant;
 
 use io_uring::{opcode, squeue};
 
@@ -68,6 +69,11 @@ pub trait Ring: fmt::Debug {
     /// Times that answers were found to wait for room in the completion queue.
     fn overflows(&self) -> u64 {
         0
+    }
+
+    /// Whether a request is done elsewhere than in the kernel's ring.
+    fn has_aside(&mut self, _user_data: u64) -> bool {
+        false
     }
 
     /// Answers that the kernel has dropped so far, because it had no memory to keep them. The number wraps.
@@ -283,6 +289,11 @@ impl<R: Ring> Operations<R> {
         self.inner.lock().queue(nop);
     }
 
+    /// Whether a sweep is under way.
+    pub(super) fn is_sweeping(&self) -> bool {
+        self.inner.lock().sweep.is_some()
+    }
+
     /// Operations whose last CQE has not come.
     pub fn in_flight(&self) -> usize {
         self.inner.lock().slots.in_flight()
@@ -368,13 +379,11 @@ impl<R: Ring> Inner<R> {
             ..
         } = self;
         let before = reaped.completions;
-        let mut swept = false;
         ring.reap(left, &mut |user_data, answer| {
             reaped.completions += 1;
             let last = !io_uring::cqueue::more(answer.flags);
             if let (Some(sweep), true) = (&mut *sweep, last) {
                 sweep.hear(user_data);
-                swept |= sweep.is_ended_by(user_data);
             }
             match user_data {
                 CANCEL => {}
@@ -388,10 +397,10 @@ impl<R: Ring> Inner<R> {
             }
         });
         reaped.batches += u64::from(reaped.completions > before);
-        if swept {
-            self.end_sweep(out);
-        }
         self.queue_settled(out);
+        if self.sweep.is_some() {
+            self.go_on_sweeping(out);
+        }
         if self.ring.dropped() != self.dropped {
             self.begin_sweep();
             out.queued = true;
@@ -417,26 +426,37 @@ impl<R: Ring> Inner<R> {
         let backlog = self.backlog.iter().map(squeue::Entry::get_user_data);
         let not_in_kernel: HashSet<u64> = backlog.collect();
         let mut in_kernel = self.slots.keys_in_flight();
-        in_kernel.retain(|key| !not_in_kernel.contains(&key.to_user_data()));
+        in_kernel.retain(|key| {
+            let user_data = key.to_user_data();
+            !not_in_kernel.contains(&user_data) && !self.ring.has_aside(user_data)
+        });
         for key in &in_kernel {
             self.slots.expect_sweep(*key);
         }
-        self.sweep = Some(Sweep::new(self.dropped, in_kernel.into_iter()));
+        let is_armed = !self.doorbell_down && !not_in_kernel.contains(&DOORBELL);
+        let suspects = in_kernel.into_iter().map(Key::to_user_data);
+        let suspects = suspects.chain(is_armed.then_some(DOORBELL));
+        self.sweep = Some(Sweep::new(self.dropped, suspects));
         self.refill();
     }
 
     #[cold]
-    fn end_sweep(&mut self, out: &mut Settled) {
-        let Some(sweep) = self.sweep.take() else {
-            return;
-        };
-        for user_data in sweep.into_lost() {
+    fn go_on_sweeping(&mut self, out: &mut Settled) {
+        let Some(sweep) = &mut self.sweep else { return };
+        for user_data in sweep.take_lost() {
             if user_data == DOORBELL {
                 self.doorbell_down = true;
+                out.doorbell = true;
             } else if self.slots.settle(user_data, Answer::LOST, out) {
                 self.reaped.lost += 1;
             }
         }
+        if sweep.is_over() {
+            self.sweep = None;
+        } else {
+            sweep.settle(Instant::now());
+        }
+        self.refill();
         out.queued = true;
     }
 }

@@ -15,8 +15,10 @@ use super::features::{Feature, Features};
 use super::kick;
 use super::operations::Ring;
 use super::outside::Outside;
+use super::poll::Offload;
 use super::setup::make_ring;
 use super::slots::Answer;
+use super::twins::Twins;
 
 /// What is refused where a ring can be made and not entered.
 pub(super) const ENTER: &str = "enter an io_uring";
@@ -28,9 +30,24 @@ const ENTER_NO_IOWAIT: u32 = 1 << 7;
 /// A ring, and the way to call a thread out of it.
 pub(crate) struct RingDevice {
     ring: Arc<IoUring>,
+    caller: Arc<Caller>,
+    features: Features,
+    twins: Arc<Twins>,
+}
+
+/// The way to call a thread out of a ring.
+struct Caller {
+    ring: Arc<IoUring>,
     doorbell: Doorbell,
     outside: Outside,
-    features: Features,
+}
+
+impl Caller {
+    fn call(&self) {
+        if !self.doorbell.ring(&self.ring) {
+            self.outside.note_deaf();
+        }
+    }
 }
 
 impl RingDevice {
@@ -38,35 +55,46 @@ impl RingDevice {
     pub(super) fn open() -> Result<(Self, KernelRing), SetupError> {
         let features = Features::of_kernel()?;
         let ring = Arc::new(make_ring(features)?);
-        let device = Self {
+        let caller = Arc::new(Caller {
             ring: Arc::clone(&ring),
             doorbell: Doorbell::new(features)?,
             outside: Outside::default(),
+        });
+        let call = Arc::clone(&caller);
+        let device = Self {
+            ring: Arc::clone(&ring),
+            caller,
             features,
+            twins: Twins::new(features, Box::new(move || call.call())),
         };
-        Ok((device, KernelRing::new(ring)))
+        let queues = KernelRing::new(ring, Arc::clone(&device.twins));
+        Ok((device, queues))
     }
 }
 
 impl Device for RingDevice {
     fn enter(&self, to_submit: usize, wait: Wait) -> io::Result<usize> {
-        match wait {
-            Wait::No => enter_now(&self.ring, to_submit),
-            Wait::ForAnswer(timeout) => {
-                let flags = self.wait_flags();
-                enter_and_wait(&self.ring, to_submit, flags, timeout)
+        let taken = self.twins.begin(to_submit);
+        let rest = to_submit - taken;
+        let entered = match wait {
+            Wait::ForAnswer(timeout) if !self.twins.has_answers() => {
+                enter_and_wait(&self.ring, rest, self.wait_flags(), timeout)
             }
+            Wait::ForAnswer(_) | Wait::No => enter_now(&self.ring, rest),
+        };
+        match entered {
+            Ok(submitted) => Ok(submitted + taken),
+            Err(_) if taken > 0 => Ok(taken),
+            Err(error) => Err(error),
         }
     }
 
     fn ring_doorbell(&self) {
-        if !self.doorbell.ring(&self.ring) {
-            self.outside.note_deaf();
-        }
+        self.caller.call();
     }
 
     fn doorbell_entry(&self) -> Option<squeue::Entry> {
-        self.doorbell.entry()
+        self.caller.doorbell.entry()
     }
 
     /// Completions wait for the owner to pass through the kernel, which it does at the latest with the scheduler's tick,
@@ -78,6 +106,10 @@ impl Device for RingDevice {
     fn cancel_everything(&self) -> Option<squeue::Entry> {
         let any = opcode::AsyncCancel2::new(types::CancelBuilder::any()).build();
         self.features.has(Feature::CancelAny).then_some(any)
+    }
+
+    fn cancel_again(&self) {
+        self.caller.outside.cancel_everything(&self.ring);
     }
 
     fn features(&self) -> Features {
@@ -96,20 +128,22 @@ impl Device for RingDevice {
 }
 
 impl RingDevice {
+    /// Says where calls are made that may wait, which this kernel's ring has no opcode for.
+    pub(super) fn set_offload(&self, offload: Offload) {
+        self.twins.set_offload(offload);
+    }
+
     /// Whether the doorbell has failed: then somebody has to submit something that ends at once.
     pub(super) fn is_deaf(&self) -> bool {
-        self.outside.is_deaf()
+        self.caller.outside.is_deaf()
     }
 
     /// As [`Device::enter`], where that is refused: waits and submits nothing.
     pub(super) fn wait_outside(&self, timeout: Option<Duration>) {
-        self.outside
-            .wait(&self.ring, self.doorbell.event(), timeout);
-    }
-
-    /// Cancels everything in the ring where it cannot be entered.
-    pub(super) fn cancel_outside(&self) {
-        self.outside.cancel_everything(&self.ring);
+        let Caller {
+            doorbell, outside, ..
+        } = &*self.caller;
+        outside.wait(&self.ring, doorbell.event(), timeout);
     }
 
     fn wait_flags(&self) -> u32 {
@@ -126,7 +160,8 @@ impl fmt::Debug for RingDevice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RingDevice")
             .field("fd", &self.ring.as_raw_fd())
-            .field("doorbell", &self.doorbell)
+            .field("doorbell", &self.caller.doorbell)
+            .field("twins", &self.twins)
             .finish()
     }
 }
@@ -137,6 +172,7 @@ const FIRST_PUSH: usize = usize::MAX - 7;
 /// The queues of a ring. There is one of these for each ring, behind the shard's lock.
 pub(crate) struct KernelRing {
     ring: Arc<IoUring>,
+    twins: Arc<Twins>,
     /// The user data of the SQEs that were pushed last, as many as the queue has room for.
     pushed: Box<[u64]>,
     pushes: usize,
@@ -148,10 +184,11 @@ pub(crate) struct KernelRing {
 }
 
 impl KernelRing {
-    fn new(ring: Arc<IoUring>) -> Self {
+    fn new(ring: Arc<IoUring>, twins: Arc<Twins>) -> Self {
         let room = ring.params().sq_entries() as usize;
         Self {
             ring,
+            twins,
             pushed: vec![0; room].into(),
             pushes: FIRST_PUSH,
             retracted: false,
@@ -188,6 +225,9 @@ impl Ring for KernelRing {
         if self.retracted {
             return false;
         }
+        if self.twins.push(entry) {
+            return true;
+        }
         // SAFETY: the SQE comes from an operation that the table of slots keeps in place until its last CQE
         // (`Operation`'s contract), or names no memory at all.
         let is_pushed = unsafe { self.submission().push(entry) }.is_ok();
@@ -203,6 +243,7 @@ impl Ring for KernelRing {
         if std::mem::replace(&mut self.retracted, true) {
             return;
         }
+        self.twins.retract(visit);
         let left = self.submission().len();
         for back in (1..=left).rev() {
             visit(self.pushed[self.pushes.wrapping_sub(back) & (self.pushed.len() - 1)]);
@@ -210,6 +251,7 @@ impl Ring for KernelRing {
     }
 
     fn reap(&mut self, left: &mut usize, visit: &mut dyn FnMut(u64, Answer)) {
+        self.twins.reap(left, visit);
         for cqe in self.completion().take(*left) {
             *left -= 1;
             visit(
@@ -226,7 +268,8 @@ impl Ring for KernelRing {
         if self.retracted {
             return 0;
         }
-        self.submission().len()
+        let aside = self.twins.unsubmitted();
+        self.submission().len() + aside
     }
 
     fn wants_enter(&mut self) -> bool {
@@ -234,7 +277,11 @@ impl Ring for KernelRing {
     }
 
     fn has_answers(&mut self) -> bool {
-        !self.completion().is_empty()
+        !self.completion().is_empty() || self.twins.has_answers()
+    }
+
+    fn has_aside(&mut self, user_data: u64) -> bool {
+        self.twins.has(user_data)
     }
 
     fn has_overflowed(&mut self) -> bool {

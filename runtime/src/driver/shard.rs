@@ -79,6 +79,8 @@ static LEAKED_OPERATIONS: AtomicU64 = AtomicU64::new(0);
 const RESCUED_MAX: usize = 1024;
 /// How often a drain asks again for what it could not cancel.
 const DRAIN_RETRY: Duration = Duration::from_millis(10);
+/// How long who sleeps waits for a sweep to go on, before it cancels again what a cancel may have missed.
+const SWEEP_RETRY: Duration = Duration::from_millis(2);
 /// How long a thread waits that the kernel did not let wait: some wakes of a scheduler that has to free memory. Who is
 /// woken meanwhile is late by as much.
 const REFUSED_PAUSE: Duration = Duration::from_millis(1);
@@ -544,6 +546,11 @@ impl Shard {
         self.arm_doorbell();
         self.unflushed.store(false, Ordering::Relaxed);
         let queued = self.operations.unsubmitted();
+        let sweeping = self.operations.is_sweeping();
+        let timeout = match sweeping {
+            true => Some(timeout.map_or(SWEEP_RETRY, |timeout| timeout.min(SWEEP_RETRY))),
+            false => timeout,
+        };
         // Whatever the outcome (a completion, ETIME, EINTR, a refusal), the caller services and looks again.
         let entered = match timeout {
             // A wait of no time is a sleep all the same, of some 15 µs.
@@ -559,6 +566,9 @@ impl Shard {
         }
         if let Err(error) = entered {
             self.rest(&error);
+            if sweeping {
+                self.device.cancel_again();
+            }
         }
     }
 
@@ -611,7 +621,7 @@ impl Shard {
     /// Has the kernel cancel what it is told to, and waits for some answers.
     fn enter_to_drain(&self) {
         if let (Some(_), Some(ring)) = (self.refusal.errno(), self.device.ring()) {
-            ring.cancel_outside();
+            ring.cancel_again();
             if self.operations.in_flight() > 0 {
                 ring.wait_outside(Some(DRAIN_RETRY));
             }

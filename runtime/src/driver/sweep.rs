@@ -12,36 +12,57 @@
 //! * the others, the *suspects* of which nothing was heard, are those whose answers were dropped. The kernel has let go
 //!   of their memory, and they end with [`Answer::LOST`](super::slots::Answer::LOST).
 //!
-//! Nothing else goes to the kernel meanwhile. What comes behind a waiting mark is held back as well, and newer kernels let
-//! go of it one by one, each when all before it have ended: behind an operation that waits for long it would wait as long.
+//! Nothing else goes to the kernel meanwhile, nor for a moment afterwards. What comes behind a waiting mark is held back
+//! as well, and newer kernels go on so until a request comes while nothing else is there: behind an operation that waits
+//! for long, the next one would wait as long. So a few requests without effect go first, each alone, with pauses in which
+//! the kernel clears away the one before.
+//!
+//! A cancel may miss an operation that the kernel is just about to begin. Who sleeps during a sweep asks again, past the
+//! queue, if the mark has not answered in time.
 //!
 //! Whoever calls these functions holds the shard's lock.
 
 use std::collections::{HashSet, VecDeque};
+use std::time::{Duration, Instant};
 
 use io_uring::{opcode, squeue};
 
-use super::slots::{CANCEL, DOORBELL, Key};
+use super::slots::CANCEL;
 
 /// A sweep under way.
 #[derive(Debug)]
 pub(super) struct Sweep {
     number: u32,
-    /// The operations of which nothing was heard since it began, by their user data.
+    /// What nothing was heard of since it began, by its user data.
     suspects: HashSet<u64>,
-    /// Cancels and mark, as far as they are not in the ring yet.
+    /// What is to be put into the ring next.
     pub(super) outgoing: VecDeque<squeue::Entry>,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The mark has not answered.
+    Marking,
+    /// It has, or a request after it: so many are still to come, the next one after a pause.
+    Settling { left: u8, since: Option<Instant> },
+    /// One of those is in the ring.
+    Waiting { left: u8 },
 }
 
 /// The lower half of a mark's user data: no index of a slot is so large. The upper half numbers the sweeps, for the mark
 /// of one may be dropped, and the next sweep must not take a late one for its own.
 const MARK: u32 = u32::MAX - 2;
+/// Requests without effect after a mark, and the pause before each: a thread of the kernel that was interrupted
+/// just then has gone on.
+const SETTLING_REQUESTS: u8 = 3;
+const SETTLING_PAUSE: Duration = Duration::from_millis(1);
 
 impl Sweep {
-    /// Suspects the operations that the kernel has, and the doorbell's poll.
-    pub(super) fn new(number: u32, in_kernel: impl Iterator<Item = Key>) -> Self {
-        let keys = in_kernel.map(Key::to_user_data);
-        let suspects: HashSet<u64> = keys.chain([DOORBELL]).collect();
+    /// Suspects what the kernel has: operations, and the doorbell's poll if it is armed. (One that is not must not be a
+    /// suspect: it would be taken for down when it has been armed meanwhile, and armed twice.)
+    pub(super) fn new(number: u32, in_kernel: impl Iterator<Item = u64>) -> Self {
+        let suspects: HashSet<u64> = in_kernel.collect();
         let cancels = suspects.iter().map(|user_data| {
             let cancel = opcode::AsyncCancel::new(*user_data).build();
             cancel.user_data(CANCEL)
@@ -52,22 +73,47 @@ impl Sweep {
             number,
             suspects,
             outgoing,
+            phase: Phase::Marking,
         }
     }
 
     /// The last answer of a request has come.
     pub(super) fn hear(&mut self, user_data: u64) {
         self.suspects.remove(&user_data);
+        if user_data == mark_of(self.number) {
+            let left = match self.phase {
+                Phase::Marking => SETTLING_REQUESTS,
+                Phase::Waiting { left } | Phase::Settling { left, .. } => left - 1,
+            };
+            self.phase = Phase::Settling { left, since: None };
+        }
     }
 
-    /// Whether this is the mark behind the cancels of this sweep.
-    pub(super) fn is_ended_by(&self, user_data: u64) -> bool {
-        user_data == mark_of(self.number)
+    /// Those whose answers were dropped, when the mark has answered.
+    pub(super) fn take_lost(&mut self) -> HashSet<u64> {
+        match self.phase {
+            Phase::Marking => HashSet::new(),
+            Phase::Settling { .. } | Phase::Waiting { .. } => std::mem::take(&mut self.suspects),
+        }
     }
 
-    /// Those whose answers were dropped, now that the mark has answered.
-    pub(super) fn into_lost(self) -> HashSet<u64> {
-        self.suspects
+    /// Puts the next request without effect on its way, when it is time.
+    pub(super) fn settle(&mut self, now: Instant) {
+        let Phase::Settling { left, since } = &mut self.phase else {
+            return;
+        };
+        let since = *since.get_or_insert(now);
+        if now.saturating_duration_since(since) >= SETTLING_PAUSE {
+            self.phase = Phase::Waiting { left: *left };
+            let request = opcode::Nop::new().build();
+            self.outgoing
+                .push_back(request.user_data(mark_of(self.number)));
+        }
+    }
+
+    /// Whether everything may go to the kernel again.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Settling { left: 0, .. })
     }
 }
 

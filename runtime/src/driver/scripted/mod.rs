@@ -124,6 +124,10 @@ impl Device for Arc<ScriptedDevice> {
         self.below.cancel_everything()
     }
 
+    fn cancel_again(&self) {
+        self.below.cancel_again();
+    }
+
     fn features(&self) -> Features {
         self.below.features()
     }

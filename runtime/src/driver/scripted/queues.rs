@@ -306,6 +306,10 @@ impl Ring for ScriptedQueues {
         self.below.overflows()
     }
 
+    fn has_aside(&mut self, user_data: u64) -> bool {
+        self.below.has_aside(user_data)
+    }
+
     fn dropped(&mut self) -> u32 {
         let dropped = self.stage().dropped;
         self.below.dropped().wrapping_add(dropped)
