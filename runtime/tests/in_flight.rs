@@ -57,6 +57,14 @@ fn a_runtime_ends_within_a_second_with_a_thousand_operations_of_each_kind_in_fli
     end_with_timers_and_jobs(operations);
 }
 
+/// In the smallest rings, without a cancel for all, each operation takes a system call to end.
+fn drop_max() -> Duration {
+    match std::env::var_os("RINGWAY_RING_ENTRIES") {
+        Some(_) => 5 * DROP_MAX,
+        None => DROP_MAX,
+    }
+}
+
 fn end_with_operations(
     runtime: Runtime,
     kind: Kind,
@@ -73,7 +81,7 @@ fn end_with_operations(
     let took = start.elapsed();
     drop(kept);
     println!("{kind:?}, {fate:?}, {flavor:?}: {took:?}");
-    assert!(took < DROP_MAX, "{kind:?}, {fate:?}: {took:?}");
+    assert!(took < drop_max(), "{kind:?}, {fate:?}: {took:?}");
     let scene = Arc::try_unwrap(scene);
     assert!(scene.is_ok(), "{kind:?}, {fate:?}: a task lives");
     drop(scene);

@@ -24,17 +24,20 @@ fn a_multishot_poll_stays_in_the_ring() {
             let mut bytes = std::fs::File::from(dup(&read));
             let mut poll = Many::new(PollManyIn(read));
             let mut events = 0;
+            let mut first = None;
             for _ in 0..100 {
                 write.write_all(b"x").expect("room");
                 let event = poll.next().await.expect("it goes on");
                 assert!(event.expect("no error") & libc::POLLIN as u32 != 0);
                 bytes.read_exact(&mut [0]).expect("a byte");
                 events += 1;
+                first.get_or_insert_with(|| submitted(runtime.handle()));
             }
-            (events, submitted(runtime.handle()))
+            (events, submitted(runtime.handle()) - first.unwrap_or(0))
         });
         assert_eq!(events, 100);
-        assert_eq!(submitted, 1);
+        // Nothing, or the bell of a kernel that has no messages, which stays in the ring as well.
+        assert!(submitted <= 1, "{submitted} after the first event");
     });
 }
 
