@@ -85,8 +85,7 @@ fn connections_that_nobody_takes_for_a_while_are_all_there_later() {
 }
 
 /// The bytes of one that sends at random intervals, received at random intervals: the request is paused and goes on.
-/// Mutants: `RecvMulti::poll_receive` ends when the request does; buffers are given back before they are read
-/// (`Pool::adopt` gives back at once).
+/// Mutant: buffers are given back before they are read (`Pool::adopt` gives back at once).
 #[test]
 fn a_stream_of_buffers_brings_every_byte_in_its_order() {
     const TOTAL: u64 = 6 << 20;
