@@ -46,7 +46,7 @@
 //! | receive and send on sockets | [`recv`], [`recv_exact`], [`send`], [`send_all`], and `_vectored` forms; [`send_zc`] without a copy |
 //! | receive and send messages | [`recv_from`], [`send_to`], and `recv` and `send` |
 //! | connect and accept | [`connect`], [`accept`]; [`shutdown`] |
-//! | read and write streams: pipes, terminals | [`read`], [`read_exact`], [`write`], [`write_all`], and `_vectored` forms |
+//! | read and write streams: pipes, terminals | [`read`], [`read_exact`], [`write()`], [`write_all`], and `_vectored` forms |
 //! | read and write files at an offset | [`read_at`], [`read_exact_at`], [`write_at`], [`write_all_at`], and `_vectored` forms |
 //! | look after files | [`sync_all`], [`sync_data`], [`allocate`], [`advise`] |
 //! | move bytes between descriptors | [`splice`], [`tee`] |

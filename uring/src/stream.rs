@@ -99,17 +99,17 @@ pub fn write<B: IoBuf>(stream: &impl AsSharedFd, buf: B) -> Request<Drain<B>> {
     ))
 }
 
-/// As [`write`], but writes all initialised bytes of `buf`.
+/// As [`write()`], but writes all initialised bytes of `buf`.
 ///
 /// The count is smaller than their number only if the request was cancelled: then it says how many were written.
 ///
 /// # Errors
 ///
-/// `WriteZero` if the stream takes no more, and as [`write`]; how much was written before is not known.
+/// `WriteZero` if the stream takes no more, and as [`write()`]; how much was written before is not known.
 ///
 /// # Cancel safety
 ///
-/// As [`write`].
+/// As [`write()`].
 pub fn write_all<B: IoBuf>(stream: &impl AsSharedFd, buf: B) -> Request<Drain<B>> {
     Request::new(Drain::new(
         stream.shared_fd(),
@@ -119,15 +119,15 @@ pub fn write_all<B: IoBuf>(stream: &impl AsSharedFd, buf: B) -> Request<Drain<B>
     ))
 }
 
-/// As [`write`], of several buffers, the first one first: writev(2). Costs an allocation for their list.
+/// As [`write()`], of several buffers, the first one first: writev(2). Costs an allocation for their list.
 ///
 /// # Errors
 ///
-/// As [`write`].
+/// As [`write()`].
 ///
 /// # Cancel safety
 ///
-/// As [`write`].
+/// As [`write()`].
 pub fn write_vectored<V: IoBufs>(stream: &impl AsSharedFd, bufs: V) -> Request<DrainMany<V>> {
     Request::new(DrainMany::new(
         stream.shared_fd(),

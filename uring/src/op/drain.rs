@@ -24,7 +24,7 @@ pub(crate) enum Sink {
 }
 
 /// Sends or writes the initialised bytes of a buffer: the request behind [`send`](crate::send),
-/// [`write`](crate::write) and others.
+/// [`write()`](crate::write()) and others.
 #[derive(Debug)]
 pub struct Drain<B> {
     fd: SharedFd,
