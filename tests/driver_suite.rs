@@ -87,8 +87,9 @@ fn drivers() -> Vec<Driver> {
     }
 }
 
-/// Mutants: an answer that comes twice is taken for the next operation's (`give_free` leaves the generation as it is); what a
-/// full queue did not take is dropped (`Operations::queue`); a short submit is taken for a whole one (`Shard::flush`).
+/// Mutants: an answer that comes twice is taken for the next operation's (`give_free` leaves the generation as it is, in
+/// `driver/slots.rs`: bytes of a file are lost); what a full queue did not take is forgotten (`queue` in
+/// `driver/operations.rs`).
 #[test]
 fn every_operation_works_however_a_ring_behaves() {
     // What is made once and kept, as the watches of signals.
@@ -126,7 +127,7 @@ fn play(driver: Driver, behaviour: &'static Behaviour, cases: impl Iterator<Item
     for (seed, case) in (1..).zip(cases) {
         let script = (behaviour.script)(seed);
         let playing = script.clone();
-        let what = format!("{driver:?}, {}: {}", behaviour.name, case.name);
+        let what = format!("{driver:?}, {}, seed {seed}: {}", behaviour.name, case.name);
         within(BOUND, &what, move || {
             let mut builder = match seed % 4 {
                 0 => Builder::new_multi_thread(),

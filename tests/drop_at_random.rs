@@ -372,7 +372,7 @@ fn run(runtime: Runtime, futures: usize, seed: u64) {
 
 /// The three runs share the futures: two workers, one thread, and two workers over rings in a storm.
 ///
-/// Mutants: `abandon` frees the slot of an operation that is in flight (`driver/slots.rs`); a stored waker is leaked.
+/// Mutant: the output of an abandoned operation is forgotten (`end` in `driver/slots.rs`).
 #[test]
 fn futures_that_are_dropped_at_random_leave_nothing() {
     let futures = count("RINGWAY_TEST_DROPS", FUTURES);

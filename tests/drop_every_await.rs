@@ -67,6 +67,9 @@ fn all(script: impl Fn(u64) -> Option<Script> + Copy + Send + 'static) {
 }
 
 /// One test, because descriptors are the process's.
+///
+/// Mutants: a connection that was accepted for nobody is closed (`uring/src/op/accept.rs`); `abandon` frees the slot of an
+/// operation that is in flight (`driver/slots.rs`).
 #[test]
 fn an_operation_that_is_dropped_at_any_await_loses_and_leaks_nothing() {
     all(|_| None);

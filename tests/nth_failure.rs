@@ -113,6 +113,9 @@ fn selected() -> Vec<Case> {
 }
 
 /// One test, because descriptors are the process's.
+///
+/// Mutant: a side that waits takes a failed poll for one that was given up, and arms it again for ever
+/// (`net/src/socket/armed.rs`).
 #[test]
 fn a_call_to_the_ring_may_fail_at_any_time() {
     every_call();

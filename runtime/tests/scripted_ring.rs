@@ -97,8 +97,7 @@ fn a_script_without_chances_alters_nothing() {
     }
 }
 
-/// Mutants: an answer that is held back is not heard of by a thread that sleeps (`reap` rings no doorbell); an enter waits
-/// though answers are on the stage; the driver drops what a full queue did not take.
+/// Mutant: an enter waits though answers are on the stage (`begin` in `driver/scripted/mod.rs`).
 #[test]
 fn operations_complete_in_a_storm() {
     let all = play(Script::storm, some_of_each);

@@ -94,6 +94,15 @@ impl ScriptedDevice {
     }
 }
 
+impl Drop for ScriptedDevice {
+    /// Says what was played, so that a test that fails can be repeated.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("a ring has played {:?}", self.script);
+        }
+    }
+}
+
 impl Device for Arc<ScriptedDevice> {
     fn enter(&self, to_submit: usize, wait: Wait) -> io::Result<usize> {
         let (failed, rest, wait) = self.begin(to_submit, wait)?;
