@@ -37,6 +37,8 @@ const REFUSALS: [i32; 4] = [libc::EINTR, libc::EAGAIN, libc::EBUSY, libc::ENOMEM
 const BOUND: Duration = Duration::from_secs(10);
 /// How long an operation that is interrupted or given up for ever is let try.
 const TRIES: Duration = Duration::from_millis(20);
+/// More failures than this say nothing new.
+const FAILURES_MAX: usize = 4;
 /// Calls of one scenario.
 const CALLS_MAX: u64 = 64;
 
@@ -149,6 +151,7 @@ fn every_call() {
                     Err(_) => {
                         eprintln!("{what}: see above");
                         failures.push(what);
+                        assert!(failures.len() < FAILURES_MAX, "{failures:#?}");
                     }
                 }
             }
