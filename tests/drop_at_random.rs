@@ -375,7 +375,7 @@ fn run(runtime: Runtime, futures: usize, seed: u64) {
 /// Mutant: the output of an abandoned operation is forgotten (`end` in `driver/slots.rs`).
 #[test]
 fn futures_that_are_dropped_at_random_leave_nothing() {
-    let futures = count("RINGWAY_TEST_DROPS", FUTURES);
+    let futures = count("RINGWAY_TEST_RANDOM_DROPS", FUTURES);
     let begin = Instant::now();
     // The watches of signals, and the threads of the pool, are made once and kept.
     let runtimes = |script: Option<Script>| {
