@@ -18,17 +18,24 @@ const MESSAGE_BYTES: usize = 64;
 /// stay armed. Clients are another runtime of this process, so the machine decides how many messages come at once; one
 /// try in five must do.
 ///
-/// Mutants: `Armed::arm` in `net/src/socket/armed.rs` never makes a poll that stays; `has_news` is always set, and each
-/// wait of the listener's loop arms (the first is seen in the SQEs).
+/// Mutant: `Armed::arm` in `net/src/socket/armed.rs` never makes a poll that stays.
 #[test]
 fn an_echo_at_64_connections_takes_an_eighth_of_an_enter_and_no_sqe() {
     const ECHOES: u64 = 20_000;
     const ENTERS_MAX: f64 = 1.0 / 8.0;
     const SQES_MAX: f64 = 0.05;
+    /// Rings with room for a few answers end polls and are entered for every few.
+    const TINY_ENTERS_MAX: f64 = 4.0;
+    const TINY_SQES_MAX: f64 = 2.0;
+    let tiny = std::env::var_os("RINGWAY_RING_ENTRIES").is_some();
+    let (enters_max, sqes_max) = match tiny {
+        false => (ENTERS_MAX, SQES_MAX),
+        true => (TINY_ENTERS_MAX, TINY_SQES_MAX),
+    };
     let mut seen = Vec::new();
     for _ in 0..5 {
         let (enters, sqes) = costs(ECHOES);
-        if enters <= ENTERS_MAX && sqes <= SQES_MAX {
+        if enters <= enters_max && sqes <= sqes_max {
             return;
         }
         seen.push((enters, sqes));

@@ -81,7 +81,7 @@ fn every_connection_is_taken_once_though_more_come_than_may_wait() {
         let runtime = workers(2);
         runtime.block_on(async {
             let (fd, address) = listener();
-            let mut accepts = Many::new(AcceptMany(fd));
+            let mut accepts = Many::new(AcceptMany(fd.clone()));
             assert!(poll_now(&mut accepts).is_pending());
             for round in 0..3 {
                 let clients: Vec<TcpStream> = (0..5 * ACCEPTED_MAX)
@@ -95,7 +95,15 @@ fn every_connection_is_taken_once_though_more_come_than_may_wait() {
                 }
                 let mut ports = Vec::new();
                 for _ in &clients {
-                    let accepted = accepts.next().await.expect("it goes on");
+                    let accepted = match accepts.next().await {
+                        Some(accepted) => accepted,
+                        // The kernel ends one for whose answer a tiny ring has no room.
+                        None => {
+                            assert!(rings_are_tiny(), "it goes on");
+                            accepts = Many::new(AcceptMany(fd.clone()));
+                            accepts.next().await.expect("the first of a new one")
+                        }
+                    };
                     let stream = TcpStream::from(accepted.expect("a connection"));
                     ports.push(stream.peer_addr().expect("a peer").port());
                     if round == 1 {
@@ -110,6 +118,10 @@ fn every_connection_is_taken_once_though_more_come_than_may_wait() {
             }
         });
     });
+}
+
+fn rings_are_tiny() -> bool {
+    std::env::var_os("RINGWAY_RING_ENTRIES").is_some()
 }
 
 fn poll_now<T: ringway_runtime::driver::Operation>(many: &mut Many<T>) -> Poll<Option<T::Output>> {
@@ -165,23 +177,27 @@ fn a_multishot_that_is_cancelled_hands_out_what_it_has_and_ends() {
                     .map(|_| TcpStream::connect(address).expect("room in the queue"))
                     .collect();
                 let expected = connections.min(ACCEPTED_MAX);
-                while answers(&Handle::current()) < before + u64::from(expected)
-                    || (connections > ACCEPTED_MAX && in_flight(&Handle::current()) > 0)
-                {
+                let answered = || answers(&Handle::current()) >= before + u64::from(expected);
+                let pauses = || in_flight(&Handle::current()) == 0;
+                while !pauses() && (connections > ACCEPTED_MAX || !answered()) {
                     task::yield_now().await;
                 }
                 accepts.cancel();
                 accepts.cancel();
-                let mut accepted = 0;
-                let error = loop {
-                    match accepts.next().await.expect("no end before the last") {
-                        Ok(_) => accepted += 1,
-                        Err(error) => break error,
-                    }
-                };
-                assert!(accepted >= expected, "{accepted}");
-                assert_eq!(error.raw_os_error(), Some(libc::ECANCELED));
-                assert!(accepts.next().await.is_none());
+                let mut outputs = Vec::new();
+                while let Some(output) = accepts.next().await {
+                    outputs.push(output);
+                }
+                let last = outputs.pop().expect("a last output");
+                if rings_are_tiny() {
+                    // It may have ended before, because there was no room for an answer.
+                    assert!(outputs.iter().all(|output| output.is_ok()));
+                } else {
+                    let error = last.expect_err("cancelled");
+                    assert_eq!(error.raw_os_error(), Some(libc::ECANCELED));
+                    let accepted = outputs.into_iter().filter(|output| output.is_ok());
+                    assert!(accepted.count() >= expected as usize);
+                }
             });
         }
     });
