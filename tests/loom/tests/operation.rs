@@ -30,7 +30,7 @@ impl Shard {
         let (read, buffer) = Read::new();
         match self.operations.submit(read, Some(waker.clone())) {
             Submitted::Queued { key, .. } => (key, buffer),
-            Submitted::Refused(_) => panic!("the shard is open"),
+            Submitted::Refused(_) | Submitted::NoRoom(_) => panic!("the shard is open"),
         }
     }
 
@@ -294,7 +294,7 @@ fn a_submission_during_the_drain_is_refused_or_cancelled() {
         );
         assert_eq!(shard.operations.in_flight(), 0, "the shard is drained");
         match submitted {
-            Submitted::Refused(read) => drop(read),
+            Submitted::Refused(read) | Submitted::NoRoom(read) => drop(read),
             Submitted::Queued { key, .. } => {
                 assert_eq!(wakes.wakes(), 1);
                 let outcome = shard.poll(key, &waker).expect("it was woken");
