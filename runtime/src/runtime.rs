@@ -65,7 +65,7 @@ impl fmt::Display for Id {
 ///
 /// A runtime belongs to the process that made it. All its descriptors are closed on exec. In a child of fork(2) that does
 /// not exec, the runtime's calls panic and operations fail with a text that says so, dropping it does nothing, and a new
-/// one may be made. A child that is forked inside of a task or of a blocking job must not return from it: it would go on
+/// one may be made, as far as fork(2) allows: what other threads had locked at that moment stays locked in it. A child that is forked inside of a task or of a blocking job must not return from it: it would go on
 /// with its parent's tasks, and is ended instead. A child made by clone(2) itself must do nothing but exec.
 ///
 /// # Panics
