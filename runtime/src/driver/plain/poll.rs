@@ -64,6 +64,15 @@ pub(crate) fn poll_now(fd: RawFd, events: u32) -> i32 {
     i32::from(entry.revents as u16)
 }
 
+/// As [`poll_now`], of many at once; `false` if that cannot be said.
+pub(crate) fn poll_all(entries: &mut [libc::pollfd]) -> bool {
+    let count = entries.len() as libc::nfds_t;
+    // SAFETY: so many entries are passed, and live for the call, which does not wait.
+    let found =
+        uninterrupted(|| answer(unsafe { libc::poll(entries.as_mut_ptr(), count, 0) } as isize));
+    found >= 0
+}
+
 pub(super) fn control(sqe: &Sqe) -> i32 {
     let (member, operation) = (sqe.off as i32, sqe.len as i32);
     // SAFETY: the operation's contract: the event, if the operation has one, is good until the answer.

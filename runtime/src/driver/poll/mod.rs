@@ -25,6 +25,7 @@ mod gate;
 mod job;
 mod registry;
 mod table;
+mod watch;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -36,12 +37,12 @@ use std::time::Duration;
 
 use io_uring::{opcode, squeue, types};
 use parking_lot::Mutex;
-use polling::{Events, Poller};
 
 pub use self::claim::Claim;
 pub use self::gate::{Bell, Gate, Turn};
 use self::job::Errand;
 use self::table::{Outcome, Table};
+use self::watch::Watch;
 use super::device::{Device, Wait};
 use super::error::SetupError;
 use super::features::{Feature, Features};
@@ -75,9 +76,7 @@ struct Core {
     /// Somebody waits: it is worth while to look.
     has_waiters: AtomicBool,
     gate: Gate,
-    poller: Poller,
-    /// Room for what the poller tells whoever has the turn.
-    events: Mutex<Events>,
+    watch: Watch,
     offload: OnceLock<Offload>,
 }
 
@@ -88,24 +87,16 @@ struct Desk {
     out: Outcome,
 }
 
-impl Bell for Poller {
-    fn ring(&self) {
-        let rung = self.notify();
-        debug_assert!(rung.is_ok(), "the poller was not called: {rung:?}");
-    }
-}
-
 impl PollDevice {
     /// Makes a poller.
     pub(super) fn open() -> Result<(Self, PollQueues), SetupError> {
-        let poller = Poller::new().map_err(|source| SetupError::new("create a poller", source))?;
+        let watch = Watch::new().map_err(|source| SetupError::new("create a poller", source))?;
         let core = Arc::new(Core {
             pushed: Mutex::default(),
             desk: Mutex::default(),
             has_waiters: AtomicBool::new(false),
             gate: Gate::new(),
-            poller,
-            events: Mutex::new(Events::new()),
+            watch,
             offload: OnceLock::new(),
         });
         let queues = PollQueues {
@@ -130,7 +121,7 @@ impl Device for PollDevice {
             Wait::ForAnswer(timeout) if taken >= to_submit => (true, timeout),
             Wait::ForAnswer(_) | Wait::No => (false, None),
         };
-        let looked = match self.core.gate.enter(sleeps, &self.core.poller) {
+        let looked = match self.core.gate.enter(sleeps, &self.core.watch) {
             Turn::Away => Ok(()),
             Turn::Look => self.core.look(Some(Duration::ZERO)),
             Turn::Sleep => self.core.look(timeout),
@@ -142,7 +133,7 @@ impl Device for PollDevice {
     }
 
     fn ring_doorbell(&self) {
-        self.core.gate.ring_doorbell(&self.core.poller);
+        self.core.gate.ring_doorbell(&self.core.watch);
     }
 
     fn doorbell_entry(&self) -> Option<squeue::Entry> {
@@ -188,7 +179,7 @@ impl Core {
                 // SAFETY: the entry comes from an operation that the table of slots keeps in place until its last
                 // answer is reaped (`Operation`'s contract), or names no memory at all.
                 let request = unsafe { Request::new(&entry) };
-                table.begin(&self.poller, request, out);
+                table.begin(self.watch.poller(), request, out);
             }
         });
         taken
@@ -218,20 +209,15 @@ impl Core {
 
     /// Waits for events and deals with them. The caller has the turn, which it gives up here.
     fn look(self: &Arc<Self>, timeout: Option<Duration>) -> io::Result<()> {
-        let mut events = self.events.lock();
-        events.clear();
-        let told = self.poller.wait(&mut events, timeout);
-        self.gate.wake();
-        if !events.is_empty() {
-            self.change(|table, out| {
-                for event in events.iter() {
-                    table.settle(&self.poller, &event, out);
-                }
-            });
-        }
-        drop(events);
+        let looked = self.watch.wait(
+            timeout,
+            || self.gate.wake(),
+            |reports| {
+                self.change(|table, out| table.settle_all(self.watch.poller(), reports, out));
+            },
+        );
         self.gate.leave();
-        told.map(drop)
+        looked
     }
 
     fn note_waiters(&self, table: &Table) {
@@ -240,7 +226,7 @@ impl Core {
     }
 
     fn post(&self, answers: &mut Vec<(u64, Answer)>) {
-        self.gate.post(answers, &self.poller);
+        self.gate.post(answers, &self.watch);
     }
 
     /// The pool is through with a request.
@@ -269,7 +255,7 @@ impl Core {
                 let result = request.given_up();
                 out.answers.push((user_data, Answer { result, flags: 0 }));
             } else {
-                table.take_back(&self.poller, request, wanted, out);
+                table.take_back(self.watch.poller(), request, wanted, out);
             }
         });
     }

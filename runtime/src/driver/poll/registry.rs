@@ -173,41 +173,50 @@ pub(super) fn fd_of(key: usize) -> RawFd {
 /// What a poller has told of a descriptor.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Told {
-    readable: bool,
-    writable: bool,
+    /// `POLL…` bits, of those that it was registered for.
+    events: u32,
     /// There is more to it, or may be: an error, a hang-up, something urgent.
     more: bool,
 }
 
+const ERROR: u32 = (libc::POLLERR | libc::POLLHUP) as u32;
+
 impl Told {
     pub(super) fn by(event: &Event) -> Self {
+        let mut events = 0;
+        if event.readable {
+            events |= libc::POLLIN as u32;
+        }
+        if event.writable {
+            events |= libc::POLLOUT as u32;
+        }
         Self {
-            readable: event.readable,
-            writable: event.writable,
+            events,
             more: event.is_interrupt() || event.is_priority() || event.is_err() != Some(false),
+        }
+    }
+
+    pub(super) fn exact(events: u32) -> Self {
+        Self {
+            events,
+            more: events & (ERROR | PRIORITY) != 0,
         }
     }
 
     /// Whether a call that waits for `events` is worth trying.
     pub(super) fn concerns(self, events: u32) -> bool {
-        self.more
-            || (self.readable && events & READABLE != 0)
-            || (self.writable && events & WRITABLE != 0)
+        let of = |kind: u32| self.events & kind != 0 && events & kind != 0;
+        self.more || of(READABLE) || of(WRITABLE)
     }
 
     /// Which of `events` there are, if that is all that is told.
     pub(super) fn exactly(self, events: u32) -> Option<u32> {
         const PLAIN: u32 = (libc::POLLIN | libc::POLLOUT) as u32;
-        if self.more || events & !PLAIN != 0 {
-            return None;
-        }
-        let mut found = 0;
-        if self.readable {
-            found |= libc::POLLIN as u32;
-        }
-        if self.writable {
-            found |= libc::POLLOUT as u32;
-        }
-        Some(found & events)
+        (!self.more && events & !PLAIN == 0).then_some(self.events & events)
     }
+}
+
+/// Which of the `events` of a waiter are among what was found for all.
+pub(super) fn of_those_found(found: u32, events: u32) -> u32 {
+    found & (events | ERROR)
 }

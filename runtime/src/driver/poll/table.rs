@@ -4,26 +4,30 @@
 //! and cancelled under it, so that a cancel meets its request however many threads enter at once. No call made under it
 //! waits.
 
+use std::fmt;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
-use polling::{Event, Poller};
+use polling::Poller;
 use slab::Slab;
 
-use super::super::plain::{Cancel, Kind, Place, Request, Step, poll_now};
+use super::super::plain::{Cancel, Kind, Place, Request, Step, poll_all, poll_now};
 use super::super::slots::Answer;
 use super::F_MORE;
 use super::job::Job;
-use super::registry::{NumberMap, Registration, Told, fd_of};
+use super::registry::{NumberMap, Registration, Told, fd_of, of_those_found};
+use super::watch::Report;
 
 /// The requests. See the module.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Table {
     watched: NumberMap<RawFd, Watched>,
     /// Where each request is that has not been answered for good.
     places: NumberMap<u64, At>,
     /// The calls that wait for a descriptor. Polls are no more than what their waiters say.
     calls: Slab<Request>,
+    /// Room for a question about many descriptors.
+    asked: Vec<libc::pollfd>,
     next_generation: u32,
 }
 
@@ -75,6 +79,15 @@ impl Outcome {
     fn answer_one_of_many(&mut self, user_data: u64, result: i32) {
         let flags = F_MORE;
         self.answers.push((user_data, Answer { result, flags }));
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field("watched", &self.watched)
+            .field("places", &self.places)
+            .finish_non_exhaustive()
     }
 }
 
@@ -198,8 +211,43 @@ impl Table {
         }
     }
 
-    /// Deals with what the poller has told of a descriptor.
-    pub(super) fn settle(&mut self, poller: &Poller, event: &Event, out: &mut Outcome) {
+    /// Deals with what the poller has told.
+    pub(super) fn settle_all(
+        &mut self,
+        poller: &Poller,
+        reports: &mut [Report],
+        out: &mut Outcome,
+    ) {
+        self.ask(reports);
+        for report in reports {
+            self.settle(poller, report, out);
+        }
+    }
+
+    /// The poller does not know all events that there are. What it does not know is asked for all descriptors together.
+    fn ask(&mut self, reports: &mut [Report]) {
+        let Self { asked, watched, .. } = self;
+        asked.clear();
+        for report in &*reports {
+            let fd = fd_of(report.key);
+            let events = watched
+                .get(&fd)
+                .map_or(0, |watched| watched.to_ask(report.told));
+            // A negative number is not looked at.
+            asked.push(libc::pollfd {
+                fd: if events == 0 { -1 } else { fd },
+                events: events as i16,
+                revents: 0,
+            });
+        }
+        if asked.iter().any(|asked| asked.fd >= 0) && poll_all(asked) {
+            for (report, asked) in reports.iter_mut().zip(asked) {
+                report.found = (asked.fd >= 0).then_some(u32::from(asked.revents as u16));
+            }
+        }
+    }
+
+    fn settle(&mut self, poller: &Poller, event: &Report, out: &mut Outcome) {
         let fd = fd_of(event.key);
         let Some(watched) = self.watched.get_mut(&fd) else {
             return;
@@ -207,12 +255,10 @@ impl Table {
         if !watched.registration.is_meant_by(event.key, fd) {
             return;
         }
-        let told = Told::by(event);
         let mut gone = Vec::new();
         let mut rearm = Rearm::IfDisarmed;
-        watched
-            .waiters
-            .retain_mut(|waiter| match waiter.hear(&mut self.calls, fd, told, out) {
+        watched.waiters.retain_mut(
+            |waiter| match waiter.hear(&mut self.calls, fd, event, out) {
                 Heard::NotMeant => true,
                 Heard::InVain => {
                     rearm = rearm.max(Rearm::ForEdges);
@@ -234,7 +280,8 @@ impl Table {
                     gone.push((*waiter, to));
                     false
                 }
-            });
+            },
+        );
         if let Err(error) = watched.arm_again(poller, fd, rearm, &mut self.next_generation) {
             // A lack of memory. Each hears of it, and none waits for ever.
             for waiter in std::mem::take(&mut watched.waiters) {
@@ -368,6 +415,15 @@ impl Watched {
             .map_err(|error| -error.raw_os_error().unwrap_or(libc::EIO))
     }
 
+    /// The events to ask for because the poller has not told of all.
+    fn to_ask(&self, told: Told) -> u32 {
+        let is_poll = |waiter: &&Waiter| matches!(waiter.purpose, Purpose::Poll { .. });
+        let polls = self.waiters.iter().filter(is_poll);
+        polls
+            .filter(|waiter| told.concerns(waiter.events) && told.exactly(waiter.events).is_none())
+            .fold(0, |all, waiter| all | waiter.events)
+    }
+
     fn events(&self) -> u32 {
         self.waiters
             .iter()
@@ -423,9 +479,10 @@ impl Waiter {
         &mut self,
         calls: &mut Slab<Request>,
         fd: RawFd,
-        told: Told,
+        report: &Report,
         out: &mut Outcome,
     ) -> Heard {
+        let told = report.told;
         if !told.concerns(self.events) {
             return Heard::NotMeant;
         }
@@ -436,7 +493,12 @@ impl Waiter {
         };
         let found = match told.exactly(self.events) {
             Some(found) => found as i32,
-            None => poll_now(fd, self.events),
+            None => match report.found {
+                Some(found) if found & libc::POLLNVAL as u32 == 0 => {
+                    of_those_found(found, self.events) as i32
+                }
+                _ => poll_now(fd, self.events),
+            },
         };
         match found {
             0 => Heard::InVain,
