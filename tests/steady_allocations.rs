@@ -35,12 +35,11 @@ static COUNTING: Counting = Counting;
 
 const ROUNDS: u64 = 1_000;
 
-/// Reads of a file at a position and accepts, after as many that are not counted. (Echoes are in `net_memory.rs`, and the
+/// Reads of a file at a position, syncs and accepts, after as many that are not counted. (Echoes are in `net_memory.rs`, and the
 /// two are one test, for each would count the other's work.) An accepted connection is one allocation, the share of its
 /// descriptor; its operation is none.
 ///
-/// Mutants: `Payload::fits` in `runtime/src/driver/payload.rs` says no, so that operations are boxed; `give_free` in
-/// `runtime/src/driver/slots.rs` keeps the slot.
+/// Mutant: `Payload::fits` in `runtime/src/driver/payload.rs` says no, so that operations are boxed.
 #[test]
 fn file_reads_and_accepts_allocate_nothing_for_their_operations() {
     /// Timers of the test itself, and growth of queues that happens to come late.
@@ -51,7 +50,15 @@ fn file_reads_and_accepts_allocate_nothing_for_their_operations() {
         .build()
         .expect("a runtime");
     let reads = runtime.block_on(bounded(reads()));
-    assert!(reads <= SPARE, "{reads} allocations in {ROUNDS} reads");
+    // Without a ring reads and syncs are jobs of the blocking pool, which are allocated.
+    let jobs = match std::env::var_os("RINGWAY_DRIVER") {
+        Some(driver) if driver == "poll" => 8 * ROUNDS,
+        _ => 0,
+    };
+    assert!(
+        reads <= SPARE + jobs,
+        "{reads} allocations in {ROUNDS} reads and syncs"
+    );
     let accepts = runtime.block_on(bounded(accepts()));
     assert!(
         accepts <= ROUNDS + SPARE,
@@ -80,6 +87,8 @@ async fn reads() -> u64 {
         let (count, returned) = file.read_at(buffer, 0).await;
         assert_eq!(count.expect("a read"), BYTES);
         buffer = returned;
+        // A cached block is read at once; this one is always an operation.
+        file.sync_data().await.expect("a sync");
     }
     ALLOCATIONS.load(Ordering::Relaxed) - before
 }

@@ -158,8 +158,8 @@ impl Shard {
 /// Who takes the answers takes one and goes, while the kernel posts some more. What an answer owns is made and dropped
 /// once, whether it was taken, waited, or came too late.
 ///
-/// Mutants: in `driver/slots.rs`, `untaken` forgets what waits, `gather` drops the answers of an abandoned operation,
-/// `abandon` frees an operation that is in flight; in `driver/payload.rs`, `finish_of` makes nothing of the earlier answers.
+/// Mutants: in `driver/slots.rs`, `untaken` forgets what waits; in `driver/payload.rs`, `finish_of` makes nothing of the
+/// earlier answers.
 #[test]
 fn what_every_answer_owns_is_taken_or_disposed_of_once() {
     check(|| {
