@@ -122,6 +122,8 @@ pub(crate) fn trial(handle: &Handle, trap: Trap) -> Option<Found> {
         };
         delays[debt] = went_on.saturating_duration_since(due);
     }
+    // The kernel counts how long a thread has waited when it runs again.
+    thread::sleep(CALM_DOWN);
     let noise = noise.stop_but(STUCK / 2);
     Some(Found { delays, noise })
 }
