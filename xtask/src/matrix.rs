@@ -1,4 +1,4 @@
-//! The behaviour tests as on other kernels and in smaller rings: one run for each mode, and a table.
+//! The behaviour tests as on other kernels, in smaller rings and on the second driver: one run for each mode, and a table.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -30,25 +30,27 @@ struct Mode {
 const TINY: (&str, &str) = ("RINGWAY_RING_ENTRIES", "2,4");
 const OLD: (&str, &str) = ("RINGWAY_MASK", "5.15");
 
-const MODES: [Mode; 8] = [
+const MODES: [Mode; 9] = [
     mode("latest", &[]),
     mode("kernel-6.12", &[("RINGWAY_MASK", "6.12")]),
     mode("kernel-6.6", &[("RINGWAY_MASK", "6.6")]),
     mode("kernel-6.1", &[("RINGWAY_MASK", "6.1")]),
     mode("kernel-5.15", &[OLD]),
+    mode("poll", &[("RINGWAY_DRIVER", "poll")]),
     mode("tiny", &[TINY]),
     mode("tiny-kernel-5.15", &[TINY, OLD]),
     mode("wrap", &[("RINGWAY_FIRST_GENERATION", "4294967290"), TINY]),
 ];
 
 /// What runs on the driver; the others would only run the same again.
-const PACKAGES: [&str; 6] = [
+const PACKAGES: [&str; 7] = [
     "ringway",
     "ringway-runtime",
     "ringway-net",
     "ringway-fs",
     "ringway-signal",
     "ringway-stdio",
+    "ringway-uring",
 ];
 
 const fn mode(name: &'static str, variables: &'static [(&'static str, &'static str)]) -> Mode {
