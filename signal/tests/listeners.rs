@@ -269,7 +269,9 @@ fn a_listener_outside_a_runtime_is_a_bug_of_the_caller() {
     let panic = thread::spawn(|| signal(SignalKind::child()))
         .join()
         .unwrap_err();
-    let message = panic.downcast_ref::<&str>().unwrap();
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let message = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    let message = message.expect("a text");
     assert!(
         message.contains("must be called from the context of a Tokio 1.x runtime"),
         "{message}"
