@@ -141,7 +141,7 @@ fn files_are_read_and_written_by_those_who_opened_them() {
                         let patience = Duration::from_micros((round % 100) as u64);
                         let _ = timeout(patience, file.read_exact(&mut bytes)).await;
                         assert!(bytes.iter().all(|byte| [0, mark].contains(byte)));
-                        let _ = timeout(patience, file.write_all(&vec![mark; 100])).await;
+                        let _ = timeout(patience, file.write_all(&[mark; 100])).await;
                         drop(file);
                     }
                     let bytes = ringway::fs::read(&path).await.expect("the file");

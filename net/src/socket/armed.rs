@@ -106,8 +106,9 @@ impl Armed {
         self.operation = Operation::None;
     }
 
-    /// What the operation has told since it was asked last; it panics in a child of the process that armed it. Nothing is armed after an error, of which there is none if the
-    /// kernel has just given the operation up.
+    /// What the operation has told since it was asked last. Nothing is armed after an error, of which there is none if the
+    /// kernel has just given the operation up. In a child of the process that armed it, the operation is always asked, and
+    /// says what is wrong.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> io::Result<Option<Told>> {
         if !std::mem::take(&mut self.has_news) && self.process.is_current() {
             return Ok(None);
