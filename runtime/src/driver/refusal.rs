@@ -59,6 +59,12 @@ impl Refusal {
         (errno != 0).then_some(errno)
     }
 
+    /// Whether entering has failed so often in a row that it is no matter of a moment.
+    #[cold]
+    pub(super) fn has_failed_often(&self) -> bool {
+        self.failures.load(Relaxed) >= REFUSALS_MAX
+    }
+
     #[cold]
     fn forget(&self) -> bool {
         self.failures.store(0, Relaxed);

@@ -77,6 +77,10 @@ static LEAKED_OPERATIONS: AtomicU64 = AtomicU64::new(0);
 
 /// Answers that one rescue takes beyond those that the completion queue holds: as many as an ordinary ring has room for.
 const RESCUED_MAX: usize = 1024;
+/// How often in a row a flush that a signal interrupts is begun again before it is left to the next service: no signals
+/// come that fast.
+const INTERRUPTIONS_MAX: u32 = 16;
+
 /// How often a drain asks again for what it could not cancel.
 const DRAIN_RETRY: Duration = Duration::from_millis(10);
 /// How long who sleeps waits for a sweep to go on, before it cancels again what a cancel may have missed.
@@ -372,10 +376,13 @@ impl Shard {
     /// Submits all that is queued and lets the kernel post what it has, without waiting.
     pub(crate) fn flush(&self) {
         self.unflushed.store(false, Ordering::Relaxed);
+        let mut interruptions = 0;
         while self.refusal.errno().is_none() {
             let queued = self.operations.unsubmitted();
             match self.enter(queued, Wait::No) {
-                error if is_interrupted(&error) => {}
+                outcome if is_interrupted(&outcome) && interruptions < INTERRUPTIONS_MAX => {
+                    interruptions += 1;
+                }
                 // EAGAIN, EBUSY: short of memory, or completions must be reaped first. The next service
                 // does so and flushes again.
                 Err(_) if queued > 0 => return self.unflushed.store(true, Ordering::Relaxed),
@@ -575,7 +582,8 @@ impl Shard {
     /// After a refusal that the next service will not do away with, lets the kernel find its memory, or whatever it lacks.
     fn rest(&self, error: &io::Error) {
         match error.raw_os_error() {
-            Some(libc::ETIME | libc::EINTR | libc::EBADR) => {}
+            Some(libc::ETIME | libc::EBADR) => {}
+            Some(libc::EINTR) if !self.refusal.has_failed_often() => {}
             _ if self.operations.has_news() => {}
             _ => std::thread::sleep(REFUSED_PAUSE),
         }
