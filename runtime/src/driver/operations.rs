@@ -436,7 +436,8 @@ impl<R: Ring> Inner<R> {
         let is_armed = !self.doorbell_down && !not_in_kernel.contains(&DOORBELL);
         let suspects = in_kernel.into_iter().map(Key::to_user_data);
         let suspects = suspects.chain(is_armed.then_some(DOORBELL));
-        self.sweep = Some(Sweep::new(self.dropped, suspects));
+        let before = self.sweep.take();
+        self.sweep = Some(Sweep::new(self.dropped, suspects, before));
         self.refill();
     }
 

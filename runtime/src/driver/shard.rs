@@ -640,9 +640,14 @@ impl Shard {
             0 => Wait::No,
             _ => Wait::ForAnswer(Some(DRAIN_RETRY)),
         };
+        let sweeping = self.operations.is_sweeping();
         // Refused, it is tried again, or found to be refused for good.
         if let Err(error) = self.enter(queued, wait) {
             self.rest(&error);
+            if sweeping {
+                // Cancels in the queue would come behind the sweep's mark.
+                self.device.cancel_again();
+            }
         }
     }
 }

@@ -61,9 +61,17 @@ const SETTLING_PAUSE: Duration = Duration::from_millis(1);
 impl Sweep {
     /// Suspects what the kernel has: operations, and the doorbell's poll if it is armed. (One that is not must not be a
     /// suspect: it would be taken for down when it has been armed meanwhile, and armed twice.)
-    pub(super) fn new(number: u32, in_kernel: impl Iterator<Item = u64>) -> Self {
+    ///
+    /// What the sweep before it has cancelled is not cancelled once more: each cancel is one more answer that may be
+    /// dropped, and then sweeps would follow on sweeps.
+    pub(super) fn new(
+        number: u32,
+        in_kernel: impl Iterator<Item = u64>,
+        before: Option<Self>,
+    ) -> Self {
         let suspects: HashSet<u64> = in_kernel.collect();
-        let cancels = suspects.iter().map(|user_data| {
+        let cancelled = before.map(Self::into_cancelled).unwrap_or_default();
+        let cancels = suspects.difference(&cancelled).map(|user_data| {
             let cancel = opcode::AsyncCancel::new(*user_data).build();
             cancel.user_data(CANCEL)
         });
@@ -74,6 +82,15 @@ impl Sweep {
             suspects,
             outgoing,
             phase: Phase::Marking,
+        }
+    }
+
+    /// The suspects, if the cancels of all of them have gone to the ring.
+    fn into_cancelled(self) -> HashSet<u64> {
+        let has_cancels = |entry: &squeue::Entry| entry.get_user_data() == CANCEL;
+        match self.outgoing.iter().any(has_cancels) {
+            true => HashSet::new(),
+            false => self.suspects,
         }
     }
 
