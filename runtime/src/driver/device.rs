@@ -108,6 +108,20 @@ pub(crate) enum AnyQueues {
     Model(Box<dyn Ring + Send>),
 }
 
+/// The same call of whichever device or queues it is.
+macro_rules! whichever {
+    ($any:ident, $inner:ident => $call:expr) => {
+        match $any {
+            Self::Ring($inner) => $call,
+            Self::Poll($inner) => $call,
+            #[cfg(feature = "scripted-ring")]
+            Self::Scripted($inner) => $call,
+            #[cfg(feature = "models")]
+            Self::Model($inner) => $call,
+        }
+    };
+}
+
 impl AnyDevice {
     /// Makes a ring, and its queues, of which there is one.
     pub(crate) fn open_ring() -> Result<(Self, AnyQueues), SetupError> {
@@ -144,9 +158,7 @@ impl AnyDevice {
         let (device, queues) = scripted::play(script, index, below);
         (Self::Scripted(device), AnyQueues::Scripted(queues))
     }
-}
 
-impl AnyDevice {
     /// The kernel's ring, if it is that which is entered.
     pub(super) fn ring(&self) -> Option<&RingDevice> {
         match self {
@@ -162,228 +174,85 @@ impl AnyDevice {
 
 impl Device for AnyDevice {
     fn enter(&self, to_submit: usize, wait: Wait) -> io::Result<usize> {
-        match self {
-            Self::Ring(device) => device.enter(to_submit, wait),
-            Self::Poll(device) => device.enter(to_submit, wait),
-            #[cfg(feature = "scripted-ring")]
-            Self::Scripted(device) => device.enter(to_submit, wait),
-            #[cfg(feature = "models")]
-            Self::Model(device) => device.enter(to_submit, wait),
-        }
+        whichever!(self, device => device.enter(to_submit, wait))
     }
 
     fn ring_doorbell(&self) {
-        match self {
-            Self::Ring(device) => device.ring_doorbell(),
-            Self::Poll(device) => device.ring_doorbell(),
-            #[cfg(feature = "scripted-ring")]
-            Self::Scripted(device) => device.ring_doorbell(),
-            #[cfg(feature = "models")]
-            Self::Model(device) => device.ring_doorbell(),
-        }
+        whichever!(self, device => device.ring_doorbell())
     }
 
     fn doorbell_entry(&self) -> Option<squeue::Entry> {
-        match self {
-            Self::Ring(device) => device.doorbell_entry(),
-            Self::Poll(device) => device.doorbell_entry(),
-            #[cfg(feature = "scripted-ring")]
-            Self::Scripted(device) => device.doorbell_entry(),
-            #[cfg(feature = "models")]
-            Self::Model(device) => device.doorbell_entry(),
-        }
+        whichever!(self, device => device.doorbell_entry())
     }
 
     fn hasten(&self) {
-        match self {
-            Self::Ring(device) => device.hasten(),
-            Self::Poll(device) => device.hasten(),
-            #[cfg(feature = "scripted-ring")]
-            Self::Scripted(device) => device.hasten(),
-            #[cfg(feature = "models")]
-            Self::Model(device) => device.hasten(),
-        }
+        whichever!(self, device => device.hasten())
     }
 
     fn cancel_again(&self) {
-        match self {
-            Self::Ring(device) => device.cancel_again(),
-            Self::Poll(device) => device.cancel_again(),
-            #[cfg(feature = "scripted-ring")]
-            Self::Scripted(device) => device.cancel_again(),
-            #[cfg(feature = "models")]
-            Self::Model(device) => device.cancel_again(),
-        }
+        whichever!(self, device => device.cancel_again())
     }
 
     fn cancel_everything(&self) -> Option<squeue::Entry> {
-        match self {
-            Self::Ring(device) => device.cancel_everything(),
-            Self::Poll(device) => device.cancel_everything(),
-            #[cfg(feature = "scripted-ring")]
-            Self::Scripted(device) => device.cancel_everything(),
-            #[cfg(feature = "models")]
-            Self::Model(device) => device.cancel_everything(),
-        }
+        whichever!(self, device => device.cancel_everything())
     }
 
     fn features(&self) -> Features {
-        match self {
-            Self::Ring(device) => device.features(),
-            Self::Poll(device) => device.features(),
-            #[cfg(feature = "scripted-ring")]
-            Self::Scripted(device) => device.features(),
-            #[cfg(feature = "models")]
-            Self::Model(device) => device.features(),
-        }
+        whichever!(self, device => device.features())
     }
 
     fn batch_max(&self) -> usize {
-        match self {
-            Self::Ring(device) => device.batch_max(),
-            Self::Poll(device) => device.batch_max(),
-            #[cfg(feature = "scripted-ring")]
-            Self::Scripted(device) => device.batch_max(),
-            #[cfg(feature = "models")]
-            Self::Model(device) => device.batch_max(),
-        }
+        whichever!(self, device => device.batch_max())
     }
 
     unsafe fn lend_buffers(&self, address: u64, count: u16, group: u16) -> io::Result<()> {
-        match self {
-            // SAFETY: the caller gives the same promise.
-            Self::Ring(device) => unsafe { device.lend_buffers(address, count, group) },
-            // SAFETY: as above.
-            Self::Poll(device) => unsafe { device.lend_buffers(address, count, group) },
-            #[cfg(feature = "scripted-ring")]
-            // SAFETY: as above.
-            Self::Scripted(device) => unsafe { device.lend_buffers(address, count, group) },
-            #[cfg(feature = "models")]
-            // SAFETY: as above.
-            Self::Model(device) => unsafe { device.lend_buffers(address, count, group) },
-        }
+        // SAFETY: the caller gives the same promise.
+        whichever!(self, device => unsafe { device.lend_buffers(address, count, group) })
     }
 }
 
 impl Ring for AnyQueues {
     fn push(&mut self, entry: &squeue::Entry) -> bool {
-        match self {
-            Self::Ring(queues) => queues.push(entry),
-            Self::Poll(queues) => queues.push(entry),
-            #[cfg(feature = "scripted-ring")]
-            Self::Scripted(queues) => queues.push(entry),
-            #[cfg(feature = "models")]
-            Self::Model(queues) => queues.push(entry),
-        }
+        whichever!(self, queues => queues.push(entry))
     }
 
     fn reap(&mut self, left: &mut usize, visit: &mut dyn FnMut(u64, Answer)) {
-        match self {
-            Self::Ring(queues) => queues.reap(left, visit),
-            Self::Poll(queues) => queues.reap(left, visit),
-            #[cfg(feature = "scripted-ring")]
-            Self::Scripted(queues) => queues.reap(left, visit),
-            #[cfg(feature = "models")]
-            Self::Model(queues) => queues.reap(left, visit),
-        }
+        whichever!(self, queues => queues.reap(left, visit))
     }
 
     fn unsubmitted(&mut self) -> usize {
-        match self {
-            Self::Ring(queues) => queues.unsubmitted(),
-            Self::Poll(queues) => queues.unsubmitted(),
-            #[cfg(feature = "scripted-ring")]
-            Self::Scripted(queues) => queues.unsubmitted(),
-            #[cfg(feature = "models")]
-            Self::Model(queues) => queues.unsubmitted(),
-        }
+        whichever!(self, queues => queues.unsubmitted())
     }
 
     fn wants_enter(&mut self) -> bool {
-        match self {
-            Self::Ring(queues) => queues.wants_enter(),
-            Self::Poll(queues) => queues.wants_enter(),
-            #[cfg(feature = "scripted-ring")]
-            Self::Scripted(queues) => queues.wants_enter(),
-            #[cfg(feature = "models")]
-            Self::Model(queues) => queues.wants_enter(),
-        }
+        whichever!(self, queues => queues.wants_enter())
     }
 
     fn may_have_more(&mut self) -> bool {
-        match self {
-            Self::Ring(queues) => queues.may_have_more(),
-            Self::Poll(queues) => queues.may_have_more(),
-            #[cfg(feature = "scripted-ring")]
-            Self::Scripted(queues) => queues.may_have_more(),
-            #[cfg(feature = "models")]
-            Self::Model(queues) => queues.may_have_more(),
-        }
+        whichever!(self, queues => queues.may_have_more())
     }
 
     fn has_answers(&mut self) -> bool {
-        match self {
-            Self::Ring(queues) => queues.has_answers(),
-            Self::Poll(queues) => queues.has_answers(),
-            #[cfg(feature = "scripted-ring")]
-            Self::Scripted(queues) => queues.has_answers(),
-            #[cfg(feature = "models")]
-            Self::Model(queues) => queues.has_answers(),
-        }
+        whichever!(self, queues => queues.has_answers())
     }
 
     fn retract(&mut self, visit: &mut dyn FnMut(u64)) {
-        match self {
-            Self::Ring(queues) => queues.retract(visit),
-            Self::Poll(queues) => queues.retract(visit),
-            #[cfg(feature = "scripted-ring")]
-            Self::Scripted(queues) => queues.retract(visit),
-            #[cfg(feature = "models")]
-            Self::Model(queues) => queues.retract(visit),
-        }
+        whichever!(self, queues => queues.retract(visit))
     }
 
     fn has_overflowed(&mut self) -> bool {
-        match self {
-            Self::Ring(queues) => queues.has_overflowed(),
-            Self::Poll(queues) => queues.has_overflowed(),
-            #[cfg(feature = "scripted-ring")]
-            Self::Scripted(queues) => queues.has_overflowed(),
-            #[cfg(feature = "models")]
-            Self::Model(queues) => queues.has_overflowed(),
-        }
+        whichever!(self, queues => queues.has_overflowed())
     }
 
     fn overflows(&self) -> u64 {
-        match self {
-            Self::Ring(queues) => queues.overflows(),
-            Self::Poll(queues) => queues.overflows(),
-            #[cfg(feature = "scripted-ring")]
-            Self::Scripted(queues) => queues.overflows(),
-            #[cfg(feature = "models")]
-            Self::Model(queues) => queues.overflows(),
-        }
+        whichever!(self, queues => queues.overflows())
     }
 
     fn has_aside(&mut self, user_data: u64) -> bool {
-        match self {
-            Self::Ring(queues) => queues.has_aside(user_data),
-            Self::Poll(queues) => queues.has_aside(user_data),
-            #[cfg(feature = "scripted-ring")]
-            Self::Scripted(queues) => queues.has_aside(user_data),
-            #[cfg(feature = "models")]
-            Self::Model(queues) => queues.has_aside(user_data),
-        }
+        whichever!(self, queues => queues.has_aside(user_data))
     }
 
     fn dropped(&mut self) -> u32 {
-        match self {
-            Self::Ring(queues) => queues.dropped(),
-            Self::Poll(queues) => queues.dropped(),
-            #[cfg(feature = "scripted-ring")]
-            Self::Scripted(queues) => queues.dropped(),
-            #[cfg(feature = "models")]
-            Self::Model(queues) => queues.dropped(),
-        }
+        whichever!(self, queues => queues.dropped())
     }
 }
