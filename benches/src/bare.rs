@@ -86,14 +86,19 @@ fn serve(streams: &[TcpStream]) {
     }
     let mut buffer = [0; BUFFER_BYTES];
     let mut events = Vec::with_capacity(CQ_ENTRIES as usize);
-    let mut left = streams.len();
-    while left > 0 {
+    // An end may be told more than once.
+    let mut has_ended = vec![false; streams.len()];
+    while has_ended.contains(&false) {
         ring.submit_and_wait(1).unwrap();
-        let told = |event: cqueue::Entry| (event.user_data() as usize, event.flags());
+        let told = |event: cqueue::Entry| {
+            let has_hung_up = event.result() & libc::POLLRDHUP as i32 != 0;
+            (event.user_data() as usize, event.flags(), has_hung_up)
+        };
         events.extend(ring.completion().map(told));
-        for (index, flags) in events.drain(..) {
-            if !echo_once(&streams[index], &mut buffer).unwrap() {
-                left -= 1;
+        for (index, flags, has_hung_up) in events.drain(..) {
+            // The last bytes and the end may come in one event.
+            if !echo_once(&streams[index], &mut buffer).unwrap() || has_hung_up {
+                has_ended[index] = true;
             } else if !cqueue::more(flags) {
                 watch(&mut ring, index, &streams[index]);
             }
