@@ -2,15 +2,16 @@
 //!
 //! As many threads as a runtime has workers, with a ring each, to which the connections are dealt out. Each connection has
 //! a multishot poll; an event is answered by `recv(2)` and `send(2)`. Of the loops that were tried (see
-//! docs/BENCHMARKS.md) this is the fastest with two threads. Its rings belong to one thread each, which a runtime's cannot
-//! that lets a worker serve a ring whose owner is stuck.
+//! docs/BENCHMARKS.md) this is the fastest with two threads. Its rings belong to one thread each, as they do
+//! not in a runtime that lets a worker serve a ring whose owner is stuck.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::thread::{self, JoinHandle};
 
 use io_uring::{IoUring, cqueue, opcode, types};
+use socket2::{Domain, Socket, Type};
 
 use crate::Run;
 use crate::echo_client::EchoClient;
@@ -19,13 +20,15 @@ use crate::tokio::workloads::net::{BUFFER_BYTES, ECHOES};
 /// As many as a runtime has workers in the other measurements.
 const THREADS: usize = 2;
 
+const BACKLOG: i32 = 1_024;
+
 /// SQEs and CQEs of a ring: all polls of a thread are submitted, and may be answered, at once.
 const SQ_ENTRIES: u32 = 1_024;
 const CQ_ENTRIES: u32 = 4 * SQ_ENTRIES;
 
 /// Echoes the messages of so many connections.
 pub fn echo(connections: usize) -> Run {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = listen().unwrap();
     let address = listener.local_addr().unwrap();
     let accepting = thread::spawn(move || accept(&listener, connections));
     let client = EchoClient::connect(address, connections);
@@ -63,6 +66,15 @@ impl Drop for Bare {
     }
 }
 
+/// A listener that keeps as many connections as the runtimes' do until they are accepted. Beyond that number a client takes
+/// itself for connected, and waits, while the server knows nothing of it.
+fn listen() -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
 fn accept(listener: &TcpListener, connections: usize) -> Vec<TcpStream> {
     let accept = |_| {
         let (stream, _) = listener.accept().unwrap();
@@ -86,7 +98,7 @@ fn serve(streams: &[TcpStream]) {
     }
     let mut buffer = [0; BUFFER_BYTES];
     let mut events = Vec::with_capacity(CQ_ENTRIES as usize);
-    // An end may be told more than once.
+    // An end may be told more than once, and with the last bytes.
     let mut has_ended = vec![false; streams.len()];
     while has_ended.contains(&false) {
         ring.submit_and_wait(1).unwrap();
@@ -96,7 +108,6 @@ fn serve(streams: &[TcpStream]) {
         };
         events.extend(ring.completion().map(told));
         for (index, flags, has_hung_up) in events.drain(..) {
-            // The last bytes and the end may come in one event.
             if !echo_once(&streams[index], &mut buffer).unwrap() || has_hung_up {
                 has_ended[index] = true;
             } else if !cqueue::more(flags) {
