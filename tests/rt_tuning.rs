@@ -353,14 +353,17 @@ fn with_a_seed_and_one_worker_tasks_run_in_the_same_order_every_time() {
                 })
             };
             runtime.block_on(tree).unwrap();
-            Arc::into_inner(order).unwrap().into_inner().unwrap()
+            // A worker that the machine does not let run is taken for stuck, and its next task is queued elsewhere.
+            let rescues = runtime.metrics().worker_next_task_rescue_count(0);
+            let order = Arc::into_inner(order).unwrap().into_inner().unwrap();
+            (rescues == 0).then_some(order)
         };
-        let orders: Vec<_> = (0..11).map(|_| order()).collect();
-        assert!(orders.iter().all(|order| order.len() == 28));
-        // A worker that the machine does not let run is taken for stuck, and a task of its is queued elsewhere.
-        let alike = |one: &Vec<_>| orders.iter().filter(|other| *other == one).count();
-        let most = orders.iter().map(alike).max();
-        assert!(most >= Some(8), "{orders:?}");
+        let undisturbed = || (0..100).find_map(|_| order()).expect("a calm moment");
+        let first = undisturbed();
+        assert_eq!(first.len(), 28);
+        for _ in 0..10 {
+            assert_eq!(undisturbed(), first);
+        }
     });
 }
 
