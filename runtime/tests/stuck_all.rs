@@ -62,8 +62,7 @@ impl Trials {
         for (debt, delays) in Debt::ALL.into_iter().zip(&mut self.delays) {
             delays.sort();
             // The nearest rank: of a thousand delays the 999th is the percentile 99.9.
-            let at =
-                |permille: usize| delays[(delays.len() * permille).div_ceil(1000).max(1) - 1];
+            let at = |permille: usize| delays[(delays.len() * permille).div_ceil(1000).max(1) - 1];
             println!(
                 "{what}, {debt:?}: p50 {:?}, p99 {:?}, p99.9 {:?}, max {:?} ({} trials, {} disturbed)",
                 at(500),
