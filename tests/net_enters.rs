@@ -18,7 +18,7 @@ const MESSAGE_BYTES: usize = 64;
 /// Sixty-four messages that are there together cost an enter for eight echoes at most, and hardly an SQE: polls stay armed.
 /// Here the clients take turns with the server, so that no machine decides how many messages come at once.
 ///
-/// Mutants: `Armed::arm` in `net/src/socket/armed.rs` never makes a poll that stays; `Shard::service` reaps one answer.
+/// Mutant: `Armed::arm` in `net/src/socket/armed.rs` never makes a poll that stays.
 #[test]
 fn sixty_four_messages_that_are_there_together_take_eight_enters_at_most() {
     const ROUNDS: u64 = 100;
@@ -79,7 +79,7 @@ fn is_tiny() -> bool {
 /// Where clients and server run at the same time, the machine decides how many messages come at once. On a quiet one an
 /// enter does for seven or eight echoes; that is printed, and what is asserted holds on any in the best of ten tries.
 ///
-/// Mutant: `Armed::arm` in `net/src/socket/armed.rs` never makes a poll that stays.
+/// Mutants: `Armed::arm` in `net/src/socket/armed.rs` never makes a poll that stays; `Shard::service` reaps one answer.
 #[test]
 fn an_echo_at_64_connections_takes_a_part_of_an_enter_and_no_sqe() {
     const ECHOES: u64 = 20_000;
