@@ -11,7 +11,8 @@
 //! 3. [`advance`](Wheel::advance) looks only at slots with something in them, and touches an entry at most once
 //!    for each of its levels. It handles [`BATCH_ENTRIES`] entries a call, so that the lock is not held for long.
 //! 4. Timers fire in the order of their ticks; those first that were late already when they were inserted.
-//! 5. The wheel runs no code of its users, but for [`Waker::clone`] in [`update`](Wheel::update): it neither wakes
+//! 5. What a wheel hands out when a timer is due is mostly a [`Waker`], but may be anything (`Wheel<T>`).
+//! 6. The wheel runs no code of its users, but for [`Waker::clone`] in [`update`](Wheel::update): it neither wakes
 //!    nor drops a waker. (Dropping the wheel drops what is in it: [`drain`](Wheel::drain) it first.)
 //!
 //! How slots are chosen, and why the earliest one is found by two bit scans, is in `slots.rs`; the memory is in
@@ -65,8 +66,8 @@ pub const BATCH_ENTRIES: usize = 256;
 /// assert_eq!(fired.len(), 1);
 /// ```
 #[derive(Debug)]
-pub struct Wheel {
-    slab: Slab,
+pub struct Wheel<T = Waker> {
+    slab: Slab<T>,
     slots: Slots,
     /// The tick that the wheel has reached.
     elapsed: u64,
@@ -98,16 +99,25 @@ pub enum Update {
 }
 
 impl Wheel {
-    /// An empty wheel at time 0. It has its slots (9 KiB), and memory for entries from the first timer on.
+    /// An empty wheel of wakers; of other things it is `Wheel::default`.
     pub fn new() -> Wheel {
-        Wheel {
-            slab: Slab::new(),
-            slots: Slots::new(),
-            elapsed: 0,
-            open: None,
-        }
+        Wheel::default()
     }
 
+    /// Has a timer wake `waker` from now on. It is cloned only if it wakes another task than the present one.
+    pub fn update(&mut self, key: Key, waker: &Waker) -> Update {
+        let Some(index) = self.slab.find(key) else {
+            return Update::Gone;
+        };
+        let present = self.slab.value_mut(index);
+        if present.will_wake(waker) {
+            return Update::Same;
+        }
+        Update::Replaced(std::mem::replace(present, waker.clone()))
+    }
+}
+
+impl<T> Wheel<T> {
     /// The number of timers.
     pub fn len(&self) -> usize {
         self.slab.len()
@@ -129,14 +139,14 @@ impl Wheel {
     /// # Panics
     ///
     /// If there are 4,294,967,295 timers already.
-    pub fn insert(&mut self, deadline_ns: u64, waker: Waker) -> Key {
-        let key = self.slab.allocate(deadline_ns, waker);
+    pub fn insert(&mut self, deadline_ns: u64, value: T) -> Key {
+        let key = self.slab.allocate(deadline_ns, value);
         self.place(key.index());
         key
     }
 
     /// Takes a timer out. `None`: it has fired or was removed before.
-    pub fn remove(&mut self, key: Key) -> Option<Waker> {
+    pub fn remove(&mut self, key: Key) -> Option<T> {
         let index = self.slab.find(key)?;
         Some(self.take(index))
     }
@@ -152,18 +162,6 @@ impl Wheel {
         true
     }
 
-    /// Has a timer wake `waker` from now on. It is cloned only if it wakes another task than the present one.
-    pub fn update(&mut self, key: Key, waker: &Waker) -> Update {
-        let Some(index) = self.slab.find(key) else {
-            return Update::Gone;
-        };
-        let present = self.slab.waker_mut(index);
-        if present.will_wake(waker) {
-            return Update::Same;
-        }
-        Update::Replaced(std::mem::replace(present, waker.clone()))
-    }
-
     /// When to call [`advance`](Wheel::advance) next, in nanoseconds; `None` without timers.
     ///
     /// Never later than the time at which the next timer is due. It can be earlier, after the earliest timer was
@@ -171,6 +169,12 @@ impl Wheel {
     /// `advance` that said [`Done`](Progress::Done) it is in the future; after one that said
     /// [`More`](Progress::More) it is in the past.
     pub fn next_deadline_ns(&self) -> Option<u64> {
+        self.next_bound_ns().map(round_up)
+    }
+
+    /// As [`next_deadline_ns`](Wheel::next_deadline_ns), without rounding: for who calls
+    /// [`advance_exact`](Wheel::advance_exact) and may be told a time at which nothing is due yet.
+    pub fn next_bound_ns(&self) -> Option<u64> {
         if self.open.and_then(|slot| self.slots.head(slot)).is_some() {
             return Some(0);
         }
@@ -179,28 +183,29 @@ impl Wheel {
             .head(SlotId::DUE)
             .map(|_| SlotId::DUE)
             .or_else(|| self.slots.first())?;
-        Some(round_up(self.slots.earliest_ns(slot)))
+        Some(self.slots.earliest_ns(slot))
     }
 
     /// The earliest deadline, exactly, in nanoseconds; `None` without timers.
     pub fn next_deadline_exact_ns(&self) -> Option<u64> {
-        let slots = [Some(SlotId::DUE), self.open, self.slots.first()];
-        slots
-            .into_iter()
-            .flatten()
-            .filter_map(|slot| self.earliest_in(slot))
-            .min()
+        self.earliest().map(|index| self.slab[index].deadline_ns)
+    }
+
+    /// The value of the timer with the earliest deadline; of several the one that is first in its slot. It takes time in
+    /// proportion to the timers of a slot.
+    pub fn first(&self) -> Option<&T> {
+        self.earliest().map(|index| self.slab.value(index))
     }
 
     /// Tells the wheel that it is `now_ns`, and moves the wakers of timers that are due to `fired`, at most
     /// [`BATCH_ENTRIES`] of them. A time before that of an earlier call counts as that.
-    pub fn advance(&mut self, now_ns: u64, fired: &mut Vec<Waker>) -> Progress {
+    pub fn advance(&mut self, now_ns: u64, fired: &mut Vec<T>) -> Progress {
         self.advance_exact(round_down(now_ns), fired)
     }
 
     /// Like [`advance`](Wheel::advance), but without rounding: a timer is due from its deadline on. For clocks that
     /// are moved by hand.
-    pub fn advance_exact(&mut self, now_ns: u64, fired: &mut Vec<Waker>) -> Progress {
+    pub fn advance_exact(&mut self, now_ns: u64, fired: &mut Vec<T>) -> Progress {
         let mut batch = Batch {
             limit_ns: now_ns,
             left: BATCH_ENTRIES,
@@ -221,17 +226,17 @@ impl Wheel {
         Progress::Done
     }
 
-    /// Removes all timers and moves their wakers to `wakers`, in no particular order. All keys are stale
+    /// Removes all timers and moves what they would have handed out to `values`, in no particular order. All keys are stale
     /// afterwards.
-    pub fn drain(&mut self, wakers: &mut Vec<Waker>) {
-        self.slab.drain(wakers);
+    pub fn drain(&mut self, values: &mut Vec<T>) {
+        self.slab.drain(values);
         self.slots = Slots::new();
         self.open = None;
     }
 
     /// Fires what is due in the list of what the wheel has reached. More than that is in it only when the clock
     /// is moved by hand to within a tick.
-    fn fire_due(&mut self, batch: &mut Batch<'_>) -> Progress {
+    fn fire_due(&mut self, batch: &mut Batch<'_, T>) -> Progress {
         let mut earliest_ns = u64::MAX;
         let mut cursor = self.slots.head(SlotId::DUE);
         while let Some(index) = cursor {
@@ -246,8 +251,8 @@ impl Wheel {
                 return Progress::More;
             }
             batch.left -= 1;
-            let waker = self.take(index);
-            batch.fired.push(waker);
+            let value = self.take(index);
+            batch.fired.push(value);
         }
         self.slots.set_earliest_ns(SlotId::DUE, earliest_ns);
         Progress::Done
@@ -268,7 +273,7 @@ impl Wheel {
     }
 
     /// Fires the entries of the open slot or moves them to where they belong now.
-    fn empty(&mut self, slot: SlotId, batch: &mut Batch<'_>) -> Progress {
+    fn empty(&mut self, slot: SlotId, batch: &mut Batch<'_, T>) -> Progress {
         while let Some(index) = self.slots.head(slot) {
             if batch.left == 0 {
                 return Progress::More;
@@ -276,8 +281,8 @@ impl Wheel {
             batch.left -= 1;
             let deadline_ns = self.slab[index].deadline_ns;
             if tick_of(deadline_ns) <= self.elapsed && deadline_ns <= batch.limit_ns {
-                let waker = self.take(index);
-                batch.fired.push(waker);
+                let value = self.take(index);
+                batch.fired.push(value);
             } else {
                 self.slots.unlink(&mut self.slab, index);
                 self.place(index);
@@ -292,34 +297,50 @@ impl Wheel {
         self.slots.link(&mut self.slab, slot, index);
     }
 
-    fn take(&mut self, index: u32) -> Waker {
+    fn take(&mut self, index: u32) -> T {
         self.slots.unlink(&mut self.slab, index);
         self.slab.release(index)
     }
 
-    fn earliest_in(&self, slot: SlotId) -> Option<u64> {
-        let mut cursor = self.slots.head(slot)?;
-        let mut earliest_ns = u64::MAX;
+    fn earliest(&self) -> Option<u32> {
+        let slots = [Some(SlotId::DUE), self.open, self.slots.first()];
+        let firsts = slots.into_iter().flatten();
+        firsts
+            .filter_map(|slot| self.earliest_in(slot))
+            .min_by_key(|&index| self.slab[index].deadline_ns)
+    }
+
+    fn earliest_in(&self, slot: SlotId) -> Option<u32> {
+        let mut earliest = self.slots.head(slot)?;
+        let mut cursor = earliest;
         while cursor != slab::NIL {
             let entry = &self.slab[cursor];
-            earliest_ns = earliest_ns.min(entry.deadline_ns);
+            if entry.deadline_ns < self.slab[earliest].deadline_ns {
+                earliest = cursor;
+            }
             cursor = entry.next;
         }
-        Some(earliest_ns)
+        Some(earliest)
     }
 }
 
-impl Default for Wheel {
-    fn default() -> Wheel {
-        Wheel::new()
+impl<T> Default for Wheel<T> {
+    /// An empty wheel at time 0. It has its slots (9 KiB), and memory for entries from the first timer on.
+    fn default() -> Wheel<T> {
+        Wheel {
+            slab: Slab::new(),
+            slots: Slots::new(),
+            elapsed: 0,
+            open: None,
+        }
     }
 }
 
 /// What one call of `advance` may still do.
-struct Batch<'a> {
+struct Batch<'a, T> {
     limit_ns: u64,
     left: usize,
-    fired: &'a mut Vec<Waker>,
+    fired: &'a mut Vec<T>,
 }
 
 /// The tick at which a deadline is due.

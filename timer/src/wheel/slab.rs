@@ -4,7 +4,7 @@
 //! 2. A freed entry is reused before fresh memory is touched, the last freed one first, because it is in the cache.
 //! 3. A key is an index and a generation. Generations come from one counter for the whole slab, so a key stays
 //!    stale even if its chunk was given back and allocated again in between.
-//! 4. An entry is live exactly when it has a waker.
+//! 4. An entry is live exactly when it has a value: mostly a waker.
 
 use std::num::NonZeroU32;
 use std::ops::{Index, IndexMut};
@@ -28,8 +28,8 @@ impl Key {
 
 /// One timer. The list links are for the wheel's slots, and `next` is also the link of the free list.
 #[derive(Debug)]
-pub(super) struct Entry {
-    waker: Option<Waker>,
+pub(super) struct Entry<T> {
+    value: Option<T>,
     pub(super) deadline_ns: u64,
     pub(super) prev: u32,
     pub(super) next: u32,
@@ -39,12 +39,12 @@ pub(super) struct Entry {
 
 /// A million timers are a million of these, so it has to stay small: 16 bytes of waker, 8 of deadline, 8 of links,
 /// 4 of generation, 4 of slot.
-const _: () = assert!(size_of::<Entry>() <= 40);
+const _: () = assert!(size_of::<Entry<Waker>>() <= 40);
 
-impl Entry {
-    fn vacant() -> Entry {
+impl<T> Entry<T> {
+    fn vacant() -> Entry<T> {
         Entry {
-            waker: None,
+            value: None,
             deadline_ns: 0,
             prev: NIL,
             next: NIL,
@@ -55,8 +55,8 @@ impl Entry {
 }
 
 #[derive(Debug)]
-pub(super) struct Slab {
-    chunks: Vec<Box<[Entry; CHUNK_ENTRIES]>>,
+pub(super) struct Slab<T> {
+    chunks: Vec<Box<[Entry<T>; CHUNK_ENTRIES]>>,
     /// First entry of the free list.
     free: u32,
     /// Entries below this index are live or in the free list; those from it on were never used since the slab was
@@ -66,8 +66,8 @@ pub(super) struct Slab {
     last_generation: u32,
 }
 
-impl Slab {
-    pub(super) fn new() -> Slab {
+impl<T> Slab<T> {
+    pub(super) fn new() -> Slab<T> {
         Slab {
             chunks: Vec::new(),
             free: NIL,
@@ -86,53 +86,61 @@ impl Slab {
     }
 
     /// Makes an entry that is in no list.
-    pub(super) fn allocate(&mut self, deadline_ns: u64, waker: Waker) -> Key {
+    pub(super) fn allocate(&mut self, deadline_ns: u64, value: T) -> Key {
         let index = self.take_vacant();
         let generation = self.next_generation();
         self.live += 1;
         let entry = &mut self[index];
-        entry.waker = Some(waker);
+        entry.value = Some(value);
         entry.deadline_ns = deadline_ns;
         entry.generation = generation.get();
         Key { index, generation }
     }
 
     /// Frees a live entry that the caller has taken out of its list.
-    pub(super) fn release(&mut self, index: u32) -> Waker {
+    pub(super) fn release(&mut self, index: u32) -> T {
         let free = self.free;
         let entry = &mut self[index];
-        let waker = entry.waker.take().expect("only live entries are released");
+        let value = entry.value.take().expect("only live entries are released");
         entry.next = free;
         self.free = index;
         self.live -= 1;
         if self.live == 0 {
             self.forget_free_list();
         }
-        waker
+        value
     }
 
     /// The index of the live entry that `key` names, or `None` for a stale key.
     pub(super) fn find(&self, key: Key) -> Option<u32> {
         let chunk = self.chunks.get(key.index as usize / CHUNK_ENTRIES)?;
         let entry = &chunk[key.index as usize % CHUNK_ENTRIES];
-        let current = entry.generation == key.generation.get() && entry.waker.is_some();
+        let current = entry.generation == key.generation.get() && entry.value.is_some();
         current.then_some(key.index)
     }
 
-    /// The waker of a live entry.
-    pub(super) fn waker_mut(&mut self, index: u32) -> &mut Waker {
+    /// The value of a live entry.
+    pub(super) fn value(&self, index: u32) -> &T {
         self[index]
-            .waker
+            .value
+            .as_ref()
+            .expect("the index is that of a live entry")
+    }
+
+    /// As [`Self::value`].
+    pub(super) fn value_mut(&mut self, index: u32) -> &mut T {
+        self[index]
+            .value
             .as_mut()
             .expect("the index is that of a live entry")
     }
 
-    /// Empties the slab into `wakers`.
-    pub(super) fn drain(&mut self, wakers: &mut Vec<Waker>) {
-        wakers.reserve(self.len());
+    /// Empties the slab into `values`.
+    pub(super) fn drain(&mut self, values: &mut Vec<T>) {
+        values.reserve(self.len());
         let used = self.used as usize;
         let entries = self.chunks.iter_mut().flat_map(|chunk| chunk.iter_mut());
-        wakers.extend(entries.take(used).filter_map(|entry| entry.waker.take()));
+        values.extend(entries.take(used).filter_map(|entry| entry.value.take()));
         self.live = 0;
         self.forget_free_list();
     }
@@ -176,24 +184,27 @@ impl Slab {
     }
 }
 
-impl Index<u32> for Slab {
-    type Output = Entry;
+impl<T> Index<u32> for Slab<T> {
+    type Output = Entry<T>;
 
-    fn index(&self, index: u32) -> &Entry {
+    fn index(&self, index: u32) -> &Entry<T> {
         &self.chunks[index as usize / CHUNK_ENTRIES][index as usize % CHUNK_ENTRIES]
     }
 }
 
-impl IndexMut<u32> for Slab {
-    fn index_mut(&mut self, index: u32) -> &mut Entry {
+impl<T> IndexMut<u32> for Slab<T> {
+    fn index_mut(&mut self, index: u32) -> &mut Entry<T> {
         &mut self.chunks[index as usize / CHUNK_ENTRIES][index as usize % CHUNK_ENTRIES]
     }
 }
 
-fn new_chunk() -> Box<[Entry; CHUNK_ENTRIES]> {
+fn new_chunk<T>() -> Box<[Entry<T>; CHUNK_ENTRIES]> {
     // Made on the heap at once: ten kilobytes would be a rude guest on a coroutine's or a test thread's stack.
-    let entries: Box<[Entry]> = (0..CHUNK_ENTRIES).map(|_| Entry::vacant()).collect();
-    entries.try_into().expect("collected exactly that many")
+    let entries: Box<[Entry<T>]> = (0..CHUNK_ENTRIES).map(|_| Entry::vacant()).collect();
+    let Ok(chunk) = entries.try_into() else {
+        unreachable!("collected exactly that many")
+    };
+    chunk
 }
 
 /// No entry.

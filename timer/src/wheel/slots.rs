@@ -73,7 +73,7 @@ impl Slots {
     }
 
     /// Appends an entry that is in no list.
-    pub(super) fn link(&mut self, slab: &mut Slab, slot: SlotId, index: u32) {
+    pub(super) fn link<T>(&mut self, slab: &mut Slab<T>, slot: SlotId, index: u32) {
         let list = &mut self.lists[slot.index()];
         let entry = &mut slab[index];
         entry.slot = slot;
@@ -95,7 +95,7 @@ impl Slots {
     }
 
     /// Takes an entry out of the list it is in.
-    pub(super) fn unlink(&mut self, slab: &mut Slab, index: u32) {
+    pub(super) fn unlink<T>(&mut self, slab: &mut Slab<T>, index: u32) {
         let entry = &slab[index];
         let (slot, prev, next) = (entry.slot, entry.prev, entry.next);
         let list = &mut self.lists[slot.index()];
