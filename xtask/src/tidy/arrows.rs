@@ -39,6 +39,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("ringway-console-tests", &["ringway"]),
     ("ringway-benches", &["ringway"]),
+    ("ringway-guide", &[]),
     ("xtask", &[]),
 ];
 
