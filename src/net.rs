@@ -41,8 +41,9 @@
 
 #[doc(inline)]
 pub use ringway_net::{
+    Datagram, Incoming, Received, RecvBatch, Splice, SpliceBidirectional, SpliceSink, SpliceSource,
     TcpListener, TcpSocket, TcpStream, ToSocketAddrs, UdpSocket, UnixDatagram, UnixListener,
-    UnixSocket, UnixStream, lookup_host, tcp,
+    UnixSocket, UnixStream, lookup_host, splice, splice_bidirectional, tcp,
 };
 
 /// What belongs to Unix sockets: addresses, credentials, and the halves of a stream; and pipes.

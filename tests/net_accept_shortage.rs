@@ -3,6 +3,8 @@
 mod net_support;
 mod support;
 
+use std::future::Future;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -36,11 +38,20 @@ fn process_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// A server that accepts again as soon as it is told of an error. Mutants: no pause (a whole processor, and thousands of
-/// errors); a pause of a second (the recovery is late); the error is never told.
+/// A server that accepts again as soon as it is told of an error, by an accept for each connection and by a stream of
+/// them. Mutants: no pause (a whole processor, and thousands of errors); a pause of a second (the recovery is late); the
+/// error is never told; `Incoming::judge` tries again by itself.
 #[test]
 fn a_server_without_descriptors_is_told_once_a_second_rests_and_recovers_soon() {
-    on_two_workers(async {
+    go_through_a_shortage(greet_all);
+    go_through_a_shortage(greet_all_incoming);
+}
+
+fn go_through_a_shortage<F>(serve: fn(TcpListener, Arc<AtomicUsize>) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    on_two_workers(async move {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
         let address = listener.local_addr().expect("an address");
         let (mut old_client, mut old_server) = pair().await;
@@ -50,7 +61,7 @@ fn a_server_without_descriptors_is_told_once_a_second_rests_and_recovers_soon() 
         let clients: Vec<_> = (0..CLIENTS).map(|_| std_client(address)).collect();
         let former = fill_table();
         let errors = Arc::new(AtomicUsize::new(0));
-        let server = ringway::spawn(greet_all(listener, Arc::clone(&errors)));
+        let server = ringway::spawn(serve(listener, Arc::clone(&errors)));
         let before = process_time();
         ringway::time::sleep(SHORTAGE).await;
         let busy = process_time() - before;
@@ -94,17 +105,32 @@ fn read_greeting(mut client: std::net::TcpStream) {
 }
 
 async fn greet_all(listener: TcpListener, errors: Arc<AtomicUsize>) {
-    let mut greeted: Vec<TcpStream> = Vec::new();
+    let mut greeted = Vec::new();
     loop {
-        match listener.accept().await {
-            Ok((mut client, _)) => {
-                client.write_all(b"!").await.expect("room");
-                greeted.push(client);
-            }
-            Err(error) => {
-                assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
-                errors.fetch_add(1, Ordering::Relaxed);
-            }
+        let accepted = listener.accept().await;
+        greeted.extend(greet(accepted.map(|(client, _)| client), &errors).await);
+    }
+}
+
+async fn greet_all_incoming(listener: TcpListener, errors: Arc<AtomicUsize>) {
+    let mut incoming = listener.incoming();
+    let mut greeted = Vec::new();
+    loop {
+        let accepted = incoming.next().await;
+        greeted.extend(greet(accepted, &errors).await);
+    }
+}
+
+async fn greet(accepted: io::Result<TcpStream>, errors: &AtomicUsize) -> Option<TcpStream> {
+    match accepted {
+        Ok(mut client) => {
+            client.write_all(b"!").await.expect("room");
+            Some(client)
+        }
+        Err(error) => {
+            assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+            errors.fetch_add(1, Ordering::Relaxed);
+            None
         }
     }
 }

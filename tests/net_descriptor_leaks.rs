@@ -3,17 +3,37 @@
 mod net_support;
 
 use std::pin::pin;
+use std::time::Duration;
 
 use net_support::*;
 use ringway::io::AsyncReadExt;
 use ringway::io::unix::AsyncFd;
 use ringway::net::unix::pipe;
-use ringway::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream};
+use ringway::net::{
+    TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream, splice,
+    splice_bidirectional,
+};
 
 fn open_descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd")
         .expect("the process's descriptors")
         .count()
+}
+
+/// Gives up a splice that has nothing to move yet, and one that has filled its pipe.
+async fn one_splice() {
+    let (far, mut one) = UnixStream::pair().unwrap();
+    let (mut two, _other_far) = UnixStream::pair().unwrap();
+    {
+        let before = open_descriptors();
+        let idle = pin!(splice_bidirectional(&mut one, &mut two));
+        assert!(poll_future(idle).await.is_pending());
+        assert!(open_descriptors() <= before, "an idle one has a pipe");
+    }
+    while far.try_write(&[7; 4096]).is_ok() {}
+    let stuck = pin!(splice(&mut one, &mut two));
+    let stuck = ringway::time::timeout(Duration::from_millis(1), stuck).await;
+    stuck.expect_err("nobody reads");
 }
 
 /// Makes one of each, gives up a wait at each, and drops them in one way or the other.
@@ -53,6 +73,9 @@ async fn one_round(name: &str) {
     let watched = unsafe { AsyncFd::register(std) }.unwrap();
     assert!(poll_future(pin!(watched.readable())).await.is_pending());
     drop(watched.into_inner());
+    let mut incoming = tcp.incoming();
+    assert!(poll_future(pin!(incoming.next())).await.is_pending());
+    one_splice().await;
 }
 
 /// Mutant: `AsyncFd::into_inner` forgets its watch.

@@ -28,6 +28,7 @@
 
 mod addr;
 mod async_fd;
+mod incoming;
 mod interest;
 #[expect(
     unsafe_code,
@@ -38,6 +39,8 @@ mod ready;
 #[doc(hidden)]
 pub mod seam;
 mod socket;
+mod splice;
+mod spread;
 pub mod tcp;
 mod udp;
 pub mod unix;
@@ -50,8 +53,12 @@ pub mod internals {
 }
 
 pub use addr::{ToSocketAddrs, lookup_host};
+pub use incoming::Incoming;
 pub use interest::Interest;
 pub use ready::Ready;
+pub use splice::{
+    Splice, SpliceBidirectional, SpliceSink, SpliceSource, splice, splice_bidirectional,
+};
 pub use tcp::{TcpListener, TcpSocket, TcpStream};
-pub use udp::UdpSocket;
+pub use udp::{Datagram, Received, RecvBatch, UdpSocket};
 pub use unix::{UnixDatagram, UnixListener, UnixSocket, UnixStream};

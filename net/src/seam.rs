@@ -4,8 +4,9 @@ use std::os::fd::OwnedFd;
 
 use ringway_runtime::driver::{AsSharedFd, Home, SharedFd};
 
-use crate::{Ready, TcpListener, TcpStream, UnixListener, UnixStream};
+use crate::{Incoming, Ready, TcpListener, TcpStream, UnixListener, UnixStream};
 
+pub use crate::op::{ACCEPT_FLAGS, Parcel};
 pub use crate::socket::{Stash, Taker};
 
 /// A socket that listens. Only this crate implements it.
@@ -15,6 +16,9 @@ pub trait Listening: AsSharedFd + sealed::Listener {
 
     /// Where a connection goes that was accepted for somebody who is gone.
     fn stash(&self) -> Stash;
+
+    /// The connections that come.
+    fn incoming(&self) -> Incoming<'_, Self::Stream>;
 
     /// Takes a connection, which does not block, in the runtime that this thread is in, or else in `home`.
     fn stream(connection: OwnedFd, home: Option<Home>) -> Self::Stream;
@@ -37,6 +41,10 @@ impl Listening for TcpListener {
         TcpListener::stash(self)
     }
 
+    fn incoming(&self) -> Incoming<'_, TcpStream> {
+        TcpListener::incoming(self)
+    }
+
     fn stream(connection: OwnedFd, home: Option<Home>) -> TcpStream {
         TcpStream::new(share(connection, home), Ready::READABLE)
     }
@@ -49,6 +57,10 @@ impl Listening for UnixListener {
 
     fn stash(&self) -> Stash {
         UnixListener::stash(self)
+    }
+
+    fn incoming(&self) -> Incoming<'_, UnixStream> {
+        UnixListener::incoming(self)
     }
 
     fn stream(connection: OwnedFd, home: Option<Home>) -> UnixStream {

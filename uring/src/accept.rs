@@ -1,19 +1,18 @@
 //! Accepting: one connection, or all that come.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use ringway_net::seam::{Listening, Stash, Taker};
-use ringway_runtime::driver::{Feature, Many, SharedFd, features};
-use ringway_runtime::task::coop;
+use ringway_net::Incoming;
+use ringway_net::seam::{Listening, Taker};
+use ringway_runtime::driver::SharedFd;
 use ringway_timer::Sleep;
 
-use crate::op::accept::{Accept, AcceptMany};
-use crate::receive::ended_for_nothing;
+use crate::op::accept::Accept;
 use crate::request::InFlight;
 use crate::{Cancel, CancelWhen, Request};
 
@@ -122,121 +121,7 @@ impl<L: Listening + 'static> fmt::Debug for AcceptOne<L> {
 /// # }
 /// ```
 ///
-/// Nothing happens before it is first polled. On a kernel without multishot accepts (before 5.19) it makes one request
-/// after the other.
-pub fn accept_multi<L: Listening + 'static>(listener: &L) -> AcceptMulti<L> {
-    AcceptMulti {
-        fd: listener.shared_fd().clone(),
-        taker: listener.stash().taker(),
-        stash: listener.stash(),
-        state: Accepting::Idle,
-    }
-}
-
-/// The connections of a listener: [`accept_multi`].
-///
-/// The kernel takes connections as they come, whether anybody asks for them or not. At most some 64 wait here, then it is
-/// left to the listener's own queue until they were taken. While the request is in flight it holds the listener's
-/// descriptor: after both were dropped the address is free as soon as the kernel has answered the cancel, not at once.
-///
-/// # Dropping
-///
-/// Safe: no connection is lost. Those in the kernel's queue stay there; those that the kernel has given to this request,
-/// and that nobody has taken, go to the listener's next accept of either face. If the listener is gone too they are closed.
-#[must_use = "nothing is accepted unless it is polled"]
-pub struct AcceptMulti<L: Listening + 'static> {
-    fd: SharedFd,
-    stash: Stash,
-    taker: Taker,
-    state: Accepting<L>,
-}
-
-enum Accepting<L: Listening + 'static> {
-    Idle,
-    Many(Many<AcceptMany>),
-    One(Request<Accept<L>>),
-}
-
-impl<L: Listening + 'static> AcceptMulti<L> {
-    /// Waits for the next connection. Who connected says the stream's `peer_addr`.
-    ///
-    /// # Errors
-    ///
-    /// Those of accept(2), and if the runtime is shutting down. An error ends nothing: the next call tries again. "Too many
-    /// open files" comes at once as long as it lasts, so wait a little then.
-    ///
-    /// # Panics
-    ///
-    /// The first call panics outside a runtime.
-    ///
-    /// # Cancel safety
-    ///
-    /// Safe: a connection that this future does not return waits for the next call.
-    pub async fn next(&mut self) -> io::Result<L::Stream> {
-        poll_fn(|cx| self.poll_next(cx)).await
-    }
-
-    /// Polls for the next connection.
-    ///
-    /// # Errors
-    ///
-    /// As [`next`](Self::next).
-    ///
-    /// # Panics
-    ///
-    /// As [`next`](Self::next).
-    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<L::Stream>> {
-        let unit = ready!(coop::poll_proceed(cx));
-        let accepted = match self.taker.poll_take(cx) {
-            Some(connection) => Ok(L::stream(connection, self.fd.home())),
-            None => ready!(self.poll_accept(cx)),
-        };
-        unit.made_progress();
-        Poll::Ready(accepted)
-    }
-
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<L::Stream>> {
-        loop {
-            let many = match &mut self.state {
-                Accepting::Many(many) => many,
-                Accepting::One(one) => {
-                    let accepted = ready!(Pin::new(one).poll(cx));
-                    self.state = Accepting::Idle;
-                    return Poll::Ready(accepted);
-                }
-                Accepting::Idle => {
-                    self.state = self.begin();
-                    continue;
-                }
-            };
-            match ready!(many.poll_next(cx)) {
-                Some(Ok(mut parcel)) => {
-                    let connection = parcel.take().expect("a parcel is filled when it is made");
-                    return Poll::Ready(Ok(L::stream(connection, self.fd.home())));
-                }
-                Some(Err(error)) if ended_for_nothing(&error) => {}
-                Some(Err(error)) => {
-                    self.state = Accepting::Idle;
-                    return Poll::Ready(Err(error));
-                }
-                None => self.state = Accepting::Idle,
-            }
-        }
-    }
-
-    fn begin(&self) -> Accepting<L> {
-        if features().has(Feature::MultishotAccept) {
-            Accepting::Many(Many::new(AcceptMany::new(&self.fd, self.stash.clone())))
-        } else {
-            Accepting::One(Request::new(Accept::new(&self.fd, self.stash.clone())))
-        }
-    }
-}
-
-impl<L: Listening + 'static> fmt::Debug for AcceptMulti<L> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AcceptMulti")
-            .field("fd", &self.fd)
-            .finish_non_exhaustive()
-    }
+/// It is the listener's `incoming`. Nothing happens before it is first polled.
+pub fn accept_multi<L: Listening>(listener: &L) -> Incoming<'_, L::Stream> {
+    listener.incoming()
 }

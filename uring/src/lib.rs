@@ -51,6 +51,7 @@
 //! | look after files | [`sync_all`], [`sync_data`], [`allocate`], [`advise`] |
 //! | move bytes between descriptors | [`splice`], [`tee`] |
 //! | receive and accept many times by one request | [`recv_multi`], into buffers of the runtime's; [`accept_multi`] |
+//! | call these as methods of a socket | [`SocketExt`] |
 //! | do what is not here | [`submit`], with an [`Operation`] of one's own |
 //!
 //! # Which descriptors
@@ -68,6 +69,7 @@
 
 mod accept;
 mod address;
+mod ext;
 mod file;
 #[expect(
     unsafe_code,
@@ -88,8 +90,9 @@ pub use ringway_runtime::driver::{
 #[doc(no_inline)]
 pub use ringway_runtime::driver::{cqueue, opcode, squeue, types};
 
-pub use accept::{AcceptMulti, AcceptOne, accept, accept_multi};
+pub use accept::{AcceptOne, accept, accept_multi};
 pub use address::Address;
+pub use ext::SocketExt;
 pub use file::{
     advise, allocate, read_at, read_exact_at, read_vectored_at, splice, sync_all, sync_data, tee,
     write_all_at, write_at, write_vectored_at,

@@ -228,6 +228,6 @@ impl fmt::Debug for RecvMulti {
 }
 
 /// A request that nobody cancelled ended so, or a signal did it: it is made again.
-pub(crate) fn ended_for_nothing(error: &io::Error) -> bool {
+fn ended_for_nothing(error: &io::Error) -> bool {
     is_cancelled(error) || error.kind() == io::ErrorKind::Interrupted
 }

@@ -17,7 +17,6 @@ mod open;
 mod poll;
 mod raw;
 mod read;
-mod sigpipe;
 pub(crate) mod splice;
 mod statx;
 mod write;
@@ -40,7 +39,7 @@ pub(crate) use open::Open;
 pub(crate) use poll::Ready;
 pub(crate) use raw::with_std;
 pub(crate) use read::Read;
-pub(crate) use sigpipe::without_sigpipe;
+pub(crate) use ringway_runtime::driver::without_sigpipe;
 
 pub(crate) use statx::Statx;
 pub(crate) use write::Write;

@@ -8,16 +8,23 @@
 //!
 //! [`SharedFd`]: ringway_runtime::driver::SharedFd
 
+mod accept;
 mod adopt;
+mod batch;
 mod connect;
 mod cred;
 mod datagram;
 mod pipe;
 mod poll;
 mod register;
+mod splice;
 mod sys;
 mod watch;
 
+pub use accept::{ACCEPT_FLAGS, Parcel};
+
+pub(crate) use accept::AcceptMany;
+pub(crate) use batch::{Arrived, MESSAGES_MAX, Outgoing, Rooms, send_batch, set_gro};
 pub(crate) use connect::Connect;
 pub(crate) use cred::peer_cred;
 pub(crate) use datagram::{
@@ -27,8 +34,9 @@ pub(crate) use pipe::{
     flags, is_pipe, pipe, read, read_vectored, set_flags, write, write_vectored,
 };
 pub(crate) use poll::{PollMany, PollOnce};
+pub(crate) use splice::splice;
 pub(crate) use sys::{
-    accept, inet_address, new_socket, poll_now, recv_vectored, send, send_to, send_vectored,
-    stream_socket,
+    accept, datagram_socket, inet_address, new_socket, poll_now, recv_vectored, send, send_to,
+    send_vectored, stream_socket,
 };
 pub(crate) use watch::{Trigger, Watch};

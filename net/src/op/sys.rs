@@ -73,7 +73,7 @@ pub(super) fn recv_raw(
 
 /// The result of a system call that returns a number of bytes.
 #[inline]
-fn counted(result: libc::c_long) -> io::Result<usize> {
+pub(super) fn counted(result: libc::c_long) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
@@ -127,6 +127,12 @@ pub(crate) fn poll_now(fd: &impl AsFd, events: u32) -> io::Result<u32> {
 pub(crate) fn stream_socket(address: &SocketAddr) -> io::Result<Socket> {
     let domain = Domain::for_address(*address);
     new_socket(domain, Type::STREAM, Some(Protocol::TCP))
+}
+
+/// A new UDP socket of the address's family, close-on-exec and non-blocking.
+pub(crate) fn datagram_socket(address: &SocketAddr) -> io::Result<Socket> {
+    let domain = Domain::for_address(*address);
+    new_socket(domain, Type::DGRAM, Some(Protocol::UDP))
 }
 
 /// A new socket, close-on-exec and non-blocking.

@@ -37,6 +37,8 @@ use ringway_runtime::task::coop;
 
 use super::waiters::Ticket;
 use super::{Polls, Readiness, Side, SideState, Way, Who};
+use crate::op;
+use crate::ready::poll_events;
 use crate::{Interest, Ready};
 
 /// One direction of a socket.
@@ -94,9 +96,18 @@ impl Direction {
 
     /// The direction's state, made if need be.
     fn side(&self) -> &Side<Readiness> {
+        self.side_believing(self.first_belief)
+    }
+
+    /// As [`side`](Self::side), with this belief if it is made now.
+    fn side_believing(&self, believed: Ready) -> &Side<Readiness> {
         self.side.get_or_init(|| {
-            let (interest, believed) = (self.interest, self.first_belief);
-            Side::new(Readiness::new(interest, believed, self.way, self.polls))
+            Side::new(Readiness::new(
+                self.interest,
+                believed,
+                self.way,
+                self.polls,
+            ))
         })
     }
 
@@ -123,6 +134,10 @@ impl Direction {
         is_short: impl Fn(&R) -> bool,
         call: impl FnMut() -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
+        if self.first_belief.is_empty() && self.is_worth_a_try() {
+            // In tokio the first receive waits for its driver. The try in place of that has a price of its own.
+            ready!(coop::poll_charge(cx));
+        }
         let unit = ready!(coop::poll_proceed(cx));
         let result = self.poll_call(at, cx, who, is_short, call);
         if result.is_ready() {
@@ -144,6 +159,9 @@ impl Direction {
             match &result {
                 result if would_block(result) => self.side().lock().note_block(at),
                 Ok(value) if is_short(value) => self.side().lock().note_success(true),
+                Ok(_) if self.first_belief.is_empty() => {
+                    self.side_believing(Ready::answering(self.interest) - Ready::CLOSED);
+                }
                 _ => {}
             }
             if !would_block(&result) {
@@ -187,6 +205,31 @@ impl Direction {
             }
         }
         result
+    }
+
+    /// Whether a call of a caller's own is worth making: the direction is believed ready, or nobody knows and the kernel
+    /// says so now. What has come since a call has blocked counts from the moment when the poll has told of it.
+    pub(crate) fn may_be_ready(&self, at: &SharedFd) -> io::Result<bool> {
+        if self.is_untouched() {
+            return Ok(true);
+        }
+        if let Some(side) = self.side.get() {
+            let mut operations = side.context();
+            let mut state = side.lock();
+            state.settle(&mut operations)?;
+            if !state.believed().is_empty() || state.is_armed() {
+                return Ok(!state.believed().is_empty());
+            }
+        }
+        op::poll_now(at, poll_events(self.interest)).map(|events| events != 0)
+    }
+
+    /// Has a poll tell of what comes, though nobody waits for it yet.
+    pub(crate) fn expect_news(&self, at: &SharedFd) {
+        let side = self.side();
+        let mut operations = side.context();
+        // Who waits gets to know why it has failed.
+        let _ = side.lock().arm(at, &mut operations);
     }
 
     /// As [`Direction::poll_readiness`], at the cost of a unit of the task's budget.
@@ -277,7 +320,8 @@ impl Drop for Waiting<'_> {
     }
 }
 
-fn would_block<T>(result: &io::Result<T>) -> bool {
+/// Whether a call says that it would have to wait.
+pub(super) fn would_block<T>(result: &io::Result<T>) -> bool {
     matches!(result, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 

@@ -13,6 +13,7 @@ use ringway_runtime::task::coop;
 use socket2::SockRef;
 use tokio::io::ReadBuf;
 
+use super::direction::would_block;
 use super::{Direction, Way, Who};
 use crate::op::{self, Filled, PollOnce, Room};
 use crate::ready::poll_events;
@@ -261,19 +262,38 @@ impl Duplex {
         .await
     }
 
-    /// Lets the caller use the descriptor by his own calls, once.
+    /// Lets the caller use the descriptor by his own calls, once, if it may be ready for what he says that he tries.
     pub(crate) fn try_io<R>(
         &self,
         interest: Interest,
         call: impl FnOnce() -> io::Result<R>,
     ) -> io::Result<R> {
-        if interest.is_readable() {
-            self.read.try_io(&self.at, call)
-        } else if interest.is_writable() {
-            self.write.try_io(&self.at, call)
-        } else {
-            call()
+        let at = &self.at;
+        let (read, write) = (&self.read, &self.write);
+        let sides = match (interest.is_readable(), interest.is_writable()) {
+            (true, true) => [Some(read), Some(write)],
+            (true, false) => [Some(read), None],
+            (false, true) => [None, Some(write)],
+            (false, false) => return call(),
+        };
+        let mut may_be_ready = false;
+        for side in sides.into_iter().flatten() {
+            may_be_ready |= side.may_be_ready(at)?;
         }
+        if !may_be_ready {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let result = match sides {
+            [Some(_), Some(_)] => read.try_io(at, || write.try_io(at, call)),
+            [Some(_), None] => read.try_io(at, call),
+            [None, _] => write.try_io(at, call),
+        };
+        if would_block(&result) {
+            for side in sides.into_iter().flatten() {
+                side.expect_news(at);
+            }
+        }
+        result
     }
 
     /// Lets the caller use the descriptor by his own calls, until they do not block.
@@ -286,7 +306,7 @@ impl Duplex {
             self.readiness(interest).await?;
             poll_fn(coop::poll_charge).await;
             match self.try_io(interest, &mut call) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result if would_block(&result) => {}
                 result => return result,
             }
         }

@@ -65,13 +65,14 @@ macro_rules! readiness {
             self.socket.poll_write_ready(cx)
         }
 
-        /// Calls `call`, which makes a system call of its own on the socket, and learns from its result.
+        /// Calls `call`, which makes a system call of its own on the socket, if that may be ready for what `interest`
+        /// names, and learns from its result.
         ///
         /// `call` must try what `interest` names, and return `WouldBlock` if the kernel did, and only then.
         ///
         /// # Errors
         ///
-        /// Those of `call`.
+        /// Those of `call`, and `WouldBlock` without calling it if the socket is not ready.
         pub fn try_io<R>(
             &self,
             interest: Interest,
@@ -153,7 +154,7 @@ macro_rules! stream_calls {
             self.socket.shutdown(Shutdown::Write)
         }
 
-        pub(super) fn socket(&self) -> &Duplex {
+        pub(crate) fn socket(&self) -> &Duplex {
             &self.socket
         }
     };

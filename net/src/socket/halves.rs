@@ -242,12 +242,18 @@ macro_rules! halves {
             self.0.local_addr()
         }
 
-        fn socket(&self) -> &Duplex {
+        pub(crate) fn socket(&self) -> &Duplex {
             self.0.socket()
         }
     };
 
     (@as_ref $Half:ty, $Stream:ident) => {
+        impl AsSharedFd for $Half {
+            fn shared_fd(&self) -> &SharedFd {
+                self.0.shared_fd()
+            }
+        }
+
         impl AsRef<$Stream> for $Half {
             fn as_ref(&self) -> &$Stream {
                 &self.0

@@ -25,6 +25,7 @@ use ringway_runtime::task::coop;
 use socket2::{SockAddr, SockRef};
 
 use super::shortage::{self, Shortage};
+use super::side::Place;
 use super::stash::{Stash, Takers};
 use super::{Polls, Readiness, Side, SideState, Waiters, Wakes, Way, Who};
 use crate::op;
@@ -113,10 +114,16 @@ impl Listener {
 
     /// Waits for a connection and takes it.
     pub(crate) async fn accept(&self) -> io::Result<(OwnedFd, SockAddr)> {
-        let mut place = self.side.place();
-        let accepted = poll_fn(|cx| self.poll_accept(cx, place.who())).await;
-        place.leave();
-        accepted
+        let mut waiting = self.waiting_accept();
+        poll_fn(|cx| waiting.poll(cx)).await
+    }
+
+    /// An accept with a place of its own among those that wait.
+    pub(crate) fn waiting_accept(&self) -> WaitingAccept<'_> {
+        WaitingAccept {
+            listener: self,
+            place: self.side.place(),
+        }
     }
 
     /// Polls for a connection.
@@ -204,6 +211,21 @@ impl Listener {
             }
             _ => false,
         }
+    }
+}
+
+/// One accept. When it is dropped its place goes to the next.
+#[derive(Debug)]
+pub(crate) struct WaitingAccept<'a> {
+    listener: &'a Listener,
+    place: Place<'a, Queue>,
+}
+
+impl WaitingAccept<'_> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(OwnedFd, SockAddr)>> {
+        let accepted = ready!(self.listener.poll_accept(cx, self.place.who()));
+        self.place.leave();
+        Poll::Ready(accepted)
     }
 }
 

@@ -55,8 +55,9 @@ pub(crate) use duplex::Duplex;
 pub(crate) use edges::{Edges, Event};
 pub(crate) use face::{descriptors, messages, options, readiness, stream_calls, stream_traits};
 pub(crate) use halves::halves;
-pub(crate) use listener::{BACKLOG, Listener};
+pub(crate) use listener::{BACKLOG, Listener, WaitingAccept};
 pub(crate) use readiness::{Readiness, Way};
+pub(crate) use shortage::is_one as is_shortage;
 pub(crate) use side::{Side, SideState, Wakes};
 #[cfg(feature = "models")]
 pub use specimen::{Crowd, Everybody, OneByOne, Specimen};

@@ -18,7 +18,7 @@ const RETRY: Duration = Duration::from_millis(50);
 const TELL: Duration = Duration::from_secs(1);
 
 /// Whether an accept failed for want of something that others may give back.
-pub(super) fn is_one(error: &io::Error) -> bool {
+pub(crate) fn is_one(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
         Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)

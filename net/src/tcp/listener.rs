@@ -11,10 +11,11 @@ use ringway_runtime::driver::{AsSharedFd, SharedFd};
 use socket2::{SockAddr, Socket};
 
 use super::TcpStream;
-use crate::Ready;
 use crate::addr::{ToSocketAddrs, no_address, resolve};
 use crate::op;
 use crate::socket::{BACKLOG, Listener, Stash, Who, adopt, check_nonblocking, descriptors};
+use crate::spread;
+use crate::{Incoming, Ready};
 
 /// A TCP socket that listens for connections.
 ///
@@ -76,6 +77,67 @@ impl TcpListener {
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         TcpListener::new(socket)
+    }
+
+    /// As many listeners at one address as the runtime has workers, to each of which the kernel gives a share of the
+    /// connections (`SO_REUSEPORT`).
+    ///
+    /// Not in tokio. Each listener has a queue of its own, so that tasks that accept at the same time do not wait for each
+    /// other in the kernel. Spawn one task for each:
+    ///
+    /// ```
+    /// use ringway_net::{TcpListener, TcpStream};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// let listeners = TcpListener::bind_per_worker("127.0.0.1:0").await?;
+    /// let address = listeners[0].local_addr()?;
+    /// for listener in listeners {
+    ///     ringway_runtime::spawn(async move {
+    ///         while let Ok((stream, _)) = listener.accept().await {
+    ///             ringway_runtime::spawn(async move { stream.try_write(b"welcome") });
+    ///         }
+    ///     });
+    /// }
+    /// let client = TcpStream::connect(address).await?;
+    /// client.readable().await?;
+    /// assert_eq!(client.try_read(&mut [0; 16])?, 7);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    ///
+    /// # How connections are spread
+    ///
+    /// The kernel chooses a listener by a hash of both addresses, whether its task has time or not. A task is not tied to
+    /// a worker: where one is stuck, the task that waits for that listener is run by another. But a connection stays with
+    /// its listener, so keep all of them accepting: those in the queue of one that is dropped are reset, and who never
+    /// accepts from one lets its share wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](Self::bind). Nothing is bound then.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`bind`](Self::bind).
+    pub async fn bind_per_worker<A: ToSocketAddrs>(address: A) -> io::Result<Vec<TcpListener>> {
+        spread::bind_per_worker(address, TcpListener::bind_shared, TcpListener::new).await
+    }
+
+    /// Binds a socket that shares its address with others, and listens.
+    fn bind_shared(address: SocketAddr) -> io::Result<Socket> {
+        let socket = op::stream_socket(&address)?;
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket)
     }
 
     /// Takes a socket that listens.
@@ -149,6 +211,34 @@ impl TcpListener {
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         let accepted = ready!(self.socket.poll_accept(cx, Who::Last))?;
         Poll::Ready(self.take(accepted))
+    }
+
+    /// The connections that come, by one request that goes on, as a stream that never ends.
+    ///
+    /// Not in tokio. It costs less than an [`accept`](Self::accept) for each: the kernel makes the descriptors as the
+    /// connections come. Who connected says the stream's `peer_addr`.
+    ///
+    /// ```
+    /// use ringway_net::{TcpListener, TcpStream};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let mut incoming = listener.incoming();
+    /// for _ in 0..3 {
+    ///     let client = TcpStream::connect(listener.local_addr()?).await?;
+    ///     let server = incoming.next().await?;
+    ///     assert_eq!(client.try_write(b"hello")?, 5);
+    ///     server.readable().await?;
+    ///     assert_eq!(server.try_read(&mut [0; 16])?, 5);
+    /// }
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    pub fn incoming(&self) -> Incoming<'_, TcpStream> {
+        Incoming::new(&self.socket, |fd| TcpStream::new(fd, Ready::READABLE))
     }
 
     pub(crate) fn stash(&self) -> Stash {

@@ -1,7 +1,9 @@
 //! UDP.
 
+mod batch;
 mod options;
 mod peek;
 mod socket;
 
+pub use batch::{Datagram, Received, RecvBatch};
 pub use socket::UdpSocket;

@@ -3,18 +3,19 @@
 use std::fmt;
 use std::io;
 use std::net::{self, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::task::{Context, Poll, ready};
 
 use bytes::BufMut;
 use ringway_runtime::driver::{AsSharedFd, SharedFd};
-use socket2::{Domain, Protocol, Type};
+use socket2::Socket;
 use tokio::io::ReadBuf;
 
 use crate::addr::{ToSocketAddrs, no_address, resolve};
 use crate::op;
 use crate::socket::{Duplex, Way, adopt, check_nonblocking, descriptors, messages, readiness};
+use crate::spread;
 use crate::{Interest, Ready};
 
 /// A UDP socket.
@@ -85,16 +86,73 @@ impl UdpSocket {
     }
 
     fn bind_to(address: SocketAddr) -> io::Result<UdpSocket> {
-        let domain = Domain::for_address(address);
-        let socket = op::new_socket(domain, Type::DGRAM, Some(Protocol::UDP))?;
+        let socket = op::datagram_socket(&address)?;
         socket.bind(&address.into())?;
-        UdpSocket::new(socket.into())
+        UdpSocket::new(socket)
+    }
+
+    /// As many sockets at one address as the runtime has workers, to each of which the kernel gives a share of the
+    /// messages (`SO_REUSEPORT`).
+    ///
+    /// Not in tokio. Each socket has a queue of its own, so that tasks that receive at the same time do not wait for each
+    /// other in the kernel, and an answer from any of them comes from the same address. Spawn one task for each.
+    ///
+    /// ```
+    /// use ringway_net::UdpSocket;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// let sockets = UdpSocket::bind_per_worker("127.0.0.1:0").await?;
+    /// let address = sockets[0].local_addr()?;
+    /// for socket in sockets {
+    ///     ringway_runtime::spawn(async move {
+    ///         let mut buffer = [0; 1500];
+    ///         while let Ok((length, sender)) = socket.recv_from(&mut buffer).await {
+    ///             let _ = socket.send_to(&buffer[..length], sender).await;
+    ///         }
+    ///     });
+    /// }
+    /// let client = UdpSocket::bind("127.0.0.1:0").await?;
+    /// client.send_to(b"echo", address).await?;
+    /// assert_eq!(client.recv(&mut [0; 16]).await?, 4);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    ///
+    /// # How messages are spread
+    ///
+    /// As [the connections](crate::TcpListener::bind_per_worker#how-connections-are-spread): by a hash of both addresses, so
+    /// that those of one sender go to one socket.
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](Self::bind). Nothing is bound then.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`bind`](Self::bind).
+    pub async fn bind_per_worker<A: ToSocketAddrs>(address: A) -> io::Result<Vec<UdpSocket>> {
+        spread::bind_per_worker(address, UdpSocket::bind_shared, UdpSocket::new).await
+    }
+
+    /// Binds a socket that shares its address with others.
+    fn bind_shared(address: SocketAddr) -> io::Result<Socket> {
+        let socket = op::datagram_socket(&address)?;
+        socket.set_reuse_port(true)?;
+        socket.bind(&address.into())?;
+        Ok(socket)
     }
 
     #[track_caller]
-    fn new(fd: OwnedFd) -> io::Result<UdpSocket> {
+    fn new(socket: Socket) -> io::Result<UdpSocket> {
         Ok(UdpSocket {
-            socket: Duplex::new(adopt(fd)?, Ready::EMPTY, Way::Aside),
+            socket: Duplex::new(adopt(socket)?, Ready::EMPTY, Way::Aside),
         })
     }
 
@@ -125,7 +183,7 @@ impl UdpSocket {
     #[track_caller]
     pub fn from_std(socket: net::UdpSocket) -> io::Result<UdpSocket> {
         check_nonblocking(&socket)?;
-        UdpSocket::new(socket.into())
+        UdpSocket::new(Socket::from(socket))
     }
 
     /// Turns the socket into one of the standard library, which stays non-blocking.

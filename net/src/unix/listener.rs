@@ -12,9 +12,9 @@ use ringway_runtime::driver::{AsSharedFd, SharedFd};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::{SocketAddr, UnixStream};
-use crate::Ready;
 use crate::op;
 use crate::socket::{BACKLOG, Listener, Stash, Who, adopt, check_nonblocking, descriptors};
+use crate::{Incoming, Ready};
 
 /// A Unix socket that listens for connections.
 ///
@@ -151,6 +151,35 @@ impl UnixListener {
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(UnixStream, SocketAddr)>> {
         let accepted = ready!(self.socket.poll_accept(cx, Who::Last))?;
         Poll::Ready(self.take(accepted))
+    }
+
+    /// The connections that come, by one request that goes on, as a stream that never ends.
+    ///
+    /// Not in tokio. It costs less than an [`accept`](Self::accept) for each: the kernel makes the descriptors as the
+    /// connections come. Who connected says the stream's `peer_addr`.
+    ///
+    /// ```
+    /// use ringway_net::{UnixListener, UnixStream};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// let name = format!("\0incoming of process {}", std::process::id());
+    /// let listener = UnixListener::bind(&name)?;
+    /// let mut incoming = listener.incoming();
+    /// for _ in 0..3 {
+    ///     let client = UnixStream::connect(&name).await?;
+    ///     let server = incoming.next().await?;
+    ///     assert_eq!(client.try_write(b"hello")?, 5);
+    ///     server.readable().await?;
+    ///     assert_eq!(server.try_read(&mut [0; 16])?, 5);
+    /// }
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    pub fn incoming(&self) -> Incoming<'_, UnixStream> {
+        Incoming::new(&self.socket, |fd| UnixStream::new(fd, Ready::READABLE))
     }
 
     pub(crate) fn stash(&self) -> Stash {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::BufMut;
+use ringway_runtime::driver::{AsSharedFd, SharedFd};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{SocketAddr, UnixStream};

@@ -69,6 +69,7 @@ mod ring;
 mod scripted;
 mod setup;
 mod shard;
+mod sigpipe;
 mod slots;
 #[cfg(feature = "models")]
 mod specimen;
@@ -91,6 +92,8 @@ pub use provided::{PROVIDED_BYTES, Pool, ProvidedBuf, receive_now};
 #[cfg(feature = "scripted-ring")]
 #[doc(hidden)]
 pub use scripted::{Played, Script};
+#[doc(hidden)]
+pub use sigpipe::without_sigpipe;
 pub use tally::RingMetrics;
 
 pub(crate) use choice::open_devices;

@@ -104,6 +104,10 @@ macro_rules! end {
                 })
             }
 
+            pub(crate) fn socket(&self) -> &Duplex {
+                &self.socket
+            }
+
             /// Takes over a file that is this end of a pipe, and makes it non-blocking.
             ///
             /// # Errors

@@ -82,13 +82,13 @@ impl Receiver {
         Ok(count)
     }
 
-    /// Calls `call`, which reads by a system call of its own, and learns from its result.
+    /// Calls `call`, which reads by a system call of its own, if the pipe may be ready, and learns from its result.
     ///
     /// `call` must return `WouldBlock` if the kernel did, and only then.
     ///
     /// # Errors
     ///
-    /// Those of `call`.
+    /// Those of `call`, and `WouldBlock` without calling it if the pipe is not ready.
     pub fn try_io<R>(&self, call: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
         self.socket.try_io(Interest::READABLE, call)
     }

@@ -71,13 +71,13 @@ impl Sender {
         self.socket.try_write(|fd| op::write_vectored(fd, slices))
     }
 
-    /// Calls `call`, which writes by a system call of its own, and learns from its result.
+    /// Calls `call`, which writes by a system call of its own, if the pipe may be ready, and learns from its result.
     ///
     /// `call` must return `WouldBlock` if the kernel did, and only then.
     ///
     /// # Errors
     ///
-    /// Those of `call`.
+    /// Those of `call`, and `WouldBlock` without calling it if the pipe is not ready.
     pub fn try_io<R>(&self, call: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
         self.socket.try_io(Interest::WRITABLE, call)
     }

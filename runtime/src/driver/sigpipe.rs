@@ -9,7 +9,7 @@ use std::ptr;
 /// Programs that std starts ignore the signal anyway. In others it is blocked for this thread meanwhile, and
 /// taken off the pending ones, whatever `call` says: it may have moved some bytes before the signal was
 /// raised. A SIGPIPE that was pending before stays.
-pub(crate) fn without_sigpipe<T>(call: impl FnOnce() -> T) -> T {
+pub fn without_sigpipe<T>(call: impl FnOnce() -> T) -> T {
     if is_ignored() {
         return call();
     }
