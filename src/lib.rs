@@ -55,12 +55,11 @@
 //! | `time` | `sleep`, `timeout`, `interval`, `Instant` |
 //! | `net` | TCP, UDP, Unix sockets, pipes, name lookup |
 //! | `fs` | all of tokio's; beyond it, reads and writes of owned buffers at an offset, opening beneath a directory, transfer from a file to a socket |
+//! | `process` | `Command`, `Child` and its standard streams |
 //! | `signal` | `ctrl_c`, `unix` |
 //! | `uring` | not in tokio: operations on sockets and files that take a buffer and give it back with the result, `Cancel`, multishot accepts and receives, operations of one's own |
 //! | `sync` | tokio's own |
 //! | [`io`] | tokio's own; `stdin`, `stdout`, `stderr`; `unix::AsyncFd` |
-//!
-//! Of tokio's face are not there: `process`.
 //!
 //! # What comes from tokio
 //!
@@ -96,6 +95,7 @@
 //! | `net` | `net`, and `io::{Interest, Ready}` |
 //! | `fs` | `fs` |
 //! | `time` | `time` |
+//! | `process` | `process` |
 //! | `signal` | `signal` |
 //! | `sync` | `sync` |
 //! | `io-util` | the adapters and extension traits of `io` |
@@ -103,7 +103,7 @@
 //! | `tracing` | spans and events of tasks for tokio-console; a warning when a task holds its worker |
 //! | `uring` | `uring`, with `net` and `time` |
 //! | `io-std` | `io::{stdin, stdout, stderr}` |
-//! | `parking_lot`, `process` | nothing; they are there to be named |
+//! | `parking_lot` | nothing; it is there to be named |
 //!
 //! # Requirements
 //!
@@ -120,6 +120,8 @@ pub mod fs;
 pub mod io;
 #[cfg(feature = "net")]
 pub mod net;
+#[cfg(feature = "process")]
+pub mod process;
 #[cfg(feature = "rt")]
 pub mod runtime;
 #[cfg(feature = "signal")]

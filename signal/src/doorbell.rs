@@ -44,6 +44,11 @@ impl Doorbell {
         (&self.file).read(&mut [0; 8]).is_ok()
     }
 
+    /// What operations watch.
+    pub(crate) fn fd(&self) -> &SharedFd {
+        &self.watched
+    }
+
     /// An operation that completes when the bell is rung, or at once if it has been.
     pub(crate) fn watch(&self) -> Watch {
         Watch(self.watched.clone())

@@ -19,6 +19,8 @@
 //! else of this crate ever runs inside one. Everything else may be called from any thread.
 
 mod doorbell;
+#[doc(hidden)]
+pub mod seam;
 mod source;
 pub mod unix;
 

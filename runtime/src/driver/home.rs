@@ -29,6 +29,19 @@ pub(crate) fn begin_homes_anew() {
     HOMES.begin_anew();
 }
 
+/// A shard of some runtime that has not ended, and has I/O.
+pub(super) fn any_shard() -> Option<Arc<Shard>> {
+    // Unlocked before they are looked at: the last reference to one may be dropped here.
+    let shards: Vec<_> = HOMES
+        .get()
+        .read()
+        .values()
+        .filter_map(Weak::upgrade)
+        .collect();
+    let is_open = |shard: &Arc<Shard>| !shard.is_closed() && shard.is_io_enabled();
+    shards.into_iter().find(is_open)
+}
+
 /// A shard of the runtime, if that has not ended.
 pub(super) fn shard_of(runtime: u32) -> Option<Arc<Shard>> {
     let shard = HOMES.get().read().get(&runtime).and_then(Weak::upgrade)?;

@@ -12,7 +12,7 @@ use io_uring::squeue;
 use super::current::{Here, with_here};
 use super::error::{SHUTTING_DOWN, shutdown_error_saying};
 use super::fd::Home;
-use super::home::shard_of;
+use super::home::{any_shard, shard_of};
 use super::ledger::Birth;
 use super::provided::Pool;
 use super::shard::Shard;
@@ -164,6 +164,20 @@ impl<T: Operation> Op<T> {
         }
     }
 
+    /// As [`detach`](Self::detach), for one that was not submitted yet and may run anywhere: in the runtime of this
+    /// thread, or else in the operation's own, or else in any other that has I/O. If all have ended it is dropped.
+    pub fn detach_anywhere(mut self) {
+        let State::Idle(operation) = std::mem::replace(&mut self.state, State::Finished) else {
+            return;
+        };
+        let shard = open_shard_here()
+            .or_else(|| shard_of(operation.home()?.number()))
+            .or_else(any_shard);
+        if let Some(shard) = shard {
+            drop(self.birth.during(|| shard.submit(operation, None)));
+        }
+    }
+
     fn submit(&mut self, operation: T, cx: &Context<'_>) -> Poll<T::Output> {
         match self.birth.during(|| submit_here(operation, cx.waker())) {
             Ok((shard, key)) => {
@@ -256,6 +270,15 @@ fn shard_at(home: Option<Home>) -> Option<Arc<Shard>> {
             Some(here.unwrap_or(home))
         }
     }
+}
+
+/// The shard of this thread's worker, or one of the runtime that was entered, unless that has ended.
+fn open_shard_here() -> Option<Arc<Shard>> {
+    let here = with_here(|here| match here {
+        Here::Owner(shard) | Here::Guest(shard) => Some(Arc::clone(shard)),
+        Here::Nowhere => None,
+    });
+    here.filter(|shard| !shard.is_closed())
 }
 
 impl<T: Operation> Future for Op<T> {

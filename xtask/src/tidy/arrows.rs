@@ -17,6 +17,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("ringway-signal", &["ringway-runtime"]),
     ("ringway-stdio", &["ringway-runtime"]),
     (
+        "ringway-process",
+        &["ringway-net", "ringway-runtime", "ringway-signal"],
+    ),
+    (
         "ringway-uring",
         &["ringway-net", "ringway-runtime", "ringway-timer"],
     ),
@@ -26,6 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "ringway-fs",
             "ringway-macros",
             "ringway-net",
+            "ringway-process",
             "ringway-runtime",
             "ringway-signal",
             "ringway-stdio",
