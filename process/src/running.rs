@@ -61,9 +61,9 @@ impl Running {
                 process: Process::current(),
             }),
             Err(error) => {
-                // If that fails it has ended by itself.
+                // If that fails it has ended by itself. Killed, it ends soon, and nothing else could tell when.
                 let _ = child.kill();
-                orphan::adopt(child, None, home);
+                let _ = child.wait();
                 Err(error)
             }
         }

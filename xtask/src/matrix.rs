@@ -43,11 +43,12 @@ const MODES: [Mode; 9] = [
 ];
 
 /// What runs on the driver; the others would only run the same again.
-const PACKAGES: [&str; 7] = [
+const PACKAGES: [&str; 8] = [
     "ringway",
     "ringway-runtime",
     "ringway-net",
     "ringway-fs",
+    "ringway-process",
     "ringway-signal",
     "ringway-stdio",
     "ringway-uring",

@@ -10,12 +10,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("net/src/", &["ringway_runtime::scheduler"]),
     ("fs/src/", &["ringway_runtime::scheduler"]),
     ("signal/src/", &["ringway_runtime::scheduler"]),
+    ("process/src/", &["ringway_runtime::scheduler"]),
     ("stdio/src/", &["ringway_runtime::scheduler"]),
 ];
 
 /// The crates that may not ask for `cfg(loom)`...
-const PRODUCT: [&str; 8] = [
-    "fs/", "macros/", "net/", "runtime/", "signal/", "src/", "stdio/", "timer/",
+const PRODUCT: [&str; 9] = [
+    "fs/", "macros/", "net/", "process/", "runtime/", "signal/", "src/", "stdio/", "timer/",
 ];
 
 /// ...but for this one module.
