@@ -35,9 +35,11 @@
 //! ```
 
 #[doc(inline)]
+pub use ringway_timer::delay_queue;
+#[doc(inline)]
 pub use ringway_timer::{
-    Instant, Interval, MissedTickBehavior, Sleep, Timeout, error, interval, interval_at, sleep,
-    sleep_until, timeout, timeout_at,
+    DelayQueue, Instant, Interval, MissedTickBehavior, Sleep, Timeout, error, interval,
+    interval_at, sleep, sleep_until, timeout, timeout_at,
 };
 #[cfg(feature = "test-util")]
 #[doc(inline)]

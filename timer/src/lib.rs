@@ -14,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod delay_queue;
 mod instant;
 mod interval;
 #[cfg(feature = "test-util")]
@@ -26,6 +27,8 @@ pub mod error;
 pub mod seam;
 pub mod wheel;
 
+#[doc(inline)]
+pub use delay_queue::DelayQueue;
 pub use instant::Instant;
 pub use interval::{Interval, MissedTickBehavior, interval, interval_at};
 #[cfg(feature = "test-util")]

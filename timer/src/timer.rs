@@ -139,6 +139,11 @@ impl Drop for Timer {
     }
 }
 
+/// Takes a unit of the task's budget. Pending: there is none left, and the task was woken.
+pub(crate) fn poll_charge(cx: &mut Context<'_>) -> Poll<()> {
+    source().poll_charge(cx)
+}
+
 /// `duration`, or 30 years if it is longer: so far off that no program sees it, and near enough that every clock can
 /// add it to the present.
 pub(crate) fn no_further_than_30_years(duration: Duration) -> Duration {

@@ -1,5 +1,6 @@
 //! The futures of this crate over a scripted source: what they ask of it, and when they are ready.
 
+mod delay_queue;
 mod interval;
 #[cfg(feature = "test-util")]
 mod pause;
