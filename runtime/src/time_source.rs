@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 
 use ringway_timer::seam::{Registration, TimerSource};
 
-use crate::context;
+use crate::context::{self, Missing};
 use crate::driver::Shard;
-use crate::fork::FORKED;
+use crate::fork::{FORKED, Process};
 use crate::registry;
-use crate::runtime::RuntimeFlavor;
 use crate::scheduler::Shared;
 use crate::task::coop;
 
@@ -30,10 +29,7 @@ static EVER_PAUSED: AtomicBool = AtomicBool::new(false);
 const DISABLED: &str = "A Tokio 1.x context was found, but timers are disabled. \
                         Call `enable_time` on the runtime builder to enable timers.";
 const SHUTTING_DOWN: &str = "A Tokio 1.x context was found, but it is being shutdown.";
-const NOT_CURRENT_THREAD: &str = "`time::pause()` requires the `current_thread` Tokio runtime. This is the default Runtime used by \
-     `#[tokio::test].";
-const ALREADY_FROZEN: &str = "time is already frozen";
-const NOT_FROZEN: &str = "time is not frozen";
+const NO_CLOCK: &str = "time cannot be frozen from outside the Tokio runtime";
 
 /// A clock was made to stand.
 pub(crate) fn note_paused() {
@@ -120,37 +116,25 @@ impl TimerSource for Source {
     }
 
     fn pause(&self) -> Result<(), &'static str> {
-        with_pausable(|shared| {
-            note_paused();
-            shared.clock.pause().then_some(()).ok_or(ALREADY_FROZEN)
-        })
+        with_runtime(|shared| shared.pause_clock())
     }
 
     fn resume(&self) -> Result<(), &'static str> {
-        with_pausable(|shared| shared.clock.resume().then_some(()).ok_or(NOT_FROZEN))
+        with_runtime(|shared| shared.resume_clock())
     }
 
     fn advance(&self, by: Duration) -> Result<(), &'static str> {
-        with_pausable(|shared| {
-            if !shared.clock.advance(by) {
-                return Err(NOT_FROZEN);
-            }
-            let mut due = Vec::new();
-            shared.shard(0).timers().fire(shared.clock.now(), &mut due);
-            crate::driver::wake_all(&mut due);
-            Ok(())
-        })
+        with_runtime(|shared| shared.advance_clock(by))
     }
 }
 
-fn with_pausable(
-    f: impl FnOnce(&Arc<Shared>) -> Result<(), &'static str>,
-) -> Result<(), &'static str> {
-    context::with_current(|shared| match shared.config.flavor {
-        RuntimeFlavor::CurrentThread => f(shared),
-        RuntimeFlavor::MultiThread => Err(NOT_CURRENT_THREAD),
-    })
-    .map_err(context::missing)?
+/// Calls `f` with the runtime whose clock this thread sees.
+fn with_runtime(f: impl FnOnce(&Shared) -> Result<(), &'static str>) -> Result<(), &'static str> {
+    match context::with_current(|shared| f(shared)) {
+        Ok(result) => result,
+        Err(Missing::NoRuntime) if !Process::is_child() => Err(NO_CLOCK),
+        Err(other) => Err(context::missing(other)),
+    }
 }
 
 /// Calls `f` with the shard in which this thread's timers live, and whether it is this thread's own.

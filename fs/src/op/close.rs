@@ -20,6 +20,8 @@ impl Close {
 unsafe impl Operation for Close {
     type Output = io::Result<()>;
 
+    const ENDS_BY_ITSELF: bool = true;
+
     const REFUSED: &'static str = super::REFUSED;
 
     fn entry(&mut self) -> squeue::Entry {

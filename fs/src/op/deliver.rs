@@ -76,6 +76,8 @@ impl Deliver {
 unsafe impl Operation for Deliver {
     type Output = Delivered;
 
+    const ENDS_BY_ITSELF: bool = true;
+
     fn entry(&mut self) -> squeue::Entry {
         let bytes = &self.buf[self.done..];
         opcode::Write::new(

@@ -28,6 +28,8 @@ const CWD: types::Fd = types::Fd(libc::AT_FDCWD);
 unsafe impl Operation for NameOp {
     type Output = io::Result<()>;
 
+    const ENDS_BY_ITSELF: bool = true;
+
     const REFUSED: &'static str = super::REFUSED;
 
     fn entry(&mut self) -> squeue::Entry {

@@ -62,6 +62,8 @@ impl FdOp {
 unsafe impl Operation for FdOp {
     type Output = io::Result<()>;
 
+    const ENDS_BY_ITSELF: bool = true;
+
     const REFUSED: &'static str = super::REFUSED;
 
     fn entry(&mut self) -> squeue::Entry {

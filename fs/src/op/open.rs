@@ -53,6 +53,8 @@ const MAKES_A_FILE: libc::c_int = libc::O_CREAT | libc::O_TMPFILE;
 unsafe impl Operation for Open {
     type Output = io::Result<OwnedFd>;
 
+    const ENDS_BY_ITSELF: bool = true;
+
     const REFUSED: &'static str = super::REFUSED;
 
     fn entry(&mut self) -> squeue::Entry {

@@ -53,6 +53,8 @@ impl<B: IoBufMut> Read<B> {
 unsafe impl<B: IoBufMut> Operation for Read<B> {
     type Output = (io::Result<usize>, B);
 
+    const ENDS_BY_ITSELF: bool = true;
+
     fn entry(&mut self) -> squeue::Entry {
         let target = self.buf.stable_mut_ptr().wrapping_add(self.start);
         let entry = opcode::Read::new(types::Fd(self.fd.as_raw_fd()), target, self.len)

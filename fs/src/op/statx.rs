@@ -48,6 +48,8 @@ impl Statx {
 unsafe impl Operation for Statx {
     type Output = io::Result<Box<libc::statx>>;
 
+    const ENDS_BY_ITSELF: bool = true;
+
     const REFUSED: &'static str = super::REFUSED;
 
     fn entry(&mut self) -> squeue::Entry {

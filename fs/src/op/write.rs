@@ -44,6 +44,8 @@ impl<B: IoBuf> Write<B> {
 unsafe impl<B: IoBuf> Operation for Write<B> {
     type Output = (io::Result<usize>, B);
 
+    const ENDS_BY_ITSELF: bool = true;
+
     fn entry(&mut self) -> squeue::Entry {
         let source = self.buf.stable_ptr().wrapping_add(self.start);
         opcode::Write::new(types::Fd(self.fd.as_raw_fd()), source, self.len)

@@ -31,7 +31,7 @@ use self::queue::{Queue, submitter};
 pub(crate) use self::threads::{Roster, Seat};
 use crate::config::Config;
 use crate::fork;
-use crate::scheduler::Shared;
+use crate::scheduler::{Shared, enter_pool};
 use crate::task::{Extras, JoinHandle};
 
 /// For models.
@@ -179,6 +179,7 @@ impl Pool {
     /// pool ends.
     fn run_jobs(&self, shared: &Arc<Shared>) {
         let seat = Seat::here();
+        enter_pool(shared);
         let mut linger = Linger::new();
         let mut first = submitter();
         // The first job after a call was begun when the thread was called, though the pool has ended since.
@@ -190,6 +191,7 @@ impl Pool {
                     // If no thread can be started, this one comes to the others' jobs when it is done.
                     let _ = self.answer(shared, self.crew.post());
                 }
+                shared.standstill.pass();
                 if std::mem::take(&mut is_called) {
                     job.run();
                 } else {
@@ -198,6 +200,7 @@ impl Pool {
                 if !shared.process().is_current() {
                     fork::stop();
                 }
+                shared.note_job_end();
                 self.crew.begin_search();
             }
             if linger.finds(&self.queue) {
@@ -250,10 +253,11 @@ impl Pool {
         }
     }
 
-    /// Whether a test's clock may jump: no job is queued or runs that would set something going.
-    pub(crate) fn may_advance_clock(&self) -> bool {
+    /// How many threads are in a job, or on their way to one; `None` if a job waits for a thread.
+    pub(crate) fn busy(&self) -> Option<usize> {
         let counts = self.crew.counts();
-        counts.threads() == counts.asleep() && self.queue.is_empty()
+        let is_empty = self.queue.is_empty();
+        is_empty.then(|| counts.threads() - counts.asleep())
     }
 
     /// Cancels the jobs that have not begun, and waits for the others, and for those that are mandatory, until

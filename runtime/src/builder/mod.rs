@@ -179,10 +179,6 @@ impl Builder {
     /// environment's `RINGWAY_DRIVER` names no driver. The error names the likely cause and the remedy; it holds a
     /// [`SetupError`] unless it was a thread.
     ///
-    /// # Panics
-    ///
-    /// If `start_paused` was asked of a multi-thread runtime.
-    ///
     /// ```
     /// let runtime = ringway_runtime::Builder::new_current_thread().enable_all().build()?;
     /// assert_eq!(runtime.block_on(async { "done" }), "done");
@@ -228,10 +224,6 @@ impl Builder {
         let mut config = self.config.clone();
         config.local_to = local_to;
         if config.flavor == RuntimeFlavor::MultiThread {
-            assert!(
-                !config.start_paused,
-                "the clock of a multi-thread runtime cannot be paused"
-            );
             config.workers = self.workers.unwrap_or_else(default_workers);
         }
         let shared = Shared::new(config).map_err(SetupError::into_io)?;

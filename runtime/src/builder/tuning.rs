@@ -116,7 +116,20 @@ impl Builder {
         self
     }
 
-    /// Whether the clock stands from the start; for tests, and current-thread runtimes only.
+    /// Whether the clock of timers stands from the start; for tests. It then jumps to the next timer whenever nothing is
+    /// left to do, and can be moved by hand: `time::pause` says how.
+    ///
+    /// A current-thread runtime can be paused at any time. A multi-thread runtime, beyond tokio, can be if it was built
+    /// so, and then also resumed and paused again.
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Builder::new_multi_thread()
+    ///     .worker_threads(2)
+    ///     .enable_time()
+    ///     .start_paused(true)
+    ///     .build()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// ```
     /// let runtime = ringway_runtime::Builder::new_current_thread()

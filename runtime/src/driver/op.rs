@@ -45,6 +45,10 @@ pub unsafe trait Operation: Send + Sized + 'static {
     /// How the kernel's answers become outputs.
     const ANSWERS: Answers<Self> = Answers::One;
 
+    /// Whether the kernel ends it by itself, whatever others do, as one on a file. A clock that stands waits for those that
+    /// are awaited, as it does for blocking jobs.
+    const ENDS_BY_ITSELF: bool = false;
+
     /// What it says when its runtime has ended.
     const REFUSED: &'static str = SHUTTING_DOWN;
 
@@ -158,7 +162,10 @@ impl<T: Operation> Op<T> {
                 Here::Owner(shard) => drop(birth.during(|| shard.submit(operation, None))),
                 Here::Guest(shard) => drop(birth.during(|| shard.submit(operation, None))),
             }),
-            State::Submitted(shard, key) => shard.detach(key),
+            State::Submitted(shard, key) => {
+                Self::end_wait(&shard);
+                shard.detach(key);
+            }
             State::Cancelled(operation) => drop(operation),
             State::Finished => {}
         }
@@ -181,10 +188,19 @@ impl<T: Operation> Op<T> {
     fn submit(&mut self, operation: T, cx: &Context<'_>) -> Poll<T::Output> {
         match self.birth.during(|| submit_here(operation, cx.waker())) {
             Ok((shard, key)) => {
+                if T::ENDS_BY_ITSELF {
+                    shard.begin_wait();
+                }
                 self.state = State::Submitted(shard, key);
                 Poll::Pending
             }
             Err(unsubmitted) => Poll::Ready(unsubmitted.complete()),
+        }
+    }
+
+    fn end_wait(shard: &Shard) {
+        if T::ENDS_BY_ITSELF {
+            shard.end_wait();
         }
     }
 }
@@ -294,6 +310,7 @@ impl<T: Operation> Future for Op<T> {
                     Poll::Pending
                 }
                 Polled::Ready(operation, answer) => {
+                    Self::end_wait(&shard);
                     let completion = completion(&shard, answer, operation.home(), T::REFUSED);
                     Poll::Ready(operation.complete(completion))
                 }
@@ -332,6 +349,7 @@ impl<T: Operation> Unpin for Op<T> {}
 impl<T: Operation> Drop for Op<T> {
     fn drop(&mut self) {
         if let State::Submitted(shard, key) = std::mem::replace(&mut self.state, State::Finished) {
+            Self::end_wait(&shard);
             shard.abandon(key);
         }
     }

@@ -238,6 +238,12 @@ impl<R: Ring> Operations<R> {
             .is_some_and(|mut inner| inner.ring.has_answers() || inner.ring.wants_enter())
     }
 
+    /// Whether answers wait to be reaped; waits for the lock to know.
+    pub(super) fn has_answers(&self) -> bool {
+        let mut inner = self.inner.lock();
+        inner.ring.has_answers() || inner.ring.wants_enter()
+    }
+
     /// SQEs that wait to be submitted, those in the backlog included, of which as many as there is room for are moved
     /// into the ring.
     pub fn unsubmitted(&self) -> usize {

@@ -137,6 +137,11 @@ impl WorkerMetrics {
         self.root_polls.add(1);
     }
 
+    /// How many polls were begun, of tasks and of roots.
+    pub(crate) fn all_polls(&self) -> u64 {
+        self.polls.get().wrapping_add(self.root_polls.get())
+    }
+
     /// When the last poll began, by the coarse clock.
     #[inline]
     pub(crate) fn poll_began_ms(&self) -> u32 {

@@ -179,6 +179,12 @@ impl Idle {
         })
     }
 
+    /// Whether all workers sleep, and nobody searches; a moment's value.
+    pub fn all_asleep(&self) -> bool {
+        let counts = self.counts();
+        counts.sleepers() == self.workers as u64 && counts.searchers() == 0
+    }
+
     /// How many workers sleep; a moment's value.
     pub fn sleepers(&self) -> usize {
         self.counts().sleepers() as usize

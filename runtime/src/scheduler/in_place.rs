@@ -135,6 +135,7 @@ impl WorkerContext {
         });
         self.metrics().end_poll();
         self.set_polls_root(false);
+        self.shared().begin_busy();
         if is_own {
             remote.shard.absence().begin();
         }
@@ -179,6 +180,7 @@ impl WorkerContext {
     }
 
     fn end(&self, away: Away) {
+        self.shared().end_busy();
         if away.has_reserved {
             self.shared().stand_ins.release();
         }

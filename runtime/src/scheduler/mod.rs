@@ -13,6 +13,7 @@
 //! - [`in_place`]: `block_in_place`, which gives a core up. [`stand_in`]: the threads that run it meanwhile.
 //! - [`idle`]: the protocol of sleeping and waking; README.md beside it has the proof.
 //! - [`slot`]: where a core lies, and how it changes hands.
+//! - [`standstill`]: a clock that tests stop, and when time passes by itself.
 //! - [`coarse`]: the clock that polls are timed by.
 //! - [`gauges`]: what others may read of all this.
 //! - [`queue`]: next-task slot and injector. [`spawn`]: a task's birth. [`shutdown`]: the end.
@@ -41,11 +42,13 @@ mod shutdown;
 mod slot;
 mod spare;
 mod stand_in;
+mod standstill;
 mod watchdog;
 mod worker;
 
 pub(crate) use root::block_on;
 pub(crate) use shared::Shared;
+pub(crate) use standstill::enter_pool;
 pub use watchdog::BlockedWorker;
 pub(crate) use watchdog::Watchdog;
 pub(crate) use worker::WorkerContext;

@@ -194,6 +194,12 @@ impl Watch {
     }
 
     fn rescue(&mut self, shared: &Shared, stuck: usize, kick: bool) {
+        shared.begin_busy();
+        self.serve(shared, stuck, kick);
+        shared.end_busy();
+    }
+
+    fn serve(&mut self, shared: &Shared, stuck: usize, kick: bool) {
         let worker = &shared.workers[stuck];
         shared.relieve_of_search(worker);
         worker

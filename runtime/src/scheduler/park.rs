@@ -12,11 +12,13 @@
 //! whether it was notified, in which case it counts as searching.
 
 use std::sync::atomic::Ordering::Acquire;
+use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::worker::{Core, WorkerContext};
 use crate::contain::contain;
+use crate::driver::wake_all;
 
 impl WorkerContext {
     /// A worker thread's sleep.
@@ -26,6 +28,10 @@ impl WorkerContext {
             return Some(self.wake(core));
         }
         self.call_hook(true);
+        if let Some(due) = self.let_time_pass() {
+            self.call_hook(false);
+            return Some(self.wake_for(core, due));
+        }
         let timeout = self.sleep_timeout();
         let remote = self.remote();
         remote.slot.put(core);
@@ -44,12 +50,21 @@ impl WorkerContext {
     ) -> Box<Core> {
         if self.begin_sleep(&mut core) {
             self.call_hook(true);
+            if let Some(due) = self.let_time_pass() {
+                self.call_hook(false);
+                return self.wake_for(core, due);
+            }
             let timeout = self.sleep_timeout();
             self.remote().shard.sleep(timeout);
             self.call_hook(false);
         }
         let core = self.wake(core);
-        if self.shared().clock.is_paused() && !self.has_local_work(&core) && !root_is_woken() {
+        let shared = self.shared();
+        if shared.clock.is_paused()
+            && !shared.standstill.is_watched()
+            && !self.has_local_work(&core)
+            && !root_is_woken()
+        {
             return self.advance_paused_clock(core);
         }
         core
@@ -94,10 +109,20 @@ impl WorkerContext {
                 deadline_ns.saturating_sub(shared.clock.now().ns),
             ));
         }
-        if !shared.pool.may_advance_clock() {
-            return None;
-        }
-        Some(Duration::ZERO)
+        // Others, or a completion, wake this worker when time may pass.
+        let may_pass = !shared.standstill.is_watched() && self.may_time_pass();
+        may_pass.then_some(Duration::ZERO)
+    }
+
+    /// Whether nothing but this worker's own tasks may have something to do, in a current-thread runtime.
+    fn may_time_pass(&self) -> bool {
+        self.shared().pool.busy() == Some(0) && !self.shard().awaits_end()
+    }
+
+    /// As [`Self::wake`], for who has found that the timers of these wakers are due.
+    fn wake_for(&self, core: Box<Core>, mut due: Vec<Waker>) -> Box<Core> {
+        let core = self.wake(core);
+        self.deliver(core, || wake_all(&mut due))
     }
 
     /// Awake with a core: finds out who was to blame, and looks at the shard.
@@ -116,6 +141,7 @@ impl WorkerContext {
     /// Awake with a core: finds out who was to blame.
     pub(super) fn rise(&self, core: &mut Core, now: Instant) {
         self.remote().shard.word().wake();
+        self.shared().standstill.pass();
         let for_work = self.was_called();
         core.searching |= for_work;
         core.pace.wake(for_work, now);
@@ -127,12 +153,12 @@ impl WorkerContext {
     fn advance_paused_clock(&self, core: Box<Core>) -> Box<Core> {
         let shared = self.shared();
         // An answer that the limit of one look has left in the ring comes before any timer.
-        if !shared.pool.may_advance_clock() || self.shard().is_wanted() {
+        if !self.may_time_pass() || self.shard().is_wanted() {
             return core;
         }
         match self.remote().shard.timers().next_deadline_exact_ns() {
             Some(deadline_ns) => {
-                shared.clock.advance_to(deadline_ns);
+                shared.let_clock_jump(deadline_ns);
                 self.service(core)
             }
             None => core,

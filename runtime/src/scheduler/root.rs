@@ -30,10 +30,23 @@ use crate::trace;
 const TURNS_AFTER_YIELD: u32 = 61;
 
 /// What wakes the root future.
-struct Root {
+#[derive(Debug)]
+pub(super) struct Root {
     wake: RootWake,
     thread: Thread,
     shared: Arc<Shared>,
+}
+
+impl Root {
+    /// Whether its thread runs a core, whose park word tells whether it sleeps.
+    pub(super) fn is_on_core(&self) -> bool {
+        self.wake.is_on_core()
+    }
+
+    /// Whether it is to be polled.
+    pub(super) fn is_woken(&self) -> bool {
+        self.wake.is_woken()
+    }
 }
 
 impl Wake for Root {
@@ -65,12 +78,19 @@ pub(crate) fn block_on<F: Future>(shared: &Arc<Shared>, future: F) -> F::Output 
     let waker = Waker::from(Arc::clone(&root));
     let mut cx = Context::from_waker(&waker);
     let may_hold = may_hold_core(shared);
+    let in_root = shared.begin_root(&root);
     let output = coop::scope(|| {
         while !shared.shutdown.is_by_panic() {
             shared.assert_is_here();
             let output = match take_core(shared, may_hold) {
                 Some((worker, core)) => poll_on_core(worker, core, &root, future.as_mut(), &mut cx),
-                None => poll_from_outside(shared, may_hold, &root, future.as_mut(), &mut cx),
+                None => {
+                    let wait = || match &in_root {
+                        Some(in_root) => in_root.wait(thread::park),
+                        None => thread::park(),
+                    };
+                    poll_from_outside(shared, may_hold, &root, future.as_mut(), &mut cx, wait)
+                }
             };
             if output.is_some() {
                 return output;
@@ -194,6 +214,7 @@ fn poll_from_outside<F: Future>(
     root: &Root,
     mut future: Pin<&mut F>,
     cx: &mut Context<'_>,
+    wait: impl Fn(),
 ) -> Option<F::Output> {
     let _entered = context::enter(Arc::clone(shared));
     let _waiting = Waiting(shared);
@@ -216,7 +237,7 @@ fn poll_from_outside<F: Future>(
         if shared.shutdown.is_by_panic() {
             return None;
         }
-        thread::park();
+        wait();
     }
 }
 

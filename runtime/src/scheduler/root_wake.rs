@@ -49,6 +49,12 @@ impl RootWake {
         self.is_woken() && self.woken.swap(false, AcqRel)
     }
 
+    /// Whether the thread holds a core.
+    pub fn is_on_core(&self) -> bool {
+        // Relaxed: who asks has a lock that the thread has had since.
+        self.holds.load(Relaxed) != OUTSIDE
+    }
+
     /// Whether a wake waits to be taken.
     pub fn is_woken(&self) -> bool {
         // Acquire: pairs with the Release in `wake`.

@@ -17,6 +17,7 @@ use super::shutdown::Shutdown;
 use super::slot::CoreSlot;
 use super::spare::Spare;
 use super::stand_in::StandIns;
+use super::standstill::{Standstill, new_clock};
 use super::worker::Core;
 use crate::blocking::Pool;
 use crate::clock::Clock;
@@ -29,7 +30,6 @@ use crate::metrics::WorkerMetrics;
 use crate::registry;
 use crate::runtime::RuntimeFlavor;
 use crate::task::{Notified, OwnedSet};
-use crate::time_source;
 
 /// One runtime.
 #[derive(Debug)]
@@ -51,6 +51,7 @@ pub(crate) struct Shared {
     /// Tasks that were queued from outside the workers.
     pub(super) scheduled_outside: AtomicU64,
     pub(crate) clock: Clock,
+    pub(crate) standstill: Standstill,
     pub(crate) coarse: Arc<CoarseClock>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) config: Config,
@@ -144,11 +145,6 @@ impl Shared {
                 })
             })
             .collect::<Result<Box<[_]>, SetupError>>()?;
-        let clock = Clock::new();
-        if config.start_paused {
-            time_source::note_paused();
-            clock.pause();
-        }
         let shared = Arc::new(Self {
             id,
             process: Process::current(),
@@ -162,7 +158,8 @@ impl Shared {
             shutdown: Shutdown::new(workers.len()),
             waiting_for_core: Mutex::new(Vec::new()),
             scheduled_outside: AtomicU64::new(0),
-            clock,
+            clock: new_clock(&config),
+            standstill: Standstill::new(&config, workers.len()),
             coarse: Arc::new(CoarseClock::new(epoch)),
             pool: Arc::new(Pool::new(&config)),
             config,

@@ -194,14 +194,21 @@ impl WorkerContext {
         self.remote().offers_tasks(core.pace.is_worth_moving());
         core.unflushed_since = None;
         let mut scratch = std::mem::take(&mut core.scratch);
-        let core = self.lend(core, || {
-            self.delivering.set(true);
+        let mut core = self.deliver(core, || {
             self.shard()
                 .service(self.shared.clock.at(now), answers, &mut scratch);
+        });
+        core.scratch = scratch;
+        core
+    }
+
+    /// Calls what wakes tasks because of completions or timers, and shares them with sleepers.
+    pub(super) fn deliver(&self, core: Box<Core>, wake: impl FnOnce()) -> Box<Core> {
+        let core = self.lend(core, || {
+            self.delivering.set(true);
+            wake();
             self.delivering.set(false);
         });
-        let mut core = core;
-        core.scratch = scratch;
         self.share(&core, core.queue.len().saturating_sub(1));
         core
     }

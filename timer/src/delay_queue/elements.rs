@@ -162,11 +162,8 @@ impl<T> Elements<T> {
             while matches!(self.places[free], Place::Taken(_)) {
                 free += 1;
             }
-            if element.key.place as usize == free {
-                self.moved.remove(&element.key);
-            } else {
-                self.moved.insert(element.key, free as u32);
-            }
+            // It never comes back to where its key says, which lies behind every place that it had since.
+            self.moved.insert(element.key, free as u32);
             self.places[free] = Place::Taken(element);
         }
         self.first_free = NONE;

@@ -338,9 +338,6 @@ impl<T> DelayQueue<T> {
             let element = self.elements.get_mut(*key);
             element.expect("who is in the wheel is there").wait = Wait::Taker;
         }
-        let elements = &self.elements;
-        self.due
-            .sort_by_key(|key| elements.get(*key).map(|element| element.deadline));
     }
 
     fn take_out(&mut self, key: Key) -> Option<Expired<T>> {

@@ -264,8 +264,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     /// Mutants it kills: `advance` that leaves `wait` as it is; `take_out` that leaves the key in the wheel; `hurry` that
-    /// only looks whether there is a timer; `poll_timer` that keeps the timer's deadline; `compact` that forgets `moved`,
-    /// or leaves what came home in it; `next_due` without a look at the element; `clear` that keeps the wheel.
+    /// only looks whether there is a timer; `poll_timer` that keeps the timer's deadline; `compact` that forgets `moved`;
+    /// `remove` that leaves the element in it; `next_due` without a look at the element; `clear` that keeps the wheel.
     #[test]
     fn a_queue_does_what_a_list_of_deadlines_does(steps in prop::collection::vec(any_step(), 1..60)) {
         let mut pair = Pair::new();
