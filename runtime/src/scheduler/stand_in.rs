@@ -224,7 +224,10 @@ fn serve(shared: &Arc<Shared>, index: usize) -> bool {
             }
             core = match worker.turn(core) {
                 Turn::Ran(core) => core,
-                Turn::NothingToDo(left) if worker.is_at_rest(&left) => {
+                // Who lays a core down does not look whether a clock that stands may jump.
+                Turn::NothingToDo(left)
+                    if worker.is_at_rest(&left) && !shared.standstill.is_watched() =>
+                {
                     core = left;
                     break;
                 }
