@@ -1,6 +1,7 @@
 //! The workloads on ringway, and the one that only ringway can run.
 
 use ::ringway as rt;
+use ::ringway::time::delay_queue;
 
 use crate::Run;
 use workloads::fs::{BLOCK_BYTES, Blocks, READS, random_offsets};

@@ -1,6 +1,7 @@
 //! The workloads on tokio.
 
 use ::tokio as rt;
+use ::tokio_util::time::delay_queue;
 
 #[expect(
     clippy::duplicate_mod,

@@ -8,7 +8,7 @@
 
 use std::future::Future;
 
-use super::rt;
+use super::{delay_queue, rt};
 use crate::Run;
 
 pub mod blocking;
@@ -22,6 +22,7 @@ pub mod net;
 pub mod outside;
 pub mod sets;
 pub mod single;
+pub mod sleeps;
 pub mod tasks;
 pub mod time;
 

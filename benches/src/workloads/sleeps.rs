@@ -1,0 +1,173 @@
+//! How late sleeps end, and what they cost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::time::Numbers;
+use super::{rt, runtime};
+use crate::gauges::{Figure, Promise};
+use crate::meter::{Memory, Meter};
+use rt::time::{Instant, sleep_until};
+
+/// Timers that are spread over some time, and over how much.
+const SPREAD: usize = 4_000;
+const SPREAD_OVER: Duration = Duration::from_secs(10);
+
+/// Tasks that sleep again and again, for how long at least and at most, and for how long in all.
+const BUSY_TASKS: u64 = 100;
+const NAP_MIN: Duration = Duration::from_micros(500);
+const NAP_MAX: Duration = Duration::from_millis(20);
+const NAPS: Duration = Duration::from_secs(4);
+
+/// Tasks that sleep at once, when the first wakes after the first was spawned, and over which time they do.
+const MILLION: usize = 1_000_000;
+const MILLION_AFTER: Duration = Duration::from_secs(6);
+const MILLION_OVER: Duration = Duration::from_secs(2);
+
+/// Sleeps of random length, on a runtime that has nothing else to do.
+pub fn spread() -> Vec<Figure> {
+    let late = Late::leak(SPREAD);
+    let runtime = runtime();
+    runtime
+        .block_on(runtime.spawn(async move {
+            let mut numbers = Numbers(4);
+            let start = Instant::now();
+            let tasks: Vec<_> = (0..SPREAD)
+                .map(|_| {
+                    let nanos = numbers.below(SPREAD_OVER.as_nanos() as u64 / 1_000) * 1_000;
+                    let deadline = start + Duration::from_nanos(nanos);
+                    rt::spawn(async move {
+                        sleep_until(deadline).await;
+                        late.note(deadline);
+                    })
+                })
+                .collect();
+            for task in tasks {
+                task.await.unwrap();
+            }
+        }))
+        .unwrap();
+    vec![
+        late.figure("late, p50", 500).promised(Promise::Value(40.0)),
+        late.figure("late, p99", 990)
+            .promised(Promise::Value(120.0)),
+    ]
+}
+
+/// A hundred tasks that sleep half a millisecond to twenty, again and again.
+pub fn naps() -> Vec<Figure> {
+    let late = Late::leak(2_000_000);
+    let runtime = runtime();
+    let meter = Meter::start();
+    runtime
+        .block_on(runtime.spawn(async move {
+            let end = Instant::now() + NAPS;
+            let tasks: Vec<_> = (0..BUSY_TASKS)
+                .map(|task| {
+                    rt::spawn(async move {
+                        let mut numbers = Numbers(task);
+                        while Instant::now() < end {
+                            let more = numbers.below((NAP_MAX - NAP_MIN).as_nanos() as u64);
+                            let deadline = Instant::now() + NAP_MIN + Duration::from_nanos(more);
+                            sleep_until(deadline).await;
+                            late.note(deadline);
+                        }
+                    })
+                })
+                .collect();
+            for task in tasks {
+                task.await.unwrap();
+            }
+        }))
+        .unwrap();
+    let micros = meter.read().cpu().as_secs_f64() * 1e6;
+    vec![
+        Figure::new("processor time", "µs", micros / late.count() as f64)
+            .promised(Promise::Ratio(3.0)),
+        late.figure("late, p50", 500),
+        late.figure("late, p99", 990),
+    ]
+}
+
+/// A million tasks that sleep at once.
+pub fn million() -> Vec<Figure> {
+    let late = Late::leak(MILLION);
+    let runtime = runtime();
+    let before = Memory::now();
+    let meter = Meter::start();
+    let done = Arc::new(rt::sync::Notify::new());
+    let memory = runtime
+        .block_on(runtime.spawn(async move {
+            let mut numbers = Numbers(5);
+            let start = Instant::now() + MILLION_AFTER;
+            for _ in 0..MILLION {
+                let deadline = start
+                    + Duration::from_nanos(numbers.below(MILLION_OVER.as_nanos() as u64 / 16) * 16);
+                let done = Arc::clone(&done);
+                drop(rt::spawn(async move {
+                    sleep_until(deadline).await;
+                    if late.note(deadline) == MILLION {
+                        done.notify_one();
+                    }
+                }));
+            }
+            // All have been polled by now.
+            sleep_until(start - MILLION_AFTER / 6).await;
+            let memory = Memory::now();
+            done.notified().await;
+            memory
+        }))
+        .unwrap();
+    let micros = meter.read().cpu().as_secs_f64() * 1e6;
+    let resident = (memory.resident - before.resident) as f64 / MILLION as f64;
+    vec![
+        Figure::new("processor time", "µs", micros / MILLION as f64).promised(Promise::Ratio(0.6)),
+        Figure::new("resident", "B", resident).promised(Promise::Value(220.0)),
+        late.figure("late, p50", 500),
+        late.figure("late, p99", 990),
+    ]
+}
+
+/// How late sleeps ended. Leaked, so that tasks may refer to it.
+struct Late {
+    ns: Vec<AtomicU64>,
+    count: AtomicU64,
+}
+
+impl Late {
+    fn leak(most: usize) -> &'static Late {
+        Box::leak(Box::new(Late {
+            // Touched now, so that this does not count as the runtime's memory.
+            ns: (0..most).map(|_| AtomicU64::new(1)).collect(),
+            count: AtomicU64::new(0),
+        }))
+    }
+
+    /// A sleep has ended; how many have.
+    ///
+    /// # Panics
+    ///
+    /// If it has ended early.
+    fn note(&self, deadline: Instant) -> usize {
+        let now = Instant::now();
+        assert!(now >= deadline, "early");
+        let ns = now.duration_since(deadline).as_nanos() as u64;
+        let place = self.count.fetch_add(1, Ordering::AcqRel) as usize;
+        self.ns[place].store(ns, Ordering::Relaxed);
+        place + 1
+    }
+
+    fn count(&self) -> usize {
+        self.count.load(Ordering::Acquire) as usize
+    }
+
+    /// The lateness that so many of a thousand do not exceed.
+    fn figure(&self, name: &'static str, per_mille: usize) -> Figure {
+        let noted = self.ns[..self.count()].iter();
+        let mut noted: Vec<_> = noted.map(|ns| ns.load(Ordering::Relaxed)).collect();
+        noted.sort_unstable();
+        let at = (noted.len() * per_mille / 1_000).min(noted.len() - 1);
+        Figure::new(name, "µs", noted[at] as f64 / 1e3)
+    }
+}
