@@ -14,6 +14,8 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::Waker;
 use std::time::Instant;
 
@@ -86,6 +88,8 @@ pub trait Ring: fmt::Debug {
 #[derive(Debug)]
 pub struct Operations<R> {
     inner: Mutex<Inner<R>>,
+    /// Those that end by themselves, and for which somebody waits.
+    awaited: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -138,6 +142,7 @@ impl<R: Ring> Operations<R> {
         };
         Self {
             inner: Mutex::new(inner),
+            awaited: AtomicUsize::new(0),
         }
     }
 
@@ -236,6 +241,22 @@ impl<R: Ring> Operations<R> {
         self.inner
             .try_lock()
             .is_some_and(|mut inner| inner.ring.has_answers() || inner.ring.wants_enter())
+    }
+
+    /// How many that end by themselves somebody waits for.
+    pub(super) fn awaited(&self) -> usize {
+        // Relaxed: who asks, asks on behalf of a runtime in which nothing runs, and has been woken by whoever ran last.
+        self.awaited.load(Relaxed)
+    }
+
+    /// Somebody waits for one that ends by itself.
+    pub(super) fn begin_wait(&self) {
+        self.awaited.fetch_add(1, Relaxed);
+    }
+
+    /// Somebody waits no longer.
+    pub(super) fn end_wait(&self) {
+        self.awaited.fetch_sub(1, Relaxed);
     }
 
     /// Whether answers wait to be reaped; waits for the lock to know.

@@ -4,9 +4,11 @@
 //! the owner's service when that is stuck in user code. *A guest* queues operations from outside and wakes the
 //! owner. All functions may be called from any thread, except [`Shard::sleep`], which is the owner's.
 
+mod standing;
+
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::thread::Thread;
@@ -50,8 +52,6 @@ pub(crate) struct Shard {
     substitute: OnceLock<Substitute>,
     /// Something was queued since the last flush.
     unflushed: AtomicBool,
-    /// Operations that end by themselves, and for which somebody waits.
-    awaited: AtomicUsize,
     closed: AtomicBool,
     /// The runtime was made for sockets and the like.
     io_enabled: bool,
@@ -137,7 +137,6 @@ impl Shard {
             absence: Absence::new(),
             substitute: OnceLock::new(),
             unflushed: AtomicBool::new(false),
-            awaited: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             io_enabled,
             tally: Tally::default(),
@@ -369,27 +368,6 @@ impl Shard {
     /// Whether the kernel has operations, or is about to be given some.
     pub(crate) fn has_operations(&self) -> bool {
         self.operations.in_flight() > 0
-    }
-
-    /// Whether an answer is there that nobody has taken, or one comes whatever others do, or something was not submitted.
-    pub(crate) fn is_about_to_answer(&self) -> bool {
-        self.awaits_end() || self.operations.unsubmitted() > 0 || self.operations.has_answers()
-    }
-
-    /// Whether somebody waits for an operation that ends by itself.
-    pub(crate) fn awaits_end(&self) -> bool {
-        // Relaxed: who asks, asks on behalf of a runtime in which nothing runs, and has been woken by whoever ran last.
-        self.awaited.load(Ordering::Relaxed) > 0
-    }
-
-    /// Somebody waits for an operation that ends by itself, until [`Self::end_wait`].
-    pub(super) fn begin_wait(&self) {
-        self.awaited.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Ends what [`Self::begin_wait`] began.
-    pub(super) fn end_wait(&self) {
-        self.awaited.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Nothing is in flight, queued or waiting for its time.
