@@ -79,12 +79,13 @@
 //!   `send`.
 //!
 //! A library that itself calls `tokio::spawn`, `tokio::net` or `tokio::time` needs tokio's runtime, and
-//! does not run on this one by the line above: cargo renames a dependency for one package only.
+//! does not run on this one by the line above: cargo renames a dependency for one package only. The
+//! feature `tokio-compat` has one of tokio's at the side of ours for them.
 //!
 //! # Features
 //!
-//! No feature is on by default; `full` is all of them except `test-util`, `tracing` and `uring`. But for
-//! the last they have tokio's names, so that a list of features written for tokio is understood; and what
+//! No feature is on by default; `full` is all of them except `test-util`, `tokio-compat`, `tracing` and `uring`. But for
+//! `tokio-compat` and `uring` they have tokio's names, so that a list of features written for tokio is understood; and what
 //! such a list brings is no more than what tokio has.
 //!
 //! | feature | what it brings |
@@ -100,6 +101,7 @@
 //! | `sync` | `sync` |
 //! | `io-util` | the adapters and extension traits of `io` |
 //! | `test-util` | `rt`, `sync` and `time`, and `time::{pause, advance, resume}` |
+//! | `tokio-compat` | `Builder::enable_tokio_compat`: libraries that call tokio themselves run beside |
 //! | `tracing` | spans and events of tasks for tokio-console; a warning when a task holds its worker |
 //! | `uring` | `uring`, with `net` and `time` |
 //! | `io-std` | `io::{stdin, stdout, stderr}` |

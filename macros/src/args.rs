@@ -18,6 +18,7 @@ pub(crate) struct Settings {
     pub(crate) start_paused: Option<bool>,
     pub(crate) unhandled_panic: Option<Panic>,
     pub(crate) name: Option<String>,
+    pub(crate) tokio_compat: bool,
     /// `crate = "…"`
     pub(crate) facade: Option<Path>,
 }
@@ -37,7 +38,8 @@ pub(crate) enum Panic {
     ShutdownRuntime,
 }
 
-const ALL: &str = "`flavor`, `worker_threads`, `start_paused`, `crate`, `unhandled_panic`, `name`";
+const ALL: &str = "`flavor`, `worker_threads`, `start_paused`, `crate`, `unhandled_panic`, `name`, \
+     `tokio_compat`";
 
 impl Settings {
     /// The settings of an attribute without arguments, whatever features are on.
@@ -48,6 +50,7 @@ impl Settings {
             start_paused: None,
             unhandled_panic: None,
             name: None,
+            tokio_compat: false,
             facade: None,
         }
     }
@@ -70,6 +73,7 @@ struct Arguments {
     start_paused: Option<(bool, Span)>,
     unhandled_panic: Option<(Panic, Span)>,
     name: Option<(String, Span)>,
+    tokio_compat: Option<(bool, Span)>,
     facade: Option<(Path, Span)>,
 }
 
@@ -99,6 +103,7 @@ impl Arguments {
             "crate" => set_once(&mut self.facade, name, value, parse_path),
             "unhandled_panic" => set_once(&mut self.unhandled_panic, name, value, parse_panic),
             "name" => set_once(&mut self.name, name, value, parse_name),
+            "tokio_compat" => set_once(&mut self.tokio_compat, name, value, parse_bool),
             "core_threads" => {
                 let message = "Attribute `core_threads` is renamed to `worker_threads`";
                 Err(Error::new_spanned(whole, message))
@@ -136,6 +141,7 @@ impl Arguments {
             start_paused: self.start_paused.map(value_of),
             unhandled_panic: self.unhandled_panic.map(value_of),
             name: self.name.map(value_of),
+            tokio_compat: self.tokio_compat.is_some_and(value_of),
             facade: self.facade.map(value_of),
         })
     }
@@ -299,7 +305,8 @@ fn no_value(path: &Path, attribute: &Attribute) -> Error {
     let message = match name.as_str() {
         "threaded_scheduler" | "multi_thread" => flavor("multi_thread"),
         "basic_scheduler" | "current_thread" | "single_threaded" => flavor("current_thread"),
-        "flavor" | "worker_threads" | "start_paused" | "crate" | "unhandled_panic" | "name" => {
+        "flavor" | "worker_threads" | "start_paused" | "crate" | "unhandled_panic" | "name"
+        | "tokio_compat" => {
             format!("The `{name}` attribute requires an argument.")
         }
         unknown => unknown_argument(unknown),

@@ -152,9 +152,13 @@ impl Attribute {
         let start_paused = settings
             .start_paused
             .map(|it| quote! { .start_paused(#it) });
+        let tokio_compat = settings
+            .tokio_compat
+            .then(|| quote! { .enable_tokio_compat() });
         quote! {
             #facade::runtime::Builder::#new()
-                #name #worker_threads #start_paused #unhandled_panic .enable_all().#build
+                #name #worker_threads #start_paused #unhandled_panic #tokio_compat
+                .enable_all().#build
         }
     }
 }

@@ -44,8 +44,10 @@ use crate::expand::{Attribute, Kind};
 /// - `crate = "path"` says where ringway is to be found. It is needed only if ringway comes by way
 ///   of another crate that re-exports it: a dependency which was renamed in `Cargo.toml`, such as
 ///   `tokio = { package = "ringway" }`, is recognised.
+/// - `tokio_compat = true` has a runtime of tokio's at the side of this one, for libraries that call tokio themselves:
+///   `Builder::enable_tokio_compat`, with the feature `tokio-compat`.
 ///
-/// These are tokio's.
+/// All but the last are tokio's.
 ///
 /// # Panics
 ///

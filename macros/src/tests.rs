@@ -326,7 +326,7 @@ fn an_argument_given_twice_is_refused() {
 #[test]
 fn an_unknown_argument_is_refused_with_the_known_ones() {
     let message = "Unknown attribute threads is specified; expected one of: `flavor`, \
-                   `worker_threads`, `start_paused`, `crate`, `unhandled_panic`, `name`.";
+                   `worker_threads`, `start_paused`, `crate`, `unhandled_panic`, `name`, `tokio_compat`.";
     assert_error(&main(), "threads = 2", message, "threads = 2");
     assert_error(&main(), "threads", message, "threads");
     assert_error(

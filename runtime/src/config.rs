@@ -38,6 +38,9 @@ pub(crate) struct Config {
     pub(crate) start_paused: bool,
     pub(crate) time_enabled: bool,
     pub(crate) io_enabled: bool,
+    /// A runtime of tokio's stands at the side of this one.
+    #[cfg(feature = "tokio-compat")]
+    pub(crate) tokio_compat: bool,
     pub(crate) max_blocking_threads: usize,
     pub(crate) thread_keep_alive: Duration,
     pub(crate) thread_name: Arc<dyn Fn() -> String + Send + Sync>,
@@ -93,6 +96,8 @@ impl Config {
             start_paused: false,
             time_enabled: false,
             io_enabled: false,
+            #[cfg(feature = "tokio-compat")]
+            tokio_compat: false,
             max_blocking_threads: MAX_BLOCKING_THREADS,
             thread_keep_alive: THREAD_KEEP_ALIVE,
             thread_name: Arc::new(|| THREAD_NAME.to_owned()),

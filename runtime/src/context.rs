@@ -6,6 +6,7 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use crate::compat;
 use crate::driver;
 use crate::fork::Process;
 use crate::scheduler::{Shared, WorkerContext};
@@ -114,6 +115,8 @@ pub(crate) fn with_worker<R>(f: impl FnOnce(Option<&WorkerContext>) -> R) -> R {
 /// This thread is in the runtime until the guard is dropped.
 #[derive(Debug)]
 pub(crate) struct CurrentGuard {
+    /// What was entered of tokio's beside.
+    tokio: Option<compat::Entered>,
     shared: ManuallyDrop<Arc<Shared>>,
     former: Option<NonNull<Shared>>,
     depth: usize,
@@ -129,6 +132,14 @@ pub(crate) struct CurrentGuard {
 /// While the thread is being torn down.
 #[track_caller]
 pub(crate) fn enter(shared: Arc<Shared>) -> CurrentGuard {
+    let mut guard = enter_without_tokio(shared);
+    guard.tokio = Some(guard.shared.tokio.enter());
+    guard
+}
+
+/// Enters a runtime, and not the one of tokio's at its side: for threads of that one.
+#[track_caller]
+pub(crate) fn enter_without_tokio(shared: Arc<Shared>) -> CurrentGuard {
     shared.assert_is_here();
     // SAFETY: the shard stays where it is as long as the runtime, which the guard holds.
     let driver = unsafe { driver::enter_guest(shared.guest_shard()) };
@@ -142,6 +153,7 @@ pub(crate) fn enter(shared: Arc<Shared>) -> CurrentGuard {
         panic!("{THREAD_GONE}")
     };
     CurrentGuard {
+        tokio: None,
         shared: ManuallyDrop::new(shared),
         former,
         depth,
@@ -153,6 +165,7 @@ pub(crate) fn enter(shared: Arc<Shared>) -> CurrentGuard {
 impl Drop for CurrentGuard {
     #[track_caller]
     fn drop(&mut self) {
+        let tokio = ManuallyDrop::new(self.tokio.take());
         if !self.shared.process().is_current() {
             return;
         }
@@ -175,6 +188,7 @@ impl Drop for CurrentGuard {
             }
             return;
         }
+        let _left = ManuallyDrop::into_inner(tokio);
         // SAFETY: dropped once, here.
         unsafe { ManuallyDrop::drop(&mut self.driver) };
         // SAFETY: dropped once, here, and nobody points to the runtime through this guard any more.

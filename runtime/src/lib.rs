@@ -31,6 +31,7 @@ pub mod internals {
 mod blocking;
 mod builder;
 mod clock;
+mod compat;
 mod config;
 mod contain;
 mod context;

@@ -169,6 +169,42 @@ impl Builder {
         self
     }
 
+    /// Has a runtime of tokio's at the side of this one, for libraries that call tokio themselves (`tokio::spawn`,
+    /// `tokio::net`, `tokio::time`): reqwest, sqlx, redis, `axum::serve`, the server of tonic. Feature `tokio-compat`.
+    ///
+    /// Each thread of this runtime has then entered that one too, so that such calls find it. What a library spawns
+    /// runs on the one thread of tokio's runtime, its sockets and timers are in tokio's reactor, and its blocking jobs
+    /// in tokio's pool; the program's own tasks, sockets and timers are where they always are. What the library
+    /// calls back from its own tasks (a handler of `axum::serve`) runs on tokio's thread, and may use all of
+    /// ringway there.
+    ///
+    /// It costs a thread and an epoll instance, and two wakes between threads for each task of a library's that is
+    /// awaited; programs and libraries that do without tokio's runtime pay nothing. It ends with this runtime, after the
+    /// workers.
+    ///
+    /// Without it such a call panics, with tokio's text: `there is no reactor running, must be called from the context
+    /// of a Tokio 1.x runtime`.
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Builder::new_multi_thread()
+    ///     .enable_all()
+    ///     .enable_tokio_compat()
+    ///     .build()?;
+    /// let sum = runtime.block_on(async {
+    ///     // A library's code.
+    ///     let left = tokio::spawn(async { 1 });
+    ///     let right = ringway_runtime::spawn(async { 2 });
+    ///     left.await.unwrap() + right.await.unwrap()
+    /// });
+    /// assert_eq!(sum, 3);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[cfg(feature = "tokio-compat")]
+    pub fn enable_tokio_compat(&mut self) -> &mut Self {
+        self.config.tokio_compat = true;
+        self
+    }
+
     /// Makes the runtime and starts its threads.
     ///
     /// The builder may be used again, for another runtime with the same options.

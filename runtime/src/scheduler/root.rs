@@ -21,6 +21,7 @@ use std::thread::{self, Thread};
 use super::root_wake::RootWake;
 use super::shared::Shared;
 use super::worker::{Core, Turn, WorkerContext};
+use crate::compat;
 use crate::context;
 use crate::runtime::RuntimeFlavor;
 use crate::task::{coop, take_yielded};
@@ -167,7 +168,10 @@ fn poll_on_core<F: Future>(
             }
             match (polled, left) {
                 (Ok(Poll::Ready(output)), left) => break (Some(Ok(output)), left),
-                (Err(panic), left) => break (Some(Err(panic)), left),
+                (Err(panic), left) => {
+                    compat::explain(&*panic);
+                    break (Some(Err(panic)), left);
+                }
                 (Ok(Poll::Pending), None) => break (None, None),
                 (Ok(Poll::Pending), Some(left)) => core = left,
             }

@@ -21,6 +21,7 @@ use super::standstill::{Standstill, new_clock};
 use super::worker::Core;
 use crate::blocking::Pool;
 use crate::clock::Clock;
+use crate::compat::TokioSide;
 use crate::config::Config;
 use crate::driver::{Driver, SetupError, Shard, enter_home, leave_home, open_devices};
 use crate::fork::{self, Process};
@@ -54,6 +55,7 @@ pub(crate) struct Shared {
     pub(crate) standstill: Standstill,
     pub(crate) coarse: Arc<CoarseClock>,
     pub(crate) pool: Arc<Pool>,
+    pub(crate) tokio: TokioSide,
     pub(crate) config: Config,
 }
 
@@ -162,6 +164,7 @@ impl Shared {
             standstill: Standstill::new(&config, workers.len()),
             coarse: Arc::new(CoarseClock::new(epoch)),
             pool: Arc::new(Pool::new(&config)),
+            tokio: TokioSide::new(),
             config,
             workers,
         });

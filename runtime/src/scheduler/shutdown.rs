@@ -122,19 +122,22 @@ impl Shutdown {
 }
 
 impl Shared {
-    /// Starts the threads of a multi-thread runtime.
+    /// Starts the threads of a multi-thread runtime, and before them what of tokio's stands at its side.
     ///
     /// # Errors
     ///
     /// If the system refuses a thread; those that were started are ended.
     pub(crate) fn start_threads(self: &Arc<Self>) -> std::io::Result<()> {
         if self.config.flavor == RuntimeFlavor::CurrentThread {
-            return self.start_watching();
+            let started = self.tokio.start(self).and_then(|()| self.start_watching());
+            return started.inspect_err(|_| self.shut_down(None));
         }
-        let started = (0..self.workers.len())
-            .try_for_each(|index| {
-                self.start_thread(move |shared| run_worker(shared, index), Some(index))
-            })
+        let start_worker =
+            |index| self.start_thread(move |shared| run_worker(shared, index), Some(index));
+        let started = self
+            .tokio
+            .start(self)
+            .and_then(|()| (0..self.workers.len()).try_for_each(start_worker))
             .and_then(|()| self.start_thread(run_monitor, None));
         if started.is_err() {
             // Workers without a thread cannot leave by themselves.
@@ -155,7 +158,6 @@ impl Shared {
             return Ok(());
         }
         self.start_thread(run_monitor, None)
-            .inspect_err(|_| self.shut_down(None))
     }
 
     fn start_thread(
@@ -241,6 +243,7 @@ impl Shared {
         }
         self.stand_ins.shut_down(deadline);
         self.pool.shut_down(deadline);
+        self.tokio.shut_down(deadline);
         if all_left {
             check_ledger(self.workers.iter().map(|worker| &worker.shard));
         }

@@ -15,6 +15,7 @@ use super::raw::{Notified, Reference, TaskRef};
 use super::state::{BeginPoll, EndPoll, Snapshot};
 use super::unnested;
 use super::waker::borrow_waker;
+use crate::compat;
 use crate::contain::contain;
 
 type Panic = Box<dyn Any + Send>;
@@ -100,6 +101,7 @@ where
         }
         Ok(Poll::Ready(output)) => Stage::Done(output),
         Err(panic) => {
+            compat::explain(&*panic);
             S::panicked(&cell.header);
             Stage::Failed(Cause::panic(panic))
         }

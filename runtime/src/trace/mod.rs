@@ -18,9 +18,17 @@ mod nothing;
 mod spans;
 
 #[cfg(not(feature = "tracing"))]
-pub(crate) use self::nothing::{root, task, waker, warn_of_blocked_workers, warn_of_second_driver};
+pub(crate) use self::nothing::{
+    root, task, waker, warn_of_blocked_workers, warn_of_missing_tokio, warn_of_second_driver,
+};
 #[cfg(feature = "tracing")]
-pub(crate) use self::spans::{root, task, waker, warn_of_blocked_workers, warn_of_second_driver};
+pub(crate) use self::spans::{
+    root, task, waker, warn_of_blocked_workers, warn_of_missing_tokio, warn_of_second_driver,
+};
+
+/// What to do about a library that has missed tokio's runtime.
+const MISSING_TOKIO: &str = "a library has called tokio itself, which needs a runtime of tokio's: build with the feature \
+     `tokio-compat` and call `Builder::enable_tokio_compat` (or write `tokio_compat = true` in `#[main]`)";
 
 /// What is spawned.
 #[derive(Clone, Copy, Debug)]

@@ -1,8 +1,9 @@
 //! No spans.
 
+use std::io::Write;
 use std::panic::Location;
 
-use super::Kind;
+use super::{Kind, MISSING_TOKIO};
 use crate::driver::SetupError;
 use crate::scheduler::Watchdog;
 use crate::task::{Extras, Id, TaskRef};
@@ -40,10 +41,17 @@ pub(crate) fn warn_of_blocked_workers() -> Option<Watchdog> {
 
 /// Workers go without io_uring.
 pub(crate) fn warn_of_second_driver(refused: &SetupError) {
-    use std::io::Write;
-    let line = format!(
+    say(&format!(
         "ringway: {refused}; going on with epoll and the blocking pool (RINGWAY_DRIVER=poll says so silently)\n"
-    );
+    ));
+}
+
+/// A library has missed tokio's runtime.
+pub(crate) fn warn_of_missing_tokio() {
+    say(&format!("ringway: {MISSING_TOKIO}\n"));
+}
+
+fn say(line: &str) {
     // At once, or the lines of several processes get mixed. Who has closed standard error does not want to know.
     let _ = std::io::stderr().write_all(line.as_bytes());
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tracing::instrument::{Instrument, Instrumented};
 use tracing::{Span, trace, trace_span, warn};
 
-use super::Kind;
+use super::{Kind, MISSING_TOKIO};
 use crate::driver::SetupError;
 use crate::scheduler::{BlockedWorker, Watchdog};
 use crate::task::{Extras, Id, TaskRef};
@@ -116,6 +116,11 @@ pub(crate) fn warn_of_second_driver(refused: &SetupError) {
         target: "ringway::driver",
         "{refused}; going on with epoll and the blocking pool (RINGWAY_DRIVER=poll says so silently)",
     );
+}
+
+/// A library has missed tokio's runtime.
+pub(crate) fn warn_of_missing_tokio() {
+    warn!(target: "ringway::compat", "{MISSING_TOKIO}");
 }
 
 fn warn_of(blocked: &BlockedWorker) {

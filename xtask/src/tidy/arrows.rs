@@ -42,6 +42,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "ringway-loom-models",
         &["ringway-net", "ringway-runtime", "ringway-timer"],
     ),
+    ("ringway-compat-tests", &["ringway"]),
     ("ringway-console-tests", &["ringway"]),
     ("ringway-benches", &["ringway"]),
     ("ringway-guide", &[]),
