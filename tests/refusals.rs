@@ -17,8 +17,8 @@ use ringway::net::{TcpListener, TcpStream};
 use ringway::runtime::{Builder, Driver, Runtime};
 use ringway::time::{sleep, timeout};
 
-/// A runtime is there, or refused, within a second; another one is for a machine that others use as well.
-const BUILD_MAX: Duration = Duration::from_secs(2);
+/// A runtime is there, or refused, within this time, half of which it may wait for memory.
+const BUILD_MAX: Duration = Duration::from_secs(1);
 /// What was begun ends within this time after io_uring is refused, and so does the runtime.
 const END_MAX: Duration = Duration::from_secs(3);
 /// What a system that is not the one to blame may take for an echo.
@@ -49,12 +49,13 @@ fn main() {
         .skip(1)
         .filter(|word| !word.starts_with('-'))
         .collect();
-    let cases: [(&str, fn()); 6] = [
+    let cases: [(&str, fn()); 7] = [
         (
             "io_uring_is_refused_from_the_first_call_or_the_nth",
             refused_while_building,
         ),
         ("io_uring_is_refused_in_mid_life", refused_in_mid_life),
+        ("io_uring_is_refused_for_a_time", refused_for_a_time),
         ("few_descriptors", few_descriptors),
         ("few_threads", few_threads),
         ("little_locked_memory", little_locked_memory),
@@ -202,7 +203,7 @@ fn refused_while_building() {
             for driver in [Driver::Auto, Driver::IoUring] {
                 let what = format!("{name} after {allowed} calls, {driver:?}");
                 for_each_errno(&what, |errno| {
-                    let _filter = Filter::install(call, errno, Some(allowed));
+                    let _filter = Filter::install(&[call], errno, Some(allowed));
                     let before = held();
                     let refused = build_and_use(driver);
                     if allowed == 0 {
@@ -218,9 +219,11 @@ fn refused_while_building() {
 /// Mutants: what the kernel has not taken is not ended; the worker sleeps in the ring that it cannot enter, and spins; a
 /// doorbell that the kernel refuses is not rung in another way.
 fn refused_in_mid_life() {
-    for (name, call) in CALLS {
+    let all = CALLS.map(|(_, call)| call);
+    let each = CALLS.map(|(name, call)| (name, vec![call]));
+    for (name, calls) in each.into_iter().chain([("all of them", all.to_vec())]) {
         for_each_errno(&format!("{name} in mid-life"), |errno| {
-            let filter = Filter::install(call, errno, None);
+            let filter = Filter::install(&calls, errno, None);
             let before = held();
             let runtime = build(Driver::IoUring).expect("nothing is refused yet");
             runtime.block_on(use_all()).expect("nothing is refused yet");
@@ -249,6 +252,60 @@ fn refused_in_mid_life() {
             drop(client);
             assert_held(before);
         });
+    }
+}
+
+/// What the kernel refuses for want of memory it grants when that is there again. As long as it lasts only for a moment
+/// nothing is lost; of what it outlasts only those operations end that the kernel had not taken, and the ring is used again.
+///
+/// Mutants: a ring that was closed is never probed; what stayed in the queue is not submitted; an operation that was taken
+/// back is submitted all the same.
+fn refused_for_a_time() {
+    const MOMENT: Duration = Duration::from_millis(300);
+    const LONG: Duration = Duration::from_millis(1500);
+    const PASSING: [i32; 3] = [libc::ENOMEM, libc::EAGAIN, libc::EINTR];
+    let calls = CALLS.map(|(_, call)| call);
+    let cases = PASSING.map(|errno| [(errno, MOMENT), (errno, LONG)]);
+    let children = cases.as_flattened().iter().map(|&(errno, time)| {
+        let case = move || counting_panics(|| refuse_for(&calls, errno, time));
+        ((errno, time), Child::fork(case))
+    });
+    let children: Vec<_> = children.collect();
+    for (case, child) in children {
+        assert_eq!(child.wait(), End::Passed, "{case:?}");
+    }
+
+    fn refuse_for(calls: &[libc::c_long], errno: i32, time: Duration) {
+        let filter = Filter::install(calls, errno, None);
+        let before = held();
+        let runtime = build(Driver::IoUring).expect("nothing is refused yet");
+        let (server, mut client) = runtime.block_on(idle_pair());
+        let reader = runtime.spawn(read_one(server));
+        runtime.block_on(use_all()).expect("nothing is refused yet");
+        filter.refuse();
+        let begun = runtime.spawn(use_all());
+        std::thread::sleep(time);
+        filter.allow();
+        let begun = runtime.block_on(async { timeout(END_MAX, begun).await });
+        let begun = begun.expect("it hangs").expect("no panic");
+        match time {
+            MOMENT => begun.expect("nothing is lost"),
+            _ => begun.inspect_err(assert_tells).unwrap_or_default(),
+        }
+        std::thread::sleep(MOMENT);
+        runtime
+            .block_on(use_all())
+            .expect("nothing is refused any more");
+        io::Write::write_all(&mut client, b"!").expect("room");
+        let read = runtime.block_on(async { timeout(END_MAX, reader).await });
+        let read = read.expect("the read hangs").expect("no panic");
+        assert_eq!(read.expect("it was with the kernel"), b'!');
+        assert_sleeps();
+        let metrics = runtime.metrics();
+        let strays = (0..metrics.num_workers()).map(|worker| metrics.ring(worker).stray_count());
+        assert_eq!(strays.sum::<u64>(), 0, "answers of what was taken back");
+        drop((runtime, client));
+        assert_held(before);
     }
 }
 

@@ -1,4 +1,4 @@
-//! A seccomp filter that refuses one system call, from a moment on that the test chooses.
+//! A seccomp filter that refuses some system calls, from a moment on that the test chooses.
 //!
 //! The filter asks a thread of this process at each call, which lets it through or answers with an errno. That thread was
 //! started before the filter was installed, and is not under it; all that are started later are.
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc;
 
-/// A system call under the filter.
+/// System calls under the filter.
 #[derive(Debug)]
 pub(crate) struct Filter {
     /// Calls that are let through from now on.
@@ -21,8 +21,8 @@ const FOR_EVER: i64 = i64::MAX / 2;
 
 impl Filter {
     /// Puts this thread, and all that it starts from now on, under a filter that lets the first `allowed` calls of
-    /// `number` through, or all for the time being, and fails the others with `errno`.
-    pub(crate) fn install(number: libc::c_long, errno: i32, allowed: Option<i64>) -> Self {
+    /// `numbers` through, or all for the time being, and fails the others with `errno`.
+    pub(crate) fn install(numbers: &[libc::c_long], errno: i32, allowed: Option<i64>) -> Self {
         let left = Arc::new(AtomicI64::new(allowed.unwrap_or(FOR_EVER)));
         let (give, given) = mpsc::channel();
         let policy = Arc::clone(&left);
@@ -30,7 +30,7 @@ impl Filter {
             let listener: OwnedFd = given.recv().expect("a filter");
             while answer_one(&listener, &policy, errno).is_ok() {}
         });
-        give.send(install(number)).expect("somebody answers");
+        give.send(install(numbers)).expect("somebody answers");
         Self { left }
     }
 
@@ -38,33 +38,36 @@ impl Filter {
     pub(crate) fn refuse(&self) {
         self.left.store(0, Ordering::SeqCst);
     }
+
+    /// Lets all through from now on.
+    pub(crate) fn allow(&self) {
+        self.left.store(FOR_EVER, Ordering::SeqCst);
+    }
 }
 
 /// Installs the filter, and returns where its questions come.
-fn install(number: libc::c_long) -> OwnedFd {
+fn install(numbers: &[libc::c_long]) -> OwnedFd {
     let statement = |code: u32, jt, jf, k| libc::sock_filter {
         code: code as u16,
         jt,
         jf,
         k,
     };
-    // The number of the call is the first field of what the filter sees.
-    let mut program = [
-        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
-        statement(
-            libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
-            0,
-            1,
-            number as u32,
-        ),
-        statement(
-            libc::BPF_RET | libc::BPF_K,
-            0,
-            0,
-            libc::SECCOMP_RET_USER_NOTIF,
-        ),
-        statement(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
-    ];
+    let answer = |action| statement(libc::BPF_RET | libc::BPF_K, 0, 0, action);
+    // The number of the call is the first field of what the filter sees. Each comparison that fits jumps over those that
+    // are left, and over the answer for the others.
+    let mut program = vec![statement(
+        libc::BPF_LD | libc::BPF_W | libc::BPF_ABS,
+        0,
+        0,
+        0,
+    )];
+    let equals = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+    for (left, number) in (1..=numbers.len() as u8).rev().zip(numbers) {
+        program.push(statement(equals, left, 0, *number as u32));
+    }
+    program.push(answer(libc::SECCOMP_RET_ALLOW));
+    program.push(answer(libc::SECCOMP_RET_USER_NOTIF));
     let program = libc::sock_fprog {
         len: program.len() as u16,
         filter: program.as_mut_ptr(),

@@ -47,6 +47,14 @@ pub trait Device: fmt::Debug {
     /// Cancels everything in the device, past its queues, as far as it can.
     fn cancel_again(&self) {}
 
+    /// Whether it may come to be refused to enter it. Then [`Self::wait_outside`] is there.
+    fn may_be_refused(&self) -> bool {
+        false
+    }
+
+    /// As [`Self::enter`], where that is refused: waits for an answer or the doorbell, and submits nothing.
+    fn wait_outside(&self, _timeout: Option<Duration>) {}
+
     /// What the device can do.
     fn features(&self) -> Features;
 
@@ -158,18 +166,6 @@ impl AnyDevice {
         let (device, queues) = scripted::play(script, index, below);
         (Self::Scripted(device), AnyQueues::Scripted(queues))
     }
-
-    /// The kernel's ring, if it is that which is entered.
-    pub(super) fn ring(&self) -> Option<&RingDevice> {
-        match self {
-            Self::Ring(device) => Some(device),
-            Self::Poll(_) => None,
-            #[cfg(feature = "scripted-ring")]
-            Self::Scripted(device) => device.ring(),
-            #[cfg(feature = "models")]
-            Self::Model(_) => None,
-        }
-    }
 }
 
 impl Device for AnyDevice {
@@ -191,6 +187,14 @@ impl Device for AnyDevice {
 
     fn cancel_again(&self) {
         whichever!(self, device => device.cancel_again())
+    }
+
+    fn may_be_refused(&self) -> bool {
+        whichever!(self, device => device.may_be_refused())
+    }
+
+    fn wait_outside(&self, timeout: Option<Duration>) {
+        whichever!(self, device => device.wait_outside(timeout))
     }
 
     fn cancel_everything(&self) -> Option<squeue::Entry> {
@@ -236,8 +240,8 @@ impl Ring for AnyQueues {
         whichever!(self, queues => queues.has_answers())
     }
 
-    fn retract(&mut self, visit: &mut dyn FnMut(u64)) {
-        whichever!(self, queues => queues.retract(visit))
+    fn retract(&mut self, lasts: bool, visit: &mut dyn FnMut(u64)) {
+        whichever!(self, queues => queues.retract(lasts, visit))
     }
 
     fn has_overflowed(&mut self) -> bool {

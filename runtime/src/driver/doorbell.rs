@@ -1,8 +1,9 @@
 //! The doorbell: how a thread that sleeps in its ring is woken from any other.
 //!
-//! Where the kernel can post a completion into a ring on behalf of a thread that has no ring (6.13), that is
-//! the doorbell: nothing is armed, and the sleeper is woken by the caller's own system call. Elsewhere it is
-//! an eventfd with a multishot poll in the ring, armed by the sleeper before it sleeps.
+//! Where the kernel can post a completion into a ring on behalf of a thread that has no ring (6.13), that is the
+//! doorbell: the sleeper is woken by the caller's own system call. Elsewhere, and where a filter that was installed in
+//! mid-life refuses that call, it is an eventfd with a multishot poll in the ring, which the sleeper arms before it first
+//! sleeps: write(2) is the one call that nobody refuses.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -12,54 +13,43 @@ use io_uring::{IoUring, opcode, squeue, types};
 
 use super::error::SetupError;
 use super::features::{Feature, Features};
-use super::slots::DOORBELL;
+use super::slots::MESSAGE;
 
 #[derive(Debug)]
-pub(super) enum Doorbell {
+pub(super) struct Doorbell {
     /// The kernel posts the completion.
-    Message,
-    /// A poll on this eventfd completes. The counter is never read: each write triggers the poll.
-    Event(File),
+    by_message: bool,
+    /// A poll on this eventfd completes: each write triggers it, whatever the counter says. Only who waits outside of the
+    /// ring reads that.
+    event: File,
 }
 
 impl Doorbell {
     pub(super) fn new(features: Features) -> Result<Self, SetupError> {
-        if features.has(Feature::RinglessMessage) {
-            Ok(Self::Message)
-        } else {
-            make_event().map(Self::Event)
-        }
+        Ok(Self {
+            by_message: features.has(Feature::RinglessMessage),
+            event: make_event()?,
+        })
     }
 
     /// What must be in the ring while its thread sleeps.
-    pub(super) fn entry(&self) -> Option<squeue::Entry> {
-        match self {
-            Self::Message => None,
-            Self::Event(event) => {
-                let poll = opcode::PollAdd::new(types::Fd(event.as_raw_fd()), libc::POLLIN as u32);
-                Some(poll.multi(true).build())
-            }
-        }
+    pub(super) fn entry(&self) -> squeue::Entry {
+        let poll = opcode::PollAdd::new(types::Fd(self.event.as_raw_fd()), libc::POLLIN as u32);
+        poll.multi(true).build()
     }
 
-    /// The descriptor that is rung, if it is one.
-    pub(super) fn event(&self) -> Option<&File> {
-        match self {
-            Self::Message => None,
-            Self::Event(event) => Some(event),
-        }
+    /// The descriptor that is rung where messages are not to be had.
+    pub(super) fn event(&self) -> &File {
+        &self.event
     }
 
-    /// Rings; whether it did.
-    #[must_use]
-    pub(super) fn ring(&self, ring: &IoUring) -> bool {
-        let rung = match self {
-            Self::Message => send_message(ring),
-            Self::Event(event) => (&mut &*event).write(&1u64.to_ne_bytes()).map(drop),
-        };
-        // The counter overflows after 2^64 writes only, and a full completion queue takes messages into its
-        // overflow list; what is left is a lack of memory in the kernel, or one that has come to refuse messages.
-        rung.is_ok()
+    pub(super) fn ring(&self, ring: &IoUring) {
+        // What a message fails by is a lack of memory, or a kernel that has come to refuse it.
+        if self.by_message && send_message(ring).is_ok() {
+            return;
+        }
+        // The counter would be full after 2^64 writes.
+        let _ = (&self.event).write(&1u64.to_ne_bytes());
     }
 }
 
@@ -86,7 +76,7 @@ pub(super) fn send_message(ring: &IoUring) -> io::Result<()> {
         flags: 0,
         ioprio: 0,
         fd: ring.as_raw_fd(),
-        user_data: DOORBELL,
+        user_data: MESSAGE,
         address: 0,
         len: 0,
         rest: [0; 9],
@@ -108,7 +98,7 @@ pub(super) fn send_message(ring: &IoUring) -> io::Result<()> {
     }
 }
 
-pub(super) fn make_event() -> Result<File, SetupError> {
+fn make_event() -> Result<File, SetupError> {
     // SAFETY: no pointer is passed.
     let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
     if fd < 0 {

@@ -77,6 +77,7 @@ mod sweep;
 mod tally;
 mod timers;
 mod twins;
+mod withdrawal;
 
 pub use io_uring::{cqueue, opcode, squeue, types};
 
@@ -109,7 +110,7 @@ pub(crate) use timers::Now;
 pub(crate) mod internals {
     pub use super::device::{Device, Wait};
     pub use super::ledger::{mismatches, shards_alive};
-    pub use super::operations::{Operations, Ring, Submitted};
+    pub use super::operations::{Operations, Outgoing, Ring, Submitted};
     pub use super::park::{Absence, ParkWord, ThreadInRing, Unparked};
     pub use super::poll::{Bell, Claim, Gate, Turn};
     pub use super::slots::{Abandoned, Answer, Key, Next, Orphan, Polled, Settled};

@@ -11,11 +11,12 @@
 //!    and helper) never see the same CQE.
 //! 3. The cancel of an abandoned operation is queued behind the operation itself, in the same ring.
 //! 4. Nothing of the user's runs inside: wakers and outputs leave by [`Settled`] and [`Abandoned`].
+//! 5. Who is to submit says so here first ([`Outgoing`]). So what the kernel has not taken can be taken back
+//!    ([`Operations::give_up`]) when nobody is in the kernel to submit it.
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::task::Waker;
 use std::time::Instant;
 
@@ -24,10 +25,14 @@ use io_uring::{opcode, squeue};
 use super::bounds::Bounds;
 use super::ledger::Ledger;
 use super::op::Operation;
-use super::slots::{Abandoned, Answer, CANCEL, DOORBELL, Key, Next, Polled, Settled, Slots};
+use super::refusal::Closed;
+use super::slots::{
+    Abandoned, Answer, CANCEL, DOORBELL, Key, MESSAGE, Next, Polled, Settled, Slots,
+};
 use super::sweep::{Sweep, is_mark};
 use super::tally::Reaped;
 use crate::loom::Mutex;
+use crate::loom::atomic::AtomicUsize;
 
 /// The two queues shared with the kernel.
 pub trait Ring: fmt::Debug {
@@ -40,10 +45,11 @@ pub trait Ring: fmt::Debug {
     /// SQEs that the kernel has not taken yet.
     fn unsubmitted(&mut self) -> usize;
 
-    /// The kernel will not be entered any more: names the SQEs that it has not taken, once, and takes no others.
+    /// The kernel does not let the ring be entered, and nobody is there to submit: takes the operations back that it has
+    /// not taken, as far as it can, and names them. If that `lasts`, the ring takes nothing more.
     /// A device that is never refused has none.
-    fn retract(&mut self, visit: &mut dyn FnMut(u64)) {
-        let _ = visit;
+    fn retract(&mut self, lasts: bool, visit: &mut dyn FnMut(u64)) {
+        let _ = (lasts, visit);
     }
 
     /// Whether the kernel has answers that only an enter makes visible: work that waits for the task that
@@ -90,6 +96,8 @@ pub struct Operations<R> {
     inner: Mutex<Inner<R>>,
     /// Those that end by themselves, and for which somebody waits.
     awaited: AtomicUsize,
+    /// Threads that are in the kernel to submit, or about to be. Counted up under the lock only.
+    submitters: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -98,11 +106,36 @@ struct Inner<R> {
     slots: Slots,
     backlog: VecDeque<squeue::Entry>,
     closed: bool,
+    /// The kernel does not let the ring be entered, and what is queued stays where it is or is given up.
+    is_shut_out: bool,
     doorbell_down: bool,
     /// Answers that had been dropped when we last looked, and the search for whose they were.
     dropped: u32,
     sweep: Option<Sweep>,
     reaped: Reaped,
+}
+
+/// SQEs that the holder goes to submit. As long as it lives, none is taken back.
+#[derive(Debug)]
+pub struct Outgoing<'a> {
+    count: usize,
+    submitters: &'a AtomicUsize,
+}
+
+impl Outgoing<'_> {
+    /// How many they are, those that have no room yet included.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+}
+
+impl Drop for Outgoing<'_> {
+    fn drop(&mut self) {
+        if self.count > 0 {
+            // Release: pairs with the Acquire in `give_up`: the kernel has read what it took.
+            self.submitters.fetch_sub(1, Release);
+        }
+    }
 }
 
 /// What became of a submission.
@@ -135,6 +168,7 @@ impl<R: Ring> Operations<R> {
             slots: Slots::within(bounds),
             backlog: VecDeque::new(),
             closed: false,
+            is_shut_out: false,
             doorbell_down: true,
             dropped: 0,
             sweep: None,
@@ -143,6 +177,7 @@ impl<R: Ring> Operations<R> {
         Self {
             inner: Mutex::new(inner),
             awaited: AtomicUsize::new(0),
+            submitters: AtomicUsize::new(0),
         }
     }
 
@@ -265,55 +300,89 @@ impl<R: Ring> Operations<R> {
         inner.ring.has_answers() || inner.ring.wants_enter()
     }
 
-    /// SQEs that wait to be submitted, those in the backlog included, of which as many as there is room for are moved
-    /// into the ring.
+    /// SQEs that wait to be submitted, those in the backlog included.
     pub fn unsubmitted(&self) -> usize {
+        self.inner.lock().unsubmitted()
+    }
+
+    /// The same, to be submitted by the caller.
+    pub fn outgoing(&self) -> Outgoing<'_> {
+        self.count_submitter(&mut self.inner.lock())
+    }
+
+    /// The same for who goes to sleep in the ring: what lets him hear the doorbell is among them. Also whether a sweep
+    /// is under way.
+    pub(super) fn begin_sleep(
+        &self,
+        doorbell: impl FnOnce() -> Option<squeue::Entry>,
+    ) -> (Outgoing<'_>, bool) {
         let mut inner = self.inner.lock();
-        inner.refill();
-        // The backlog counts, so that nobody waits in the kernel over one that did not fit: an enter that submits
-        // less than it was told to does not wait.
-        inner.ring.unsubmitted() + inner.waiting()
+        inner.arm_doorbell(doorbell);
+        let sweeping = inner.sweep.is_some();
+        (self.count_submitter(&mut inner), sweeping)
+    }
+
+    /// Called under the lock.
+    fn count_submitter(&self, inner: &mut Inner<R>) -> Outgoing<'_> {
+        let count = inner.unsubmitted();
+        if count > 0 {
+            // Relaxed: `give_up` looks under the lock that we hold.
+            self.submitters.fetch_add(1, Relaxed);
+        }
+        Outgoing {
+            count,
+            submitters: &self.submitters,
+        }
     }
 
     /// Queues the doorbell's poll if it is not armed; says whether it did.
-    pub(super) fn arm_doorbell(&self, entry: squeue::Entry) -> bool {
-        let mut inner = self.inner.lock();
-        let down = inner.doorbell_down && !inner.closed;
-        if down {
-            inner.doorbell_down = false;
-            inner.queue(entry.user_data(DOORBELL));
-        }
-        down
+    pub(super) fn arm_doorbell(&self, entry: impl FnOnce() -> Option<squeue::Entry>) -> bool {
+        self.inner.lock().arm_doorbell(entry)
     }
 
-    /// Ends what the kernel has not taken, and never will, with `answer`; says whether there was any.
-    pub(super) fn give_up(&self, answer: Answer, out: &mut Settled) -> bool {
+    /// While the ring is closed, takes the operations back that the kernel has not taken, and ends them. Cancels and the
+    /// like stay, for they will be wanted if it is opened again. `false`: somebody is in the kernel to submit, and it has
+    /// to be tried again.
+    pub(super) fn give_up(
+        &self,
+        closed: impl FnOnce() -> Option<Closed>,
+        out: &mut Settled,
+    ) -> bool {
         let mut inner = self.inner.lock();
+        // Asked under the lock: not any more if `open` was called meanwhile.
+        let Some(Closed { errno, lasts }) = closed() else {
+            return true;
+        };
+        inner.is_shut_out = true;
+        // Acquire: pairs with the Release in the drop of `Outgoing`. None begins while we hold the lock.
+        if self.submitters.load(Acquire) > 0 {
+            return false;
+        }
         let Inner {
             ring,
             slots,
             backlog,
-            sweep,
             ..
         } = &mut *inner;
-        let mut any = false;
         let mut end = |user_data| {
-            if user_data != CANCEL && user_data != DOORBELL {
-                any |= slots.settle(user_data, answer, out);
-            }
+            slots.settle(user_data, Answer::refused(errno), out);
         };
-        ring.retract(&mut end);
-        *sweep = None;
-        for entry in backlog.drain(..) {
-            end(entry.get_user_data());
-        }
-        any
+        ring.retract(lasts, &mut end);
+        backlog.retain(|entry| {
+            let is_operation = names_operation(entry.get_user_data());
+            if is_operation {
+                end(entry.get_user_data());
+            }
+            !is_operation
+        });
+        true
     }
 
-    /// Queues an operation without effect, whose answer wakes who sleeps in the ring.
-    pub(super) fn queue_nop(&self) {
-        let nop = opcode::Nop::new().build().user_data(DOORBELL);
-        self.inner.lock().queue(nop);
+    /// The kernel lets the ring be entered again. `open` says so to all others.
+    pub(super) fn open(&self, open: impl FnOnce()) {
+        let mut inner = self.inner.lock();
+        open();
+        inner.is_shut_out = false;
     }
 
     /// Whether a sweep is under way.
@@ -377,6 +446,27 @@ impl<R: Ring> Inner<R> {
         false
     }
 
+    fn arm_doorbell(&mut self, entry: impl FnOnce() -> Option<squeue::Entry>) -> bool {
+        if !self.doorbell_down || self.closed {
+            return false;
+        }
+        let Some(entry) = entry() else { return false };
+        self.doorbell_down = false;
+        self.queue(entry.user_data(DOORBELL));
+        true
+    }
+
+    /// What can be submitted, of which as many as there is room for are moved into the ring.
+    fn unsubmitted(&mut self) -> usize {
+        if self.is_shut_out {
+            return 0;
+        }
+        self.refill();
+        // The backlog counts, so that nobody waits in the kernel over one that did not fit: an enter that submits
+        // less than it was told to does not wait.
+        self.ring.unsubmitted() + self.waiting()
+    }
+
     fn refill(&mut self) {
         let waiting = match &mut self.sweep {
             Some(sweep) => &mut sweep.outgoing,
@@ -414,6 +504,7 @@ impl<R: Ring> Inner<R> {
             }
             match user_data {
                 CANCEL => {}
+                MESSAGE => out.doorbell = true,
                 DOORBELL => {
                     *doorbell_down |= last;
                     out.doorbell = true;
@@ -487,6 +578,11 @@ impl<R: Ring> Inner<R> {
         self.refill();
         out.queued = true;
     }
+}
+
+/// Whether the user data is that of an operation, and not of something that the driver wants for itself.
+pub(super) fn names_operation(user_data: u64) -> bool {
+    !matches!(user_data, CANCEL | DOORBELL | MESSAGE) && !is_mark(user_data)
 }
 
 fn cancel_entry(key: Key) -> squeue::Entry {

@@ -1,32 +1,56 @@
-//! A kernel that will not be entered any more: a seccomp filter that was installed in mid-life, a security module.
+//! A kernel that refuses to be entered: for want of memory, or because of a seccomp filter that was installed in mid-life.
 //!
-//! Entering a ring fails now and then for reasons that pass: no memory, answers that must be reaped first. What fails again
-//! and again for long enough is taken for final, and for good: the ring is never entered again, so that the memory of what
-//! it had not taken is the operations' own. Those operations, and all that follow, end with an error that says
-//! why. What the kernel had taken ends as it would have. The worker sleeps by poll(2) on the ring's descriptor from then
-//! on, so that tasks, timers and the answers that still come go on.
+//! Entering a ring fails now and then for reasons that pass: no memory, answers that must be reaped first. It is tried
+//! again, with pauses. What fails again and again for long enough *closes* the ring. What the kernel had not taken is then
+//! taken back, and ends, as all that follows, with an error that says why, so that nobody waits for ever. What the kernel
+//! had taken ends as it would have. The worker sleeps by poll(2) on the ring's descriptor from then on, so that tasks,
+//! timers and the answers that still come go on.
+//!
+//! A ring that was closed for a reason that may pass is probed every now and then, and opened when the kernel lets it be
+//! entered again. One that was closed for a reason that lasts, such as a filter, is never entered again.
 
 use std::io;
+use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicI32, AtomicU32};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// Failures in a row, of a kind that does not pass, after which it is final.
-const REFUSALS_MAX: u32 = 16;
+use crate::loom::IS_MODEL;
+use crate::loom::atomic::AtomicI32;
+
+/// Failures in a row, of a kind that does not pass, after which the ring is closed.
+const REFUSALS_MAX: u32 = if IS_MODEL { 1 } else { 16 };
 /// The same for failures that may pass, as a lack of memory does, if they last for this time too.
-const FAILURES_MAX: u32 = 64;
-const PATIENCE: Duration = Duration::from_millis(500);
+const FAILURES_MAX: u32 = if IS_MODEL { 1 } else { 64 };
+const PATIENCE: Duration = Duration::from_millis(if IS_MODEL { 0 } else { 1000 });
+/// Between two looks whether the kernel has memory again.
+pub(super) const PROBE_PAUSE: Duration = Duration::from_millis(if IS_MODEL { 0 } else { 10 });
 
 /// How entering goes.
 #[derive(Debug, Default)]
 pub(super) struct Refusal {
     /// Failures since it went well.
     failures: AtomicU32,
-    since: Mutex<Option<Instant>>,
-    /// The errno, if it is final.
-    errno: AtomicI32,
+    /// The errno by which the ring was closed, negative if that lasts; 0 while it is open.
+    closed: AtomicI32,
+    times: Mutex<Times>,
+}
+
+#[derive(Debug, Default)]
+struct Times {
+    /// When it first failed, since it went well.
+    since: Option<Instant>,
+    /// When the closed ring was last probed.
+    probed: Option<Instant>,
+}
+
+/// Why a ring is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Closed {
+    pub(super) errno: i32,
+    /// It will not be opened again.
+    pub(super) lasts: bool,
 }
 
 /// What became of an attempt, as far as it matters here.
@@ -41,7 +65,7 @@ enum Outcome {
 }
 
 impl Refusal {
-    /// Notes an attempt, which waited or not. Returns whether it has just become final.
+    /// Notes an attempt, which waited or not. Returns whether it has just closed the ring.
     #[inline]
     pub(super) fn note(&self, outcome: &io::Result<usize>, waited: bool) -> bool {
         match outcome {
@@ -52,11 +76,14 @@ impl Refusal {
         }
     }
 
-    /// The errno with which the kernel refuses for good.
+    /// Whether the ring is closed, and why.
     #[inline]
-    pub(super) fn errno(&self) -> Option<i32> {
-        let errno = self.errno.load(Relaxed);
-        (errno != 0).then_some(errno)
+    pub(super) fn closed(&self) -> Option<Closed> {
+        let closed = self.closed.load(Relaxed);
+        (closed != 0).then_some(Closed {
+            errno: closed.abs(),
+            lasts: closed < 0,
+        })
     }
 
     /// Whether entering has failed so often in a row that it is no matter of a moment.
@@ -65,27 +92,50 @@ impl Refusal {
         self.failures.load(Relaxed) >= REFUSALS_MAX
     }
 
+    /// Whether the closed ring is to be probed now; the caller does so.
+    #[cold]
+    pub(super) fn take_probe(&self, now: Instant) -> bool {
+        let mut times = self.times.lock();
+        let is_due = times
+            .probed
+            .is_none_or(|probed| now.saturating_duration_since(probed) >= PROBE_PAUSE);
+        if is_due {
+            times.probed = Some(now);
+        }
+        is_due
+    }
+
+    /// The kernel lets the ring be entered again.
+    #[cold]
+    pub(super) fn open(&self) {
+        self.forget();
+        self.closed.store(0, Relaxed);
+    }
+
     #[cold]
     fn forget(&self) -> bool {
         self.failures.store(0, Relaxed);
-        *self.since.lock() = None;
+        self.times.lock().since = None;
         false
     }
 
     #[cold]
     fn note_error(&self, error: &io::Error, waited: bool) -> bool {
-        let (errno, failures_max, patience) = match classify(error, waited) {
+        let (closed, failures_max, patience) = match classify(error, waited) {
             Outcome::Went => return self.forget(),
             Outcome::Interrupted => return false,
-            Outcome::Lasting(errno) => (errno, REFUSALS_MAX, Duration::ZERO),
+            Outcome::Lasting(errno) => (-errno, REFUSALS_MAX, Duration::ZERO),
             Outcome::Passing(errno) => (errno, FAILURES_MAX, PATIENCE),
         };
         let failures = self.failures.fetch_add(1, Relaxed) + 1;
-        let since = *self.since.lock().get_or_insert_with(Instant::now);
+        let since = *self.times.lock().since.get_or_insert_with(Instant::now);
         if failures < failures_max || since.elapsed() < patience {
             return false;
         }
-        self.errno.swap(errno, Relaxed) == 0
+        // What lasts stays: a failure that may pass says no more than that.
+        let close = |before: i32| (before >= 0).then_some(closed);
+        let before = self.closed.fetch_update(Relaxed, Relaxed, close);
+        before.is_ok_and(|before| before == 0 || closed < 0)
     }
 }
 
@@ -116,25 +166,38 @@ mod tests {
         Err(io::Error::from_raw_os_error(errno))
     }
 
-    /// Mutant: one refusal is final.
+    /// Closes it for a reason that may pass.
+    fn close(refusal: &Refusal) {
+        for _ in 0..FAILURES_MAX {
+            assert!(!refusal.note(&failed(libc::ENOMEM), false));
+        }
+        std::thread::sleep(PATIENCE);
+        assert!(refusal.note(&failed(libc::ENOMEM), false));
+    }
+
+    /// Mutant: one refusal closes.
     #[test]
-    fn what_lasts_is_final_and_what_goes_well_in_between_is_not() {
+    fn what_lasts_closes_and_what_goes_well_in_between_does_not() {
         let refusal = Refusal::default();
         for round in 0..3 {
             for _ in 1..REFUSALS_MAX {
                 assert!(!refusal.note(&failed(libc::EPERM), false));
             }
-            assert_eq!(refusal.errno(), None, "round {round}");
+            assert_eq!(refusal.closed(), None, "round {round}");
             assert!(!refusal.note(&Ok(0), false));
         }
-        let finals = (0..2 * REFUSALS_MAX).filter(|_| refusal.note(&failed(libc::EPERM), false));
-        assert_eq!(finals.count(), 1, "it becomes final once");
-        assert_eq!(refusal.errno(), Some(libc::EPERM));
+        for _ in 1..REFUSALS_MAX {
+            assert!(!refusal.note(&failed(libc::EPERM), false));
+        }
+        assert!(refusal.note(&failed(libc::EPERM), false), "it is told");
+        let errno = libc::EPERM;
+        let lasts = true;
+        assert_eq!(refusal.closed(), Some(Closed { errno, lasts }));
     }
 
-    /// Mutants: EINTR of a wait counts; a lack of memory is final without patience.
+    /// Mutants: EINTR of a wait counts; a lack of memory closes without patience.
     #[test]
-    fn signals_and_short_failures_are_not_final() {
+    fn signals_and_short_failures_do_not_close() {
         let refusal = Refusal::default();
         for _ in 0..10 * FAILURES_MAX {
             assert!(!refusal.note(&failed(libc::EINTR), true));
@@ -143,7 +206,38 @@ mod tests {
         for _ in 0..10 * FAILURES_MAX {
             assert!(!refusal.note(&failed(libc::EAGAIN), false));
         }
-        std::thread::sleep(PATIENCE);
-        assert!(refusal.note(&failed(libc::EAGAIN), false));
+        assert_eq!(refusal.closed(), None);
+    }
+
+    /// Mutants: what may pass lasts; `open` leaves it closed, or remembers the failures.
+    #[test]
+    fn what_may_pass_closes_until_it_has_passed() {
+        let refusal = Refusal::default();
+        close(&refusal);
+        let errno = libc::ENOMEM;
+        let lasts = false;
+        assert_eq!(refusal.closed(), Some(Closed { errno, lasts }));
+        let now = Instant::now();
+        assert!(refusal.take_probe(now));
+        assert!(!refusal.take_probe(now), "one probes");
+        assert!(refusal.take_probe(now + PROBE_PAUSE));
+        refusal.open();
+        assert_eq!(refusal.closed(), None);
+        assert!(!refusal.note(&failed(libc::ENOMEM), false));
+        assert_eq!(refusal.closed(), None);
+    }
+
+    /// Mutant: a ring that is closed stays so for the first reason.
+    #[test]
+    fn a_ring_that_may_open_again_is_closed_for_good_by_what_lasts() {
+        let refusal = Refusal::default();
+        close(&refusal);
+        let told: Vec<_> = (0..REFUSALS_MAX)
+            .filter(|_| refusal.note(&failed(libc::EPERM), false))
+            .collect();
+        assert!(!told.is_empty());
+        assert!(refusal.closed().is_some_and(|closed| closed.lasts));
+        assert!(!refusal.note(&failed(libc::ENOMEM), false));
+        assert!(refusal.closed().is_some_and(|closed| closed.lasts));
     }
 }

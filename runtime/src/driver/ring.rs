@@ -13,12 +13,13 @@ use super::doorbell::Doorbell;
 use super::error::SetupError;
 use super::features::{Feature, Features};
 use super::kick;
-use super::operations::Ring;
-use super::outside::Outside;
+use super::operations::{Ring, names_operation};
+use super::outside;
 use super::poll::Offload;
 use super::setup::make_ring;
-use super::slots::Answer;
+use super::slots::{Answer, CANCEL};
 use super::twins::Twins;
+use super::withdrawal::Withdrawal;
 
 /// What is refused where a ring can be made and not entered.
 pub(super) const ENTER: &str = "enter an io_uring";
@@ -30,24 +31,9 @@ const ENTER_NO_IOWAIT: u32 = 1 << 7;
 /// A ring, and the way to call a thread out of it.
 pub(crate) struct RingDevice {
     ring: Arc<IoUring>,
-    caller: Arc<Caller>,
+    doorbell: Arc<Doorbell>,
     features: Features,
     twins: Arc<Twins>,
-}
-
-/// The way to call a thread out of a ring.
-struct Caller {
-    ring: Arc<IoUring>,
-    doorbell: Doorbell,
-    outside: Outside,
-}
-
-impl Caller {
-    fn call(&self) {
-        if !self.doorbell.ring(&self.ring) {
-            self.outside.note_deaf();
-        }
-    }
 }
 
 impl RingDevice {
@@ -55,17 +41,13 @@ impl RingDevice {
     pub(super) fn open() -> Result<(Self, KernelRing), SetupError> {
         let features = Features::of_kernel()?;
         let ring = Arc::new(make_ring(features)?);
-        let caller = Arc::new(Caller {
-            ring: Arc::clone(&ring),
-            doorbell: Doorbell::new(features)?,
-            outside: Outside::default(),
-        });
-        let call = Arc::clone(&caller);
+        let doorbell = Arc::new(Doorbell::new(features)?);
+        let (called, bell) = (Arc::clone(&ring), Arc::clone(&doorbell));
         let device = Self {
             ring: Arc::clone(&ring),
-            caller,
+            doorbell,
             features,
-            twins: Twins::new(features, Box::new(move || call.call())),
+            twins: Twins::new(features, Box::new(move || bell.ring(&called))),
         };
         let queues = KernelRing::new(ring, Arc::clone(&device.twins));
         Ok((device, queues))
@@ -90,11 +72,11 @@ impl Device for RingDevice {
     }
 
     fn ring_doorbell(&self) {
-        self.caller.call();
+        self.doorbell.ring(&self.ring);
     }
 
     fn doorbell_entry(&self) -> Option<squeue::Entry> {
-        self.caller.doorbell.entry()
+        Some(self.doorbell.entry())
     }
 
     /// Completions wait for the owner to pass through the kernel, which it does at the latest with the scheduler's tick,
@@ -109,7 +91,15 @@ impl Device for RingDevice {
     }
 
     fn cancel_again(&self) {
-        self.caller.outside.cancel_everything(&self.ring);
+        outside::cancel_everything(&self.ring);
+    }
+
+    fn may_be_refused(&self) -> bool {
+        true
+    }
+
+    fn wait_outside(&self, timeout: Option<Duration>) {
+        outside::wait(&self.ring, self.doorbell.event(), timeout);
     }
 
     fn features(&self) -> Features {
@@ -133,19 +123,6 @@ impl RingDevice {
         self.twins.set_offload(offload);
     }
 
-    /// Whether the doorbell has failed: then somebody has to submit something that ends at once.
-    pub(super) fn is_deaf(&self) -> bool {
-        self.caller.outside.is_deaf()
-    }
-
-    /// As [`Device::enter`], where that is refused: waits and submits nothing.
-    pub(super) fn wait_outside(&self, timeout: Option<Duration>) {
-        let Caller {
-            doorbell, outside, ..
-        } = &*self.caller;
-        outside.wait(&self.ring, doorbell.event(), timeout);
-    }
-
     fn wait_flags(&self) -> u32 {
         let flags = ENTER_GETEVENTS | ENTER_EXT_ARG;
         if self.features.has(Feature::NoIowait) {
@@ -160,7 +137,7 @@ impl fmt::Debug for RingDevice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RingDevice")
             .field("fd", &self.ring.as_raw_fd())
-            .field("doorbell", &self.caller.doorbell)
+            .field("doorbell", &self.doorbell)
             .field("twins", &self.twins)
             .finish()
     }
@@ -178,6 +155,8 @@ pub(crate) struct KernelRing {
     pushes: usize,
     /// Nothing is pushed any more.
     retracted: bool,
+    /// What SQEs are withdrawn by, made when it is first needed.
+    withdrawal: Option<Withdrawal>,
     /// The completion queue had run over when we last looked, and how often that began.
     is_over: bool,
     overflows: u64,
@@ -192,6 +171,7 @@ impl KernelRing {
             pushed: vec![0; room].into(),
             pushes: FIRST_PUSH,
             retracted: false,
+            withdrawal: None,
             is_over: false,
             overflows: 0,
         }
@@ -214,6 +194,25 @@ impl KernelRing {
         unsafe { self.ring.submission_shared() }
     }
 
+    /// Where the push of this number is, in a queue whose size is a power of two.
+    fn place(&self, push: usize) -> usize {
+        push.wrapping_sub(FIRST_PUSH) & (self.pushed.len() - 1)
+    }
+
+    /// Makes an SQE that the kernel has not taken one without effect; `false` without memory for it.
+    #[cold]
+    fn withdraw(&mut self, push: usize) -> bool {
+        let place = self.place(push);
+        if self.withdrawal.is_none() {
+            self.withdrawal = Withdrawal::new(&self.ring).ok();
+        }
+        let Some(withdrawal) = &mut self.withdrawal else {
+            return false;
+        };
+        withdrawal.withdraw(place);
+        true
+    }
+
     fn completion(&mut self) -> CompletionQueue<'_> {
         // SAFETY: as in `submission`, for the completion queue.
         unsafe { self.ring.completion_shared() }
@@ -232,21 +231,29 @@ impl Ring for KernelRing {
         // (`Operation`'s contract), or names no memory at all.
         let is_pushed = unsafe { self.submission().push(entry) }.is_ok();
         if is_pushed {
-            // The size of a queue is a power of two.
-            self.pushed[self.pushes & (self.pushed.len() - 1)] = entry.get_user_data();
+            let place = self.place(self.pushes);
+            self.pushed[place] = entry.get_user_data();
             self.pushes = self.pushes.wrapping_add(1);
         }
         is_pushed
     }
 
-    fn retract(&mut self, visit: &mut dyn FnMut(u64)) {
-        if std::mem::replace(&mut self.retracted, true) {
+    fn retract(&mut self, lasts: bool, visit: &mut dyn FnMut(u64)) {
+        if self.retracted {
             return;
         }
+        self.retracted = lasts;
         self.twins.retract(visit);
         let left = self.submission().len();
         for back in (1..=left).rev() {
-            visit(self.pushed[self.pushes.wrapping_sub(back) & (self.pushed.len() - 1)]);
+            let push = self.pushes.wrapping_sub(back);
+            let user_data = self.pushed[self.place(push)];
+            // What is not withdrawn for want of memory is left where it is, to be tried again.
+            if names_operation(user_data) && (lasts || self.withdraw(push)) {
+                let place = self.place(push);
+                self.pushed[place] = CANCEL;
+                visit(user_data);
+            }
         }
     }
 

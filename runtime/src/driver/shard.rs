@@ -4,6 +4,7 @@
 //! the owner's service when that is stuck in user code. *A guest* queues operations from outside and wakes the
 //! owner. All functions may be called from any thread, except [`Shard::sleep`], which is the owner's.
 
+mod closed;
 mod standing;
 
 use std::fmt;
@@ -28,8 +29,7 @@ use super::park::{Absence, ParkWord, ThreadInRing, Unparked};
 use super::poll::Offload;
 use super::provided::Pool;
 use super::refusal::Refusal;
-use super::ring::RingDevice;
-use super::slots::{Abandoned, Answer, Key, Next, Orphan, Polled, Settled};
+use super::slots::{Abandoned, Key, Next, Orphan, Polled, Settled};
 use super::tally::{Counted, Descriptors, Reaped, RingMetrics, Tally};
 use super::timers::{Now, Timers};
 use crate::config::Config;
@@ -263,16 +263,6 @@ impl Shard {
 
     fn ring_doorbell(&self) {
         self.device.ring_doorbell();
-        if self.device.ring().is_some_and(RingDevice::is_deaf) {
-            self.ring_by_operation();
-        }
-    }
-
-    /// The kernel has come to refuse messages to rings: an operation that ends at once wakes the sleeper as well.
-    #[cold]
-    fn ring_by_operation(&self) {
-        self.operations.queue_nop();
-        self.flush();
     }
 
     /// Queues an operation; gives it back if the shard is closed.
@@ -379,9 +369,12 @@ impl Shard {
     pub(crate) fn flush(&self) {
         self.unflushed.store(false, Ordering::Relaxed);
         let mut interruptions = 0;
-        while self.refusal.errno().is_none() {
-            let queued = self.operations.unsubmitted();
-            match self.enter(queued, Wait::No) {
+        while self.refusal.closed().is_none() {
+            let outgoing = self.operations.outgoing();
+            let queued = outgoing.count();
+            let outcome = self.enter(queued, Wait::No);
+            drop(outgoing);
+            match outcome {
                 outcome if is_interrupted(&outcome) && interruptions < INTERRUPTIONS_MAX => {
                     interruptions += 1;
                 }
@@ -402,7 +395,7 @@ impl Shard {
         let asked = queued.min(self.device.batch_max());
         self.tally.note_enter(asked, &outcome);
         let waited = wait != Wait::No;
-        if self.device.ring().is_some() && self.refusal.note(&outcome, waited) {
+        if self.device.may_be_refused() && self.refusal.note(&outcome, waited) {
             // What was queued is ended by the next service.
             self.unpark();
         }
@@ -451,14 +444,6 @@ impl Shard {
         }
         self.timers.fire(now, &mut scratch.settled.wakers);
         self.act(scratch)
-    }
-
-    /// Where the kernel is not entered any more: ends what waits for it.
-    fn end_refused(&self, scratch: &mut Scratch) {
-        if let Some(errno) = self.refusal.errno() {
-            self.operations
-                .give_up(Answer::refused(errno), &mut scratch.settled);
-        }
     }
 
     /// Reaps what had no room in the completion queue, batch by batch, `left` answers at most.
@@ -517,10 +502,8 @@ impl Shard {
 
     /// Sees to it that the doorbell will be heard; `true` if that has to be submitted.
     fn arm_doorbell(&self) -> bool {
-        match self.device.doorbell_entry() {
-            Some(entry) => self.operations.arm_doorbell(entry),
-            None => false,
-        }
+        self.operations
+            .arm_doorbell(|| self.device.doorbell_entry())
     }
 
     /// Wakes and finishes what was handed out. User code runs here; no lock is held.
@@ -546,16 +529,12 @@ impl Shard {
     ///
     /// The owner's, after [`ParkWord::park`] agreed.
     pub(crate) fn sleep(&self, timeout: Option<Duration>) {
-        if let (Some(_), Some(ring)) = (self.refusal.errno(), self.device.ring()) {
-            if !self.has_unflushed() {
-                ring.wait_outside(timeout);
-            }
-            return;
+        if let Some(closed) = self.refusal.closed() {
+            return self.sleep_outside(closed, timeout);
         }
-        self.arm_doorbell();
         self.unflushed.store(false, Ordering::Relaxed);
-        let queued = self.operations.unsubmitted();
-        let sweeping = self.operations.is_sweeping();
+        let (outgoing, sweeping) = self.operations.begin_sleep(|| self.device.doorbell_entry());
+        let queued = outgoing.count();
         let timeout = match sweeping {
             true => Some(timeout.map_or(SWEEP_RETRY, |timeout| timeout.min(SWEEP_RETRY))),
             false => timeout,
@@ -566,6 +545,7 @@ impl Shard {
             Some(Duration::ZERO) => self.enter(queued, Wait::No),
             _ => self.enter(queued, Wait::ForAnswer(timeout)),
         };
+        drop(outgoing);
         if is_interrupted(&entered) {
             // By a signal, or it is refused so: this one, which waits for nothing, tells.
             let _ = self.enter(0, Wait::No);
@@ -617,7 +597,7 @@ impl Shard {
             if self.operations.in_flight() == 0 {
                 return true;
             }
-            let deadline = match self.refusal.errno() {
+            let deadline = match self.refusal.closed() {
                 Some(_) => deadline.min(begin + REFUSED_DRAIN_MAX),
                 None => deadline,
             };
@@ -630,21 +610,24 @@ impl Shard {
 
     /// Has the kernel cancel what it is told to, and waits for some answers.
     fn enter_to_drain(&self) {
-        if let (Some(_), Some(ring)) = (self.refusal.errno(), self.device.ring()) {
-            ring.cancel_again();
+        if self.refusal.closed().is_some() {
+            self.device.cancel_again();
             if self.operations.in_flight() > 0 {
-                ring.wait_outside(Some(DRAIN_RETRY));
+                self.device.wait_outside(Some(DRAIN_RETRY));
             }
             return;
         }
-        let queued = self.operations.unsubmitted();
+        let outgoing = self.operations.outgoing();
+        let queued = outgoing.count();
         let wait = match self.operations.in_flight() {
             0 => Wait::No,
             _ => Wait::ForAnswer(Some(DRAIN_RETRY)),
         };
         let sweeping = self.operations.is_sweeping();
-        // Refused, it is tried again, or found to be refused for good.
-        if let Err(error) = self.enter(queued, wait) {
+        let entered = self.enter(queued, wait);
+        drop(outgoing);
+        // Refused, it is tried again, until the ring is closed.
+        if let Err(error) = entered {
             self.rest(&error);
             if sweeping {
                 // Cancels in the queue would come behind the sweep's mark.

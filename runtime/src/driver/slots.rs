@@ -46,8 +46,10 @@ impl Key {
 
 /// User data of the doorbell's multishot poll.
 pub(super) const DOORBELL: u64 = u64::MAX;
-/// User data of cancels, whose own answers nobody needs.
+/// User data of cancels, and of what was withdrawn, whose own answers nobody needs.
 pub(super) const CANCEL: u64 = u64::MAX - 1;
+/// User data of messages to a sleeper.
+pub(super) const MESSAGE: u64 = u64::MAX - 3;
 
 /// The kernel's answer, as it stands in the CQE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

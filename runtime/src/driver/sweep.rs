@@ -22,19 +22,20 @@
 //!
 //! Whoever calls these functions holds the shard's lock.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use io_uring::{opcode, squeue};
 
 use super::slots::CANCEL;
+use crate::loom::IS_MODEL;
 
 /// A sweep under way.
 #[derive(Debug)]
 pub(super) struct Sweep {
     number: u32,
     /// What nothing was heard of since it began, by its user data.
-    suspects: HashSet<u64>,
+    suspects: BTreeSet<u64>,
     /// What is to be put into the ring next.
     pub(super) outgoing: VecDeque<squeue::Entry>,
     phase: Phase,
@@ -55,8 +56,8 @@ enum Phase {
 const MARK: u32 = u32::MAX - 2;
 /// Requests without effect after a mark, and the pause before each: a thread of the kernel that was interrupted
 /// just then has gone on.
-const SETTLING_REQUESTS: u8 = 3;
-const SETTLING_PAUSE: Duration = Duration::from_millis(1);
+const SETTLING_REQUESTS: u8 = if IS_MODEL { 1 } else { 3 };
+const SETTLING_PAUSE: Duration = Duration::from_millis(if IS_MODEL { 0 } else { 1 });
 
 impl Sweep {
     /// Suspects what the kernel has: operations, and the doorbell's poll if it is armed. (One that is not must not be a
@@ -69,7 +70,7 @@ impl Sweep {
         in_kernel: impl Iterator<Item = u64>,
         before: Option<Self>,
     ) -> Self {
-        let suspects: HashSet<u64> = in_kernel.collect();
+        let suspects: BTreeSet<u64> = in_kernel.collect();
         let cancelled = before.map(Self::into_cancelled).unwrap_or_default();
         let cancels = suspects.difference(&cancelled).map(|user_data| {
             let cancel = opcode::AsyncCancel::new(*user_data).build();
@@ -86,10 +87,10 @@ impl Sweep {
     }
 
     /// The suspects, if the cancels of all of them have gone to the ring.
-    fn into_cancelled(self) -> HashSet<u64> {
+    fn into_cancelled(self) -> BTreeSet<u64> {
         let has_cancels = |entry: &squeue::Entry| entry.get_user_data() == CANCEL;
         match self.outgoing.iter().any(has_cancels) {
-            true => HashSet::new(),
+            true => BTreeSet::new(),
             false => self.suspects,
         }
     }
@@ -107,9 +108,9 @@ impl Sweep {
     }
 
     /// Those whose answers were dropped, when the mark has answered.
-    pub(super) fn take_lost(&mut self) -> HashSet<u64> {
+    pub(super) fn take_lost(&mut self) -> BTreeSet<u64> {
         match self.phase {
-            Phase::Marking => HashSet::new(),
+            Phase::Marking => BTreeSet::new(),
             Phase::Settling { .. } | Phase::Waiting { .. } => std::mem::take(&mut self.suspects),
         }
     }

@@ -8,7 +8,9 @@ pub const IS_MODEL: bool = true;
 
 /// Atomics and fences.
 pub mod atomic {
-    pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence};
+    pub use loom::sync::atomic::{
+        AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence,
+    };
 }
 
 pub use loom::cell::UnsafeCell;

@@ -9,7 +9,9 @@ pub const IS_MODEL: bool = false;
 
 /// Atomics and fences.
 pub mod atomic {
-    pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence};
+    pub use std::sync::atomic::{
+        AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence,
+    };
 }
 
 /// The work-stealing queue.

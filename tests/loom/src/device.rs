@@ -9,13 +9,16 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use loom::sync::{Condvar, Mutex, MutexGuard};
 use ringway_runtime::driver::{Features, Operation, opcode, squeue, types};
 use ringway_runtime::internals::{Answer, Device, Key, Now, Polled, Ring, Specimen, Wait};
 
-use crate::kernel::{Buffer, DOORBELL, MORE, OP_ASYNC_CANCEL, Outcome, Read, Sqe, completion};
+use crate::kernel::{
+    Buffer, CANCEL, DOORBELL, MESSAGE, MORE, OP_ASYNC_CANCEL, OP_NOP, Outcome, Read, Sqe,
+    completion,
+};
 
 /// How a thread is called out of the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +27,8 @@ pub enum Bells {
     Message,
     /// By an event that a multishot poll waits for, which must be there.
     Event,
+    /// By a message, and where the kernel refuses that by an event. It may refuse to be entered, too.
+    Both,
 }
 
 /// The device, as the model's kernel sees it.
@@ -41,6 +46,8 @@ pub struct Machine {
 struct Inner {
     submissions: VecDeque<Sqe>,
     in_flight: VecDeque<Sqe>,
+    /// What waits for the end of all that came earlier, and what came after it.
+    behind: VecDeque<Sqe>,
     completions: VecDeque<(u64, Answer)>,
     /// Answers for which there was no room.
     kept: VecDeque<(u64, Answer)>,
@@ -49,8 +56,18 @@ struct Inner {
     reaped: usize,
     /// Errors with which the next enters are refused; 0 for one that is not.
     refusals: VecDeque<i32>,
+    /// The error with which every call is refused for the time being; 0 for none.
+    shut: i32,
+    /// Threads that are in the kernel to submit.
+    submitters: usize,
+    /// Operations end as soon as they are begun.
+    is_prompt: bool,
+    /// Answers that were dropped.
+    dropped: u32,
     is_polled: bool,
     events: usize,
+    /// Those that were seen outside of the device.
+    events_seen: usize,
 }
 
 /// A wait as long as this has no end in a model; a shorter one is over at once.
@@ -108,6 +125,16 @@ impl Machine {
         self.lock().refusals.extend(errors);
     }
 
+    /// Has operations end as soon as they are begun.
+    pub fn be_prompt(&self) {
+        self.lock().is_prompt = true;
+    }
+
+    /// Refuses every call from now on, or for 0 none.
+    pub fn shut(&self, errno: i32) {
+        self.lock().shut = errno;
+    }
+
     /// Waits until an operation is in flight.
     pub fn wait(&self) {
         let mut inner = self.lock();
@@ -124,7 +151,17 @@ impl Machine {
         };
         Buffer::fill(sqe.address);
         self.post(&mut inner, sqe.user_data, result, 0);
+        self.begin_behind(&mut inner);
         true
+    }
+
+    /// Completes the oldest operation, and has no memory for the answer.
+    pub fn drop_answer(&self) {
+        let mut inner = self.lock();
+        let sqe = inner.in_flight.pop_front().expect("one is in flight");
+        Buffer::fill(sqe.address);
+        inner.dropped += 1;
+        self.begin_behind(&mut inner);
     }
 
     /// Gives the oldest operation up, as the kernel does when the thread exits that had submitted it.
@@ -132,6 +169,7 @@ impl Machine {
         let mut inner = self.lock();
         let sqe = inner.in_flight.pop_front().expect("one is in flight");
         self.post(&mut inner, sqe.user_data, -libc::ECANCELED, 0);
+        self.begin_behind(&mut inner);
     }
 
     /// Ends the doorbell's poll, if there is one.
@@ -142,19 +180,53 @@ impl Machine {
         }
     }
 
+    /// Begins an SQE, unless it has to wait for others.
     fn take(&self, inner: &mut Inner, sqe: Sqe) {
+        inner.behind.push_back(sqe);
+        self.begin_behind(inner);
+    }
+
+    fn begin_behind(&self, inner: &mut Inner) {
+        while let Some(sqe) = inner.behind.front() {
+            if sqe.drains && !inner.in_flight.is_empty() {
+                return;
+            }
+            let sqe = inner.behind.pop_front().expect("it was looked at");
+            self.begin(inner, sqe);
+        }
+    }
+
+    fn begin(&self, inner: &mut Inner, sqe: Sqe) {
         match sqe.opcode {
             OP_ASYNC_CANCEL => self.cancel(inner, sqe),
+            OP_NOP => self.post(inner, sqe.user_data, 0, 0),
             _ if sqe.user_data == DOORBELL => {
                 inner.is_polled = true;
                 if inner.events > 0 {
                     self.post(inner, DOORBELL, 1, MORE);
                 }
             }
+            _ if inner.is_prompt => {
+                Buffer::fill(sqe.address);
+                self.post(inner, sqe.user_data, 1, 0);
+            }
             _ => {
                 inner.in_flight.push_back(sqe);
                 self.taken.notify_all();
             }
+        }
+    }
+
+    /// Somebody who submits is in the kernel, which has not begun to look at the queue.
+    fn arrive(&self, to_submit: usize) {
+        if self.bells == Bells::Both && to_submit > 0 {
+            self.lock().submitters += 1;
+        }
+    }
+
+    fn leave(&self, inner: &mut Inner, to_submit: usize) {
+        if self.bells == Bells::Both && to_submit > 0 {
+            inner.submitters -= 1;
         }
     }
 
@@ -176,10 +248,12 @@ struct Front(Arc<Machine>);
 impl Device for Front {
     fn enter(&self, to_submit: usize, wait: Wait) -> io::Result<usize> {
         let Self(machine) = self;
+        machine.arrive(to_submit);
         let mut inner = machine.lock();
-        match inner.refusals.pop_front() {
-            None | Some(0) => {}
-            Some(errno) => return Err(io::Error::from_raw_os_error(errno)),
+        machine.leave(&mut inner, to_submit);
+        match (inner.refusals.pop_front(), inner.shut) {
+            (None | Some(0), 0) => {}
+            (Some(errno), _) | (None, errno) => return Err(io::Error::from_raw_os_error(errno)),
         }
         machine.make_room(&mut inner);
         let taken = to_submit.min(inner.submissions.len());
@@ -197,6 +271,9 @@ impl Device for Front {
             while inner.posted <= reaped {
                 inner = machine.posted.wait(inner).expect("no panic inside");
             }
+        } else if wait != Wait::No {
+            drop(inner);
+            loom::thread::yield_now();
         }
         Ok(taken)
     }
@@ -204,15 +281,39 @@ impl Device for Front {
     fn ring_doorbell(&self) {
         let Self(machine) = self;
         let mut inner = machine.lock();
-        inner.events += 1;
-        if machine.bells == Bells::Message || inner.is_polled {
-            machine.post(&mut inner, DOORBELL, 1, MORE);
+        match machine.bells {
+            Bells::Message => machine.post(&mut inner, MESSAGE, 0, 0),
+            Bells::Both if inner.shut == 0 => machine.post(&mut inner, MESSAGE, 0, 0),
+            Bells::Event | Bells::Both => {
+                inner.events += 1;
+                if inner.is_polled {
+                    machine.post(&mut inner, DOORBELL, 1, MORE);
+                }
+                machine.posted.notify_all();
+            }
         }
+    }
+
+    fn may_be_refused(&self) -> bool {
+        self.0.bells == Bells::Both
+    }
+
+    fn wait_outside(&self, timeout: Option<Duration>) {
+        let Self(machine) = self;
+        let mut inner = machine.lock();
+        if timeout.is_some_and(|timeout| timeout < LONG) {
+            drop(inner);
+            return loom::thread::yield_now();
+        }
+        while inner.completions.is_empty() && inner.events == inner.events_seen {
+            inner = machine.posted.wait(inner).expect("no panic inside");
+        }
+        inner.events_seen = inner.events;
     }
 
     fn doorbell_entry(&self) -> Option<squeue::Entry> {
         let poll = opcode::PollAdd::new(types::Fd(-1), libc::POLLIN as u32).multi(true);
-        (self.0.bells == Bells::Event).then(|| poll.build())
+        (self.0.bells != Bells::Message).then(|| poll.build())
     }
 
     fn hasten(&self) {}
@@ -254,6 +355,25 @@ impl Ring for Queues {
 
     fn unsubmitted(&mut self) -> usize {
         self.0.unsubmitted()
+    }
+
+    fn retract(&mut self, _lasts: bool, visit: &mut dyn FnMut(u64)) {
+        let mut inner = self.0.lock();
+        assert_eq!(inner.submitters, 0, "the kernel may be reading the queue");
+        let mut taken_back = Vec::new();
+        for sqe in &mut inner.submissions {
+            let is_ours = sqe.user_data == DOORBELL || sqe.user_data == CANCEL;
+            if !is_ours {
+                taken_back.push(std::mem::replace(&mut sqe.user_data, CANCEL));
+                sqe.opcode = OP_NOP;
+            }
+        }
+        drop(inner);
+        taken_back.into_iter().for_each(visit);
+    }
+
+    fn dropped(&mut self) -> u32 {
+        self.0.lock().dropped
     }
 
     fn wants_enter(&mut self) -> bool {
@@ -309,4 +429,29 @@ pub fn poll(shard: &Specimen, key: Key, waker: &Waker) -> Option<Outcome> {
         }
         Polled::Ready(read, answer) => Some(read.complete(completion(answer))),
     }
+}
+
+/// Submits a read; its key, and its buffer.
+pub fn submit(shard: &Specimen, waker: &Waker) -> (Key, Arc<Buffer>) {
+    let (read, buffer) = Read::new();
+    let key = shard.submit(read, waker).expect("the shard is open");
+    (key, buffer)
+}
+
+/// A worker that has nothing else to do until it was called `times`.
+pub fn work_until(shard: &Specimen, calls: &Calls, times: usize) {
+    shard.as_owner(|| {
+        loop {
+            shard.service(at(0));
+            if calls.count() >= times {
+                return;
+            }
+            shard.sleep();
+        }
+    });
+}
+
+/// Cancels what is left, and waits for it.
+pub fn drain(shard: &Specimen) {
+    assert!(shard.drain(Instant::now() + Duration::from_secs(3600)));
 }

@@ -15,8 +15,11 @@ use ringway_runtime::internals::{Answer, Orphan, Ring};
 
 /// Flag of a CQE that is not the last of its operation.
 pub const MORE: u32 = 1 << 1;
-/// User data of what wakes a sleeper.
+/// User data of what wakes a sleeper: of an event, and of a message.
 pub const DOORBELL: u64 = u64::MAX;
+pub(crate) const MESSAGE: u64 = u64::MAX - 3;
+/// User data of cancels.
+pub(crate) const CANCEL: u64 = u64::MAX - 1;
 
 /// The queues that the kernel and the driver share.
 #[derive(Debug)]
@@ -40,12 +43,16 @@ struct Inner {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sqe {
     pub(crate) opcode: u8,
+    /// It is not begun before all that came earlier has ended.
+    pub(crate) drains: bool,
     cancel_flags: u32,
     pub(crate) address: u64,
     pub(crate) user_data: u64,
 }
 
+pub(crate) const OP_NOP: u8 = 0;
 pub(crate) const OP_ASYNC_CANCEL: u8 = 14;
+const IO_DRAIN: u8 = 1 << 1;
 const CANCEL_ANY: u32 = 1 << 2;
 
 impl Sqe {
@@ -59,8 +66,9 @@ impl Sqe {
         // SAFETY: an SQE is 64 bytes of plain data, aligned for words.
         let words: &[u64; 8] = unsafe { &*(&raw const *entry).cast() };
         Self {
-            // Where io_uring.h has them: the first byte, and 4 bytes at 28, 8 at 16 and 8 at 32.
+            // Where io_uring.h has them: the first two bytes, and 4 bytes at 28, 8 at 16 and 8 at 32.
             opcode: words[0] as u8,
+            drains: (words[0] >> 8) as u8 & IO_DRAIN != 0,
             cancel_flags: (words[3] >> 32) as u32,
             address: words[2],
             user_data: words[4],

@@ -3,18 +3,11 @@
 
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::{Duration, Instant};
 
-use ringway_loom_models::device::{Bells, Calls, Machine, at, poll};
-use ringway_loom_models::kernel::{Buffer, Read};
+use ringway_loom_models::device::{Bells, Calls, Machine, at, drain, poll, submit, work_until};
+use ringway_loom_models::kernel::Read;
 use ringway_loom_models::{check, spawn};
-use ringway_runtime::internals::{Key, Specimen};
-
-fn submit(shard: &Specimen, waker: &Waker) -> (Key, Arc<Buffer>) {
-    let (read, buffer) = Read::new();
-    let key = shard.submit(read, waker).expect("the shard is open");
-    (key, buffer)
-}
+use ringway_runtime::internals::Specimen;
 
 /// Sleeps until a timer is due, by which the doorbell is armed.
 fn sleep_briefly(shard: &Specimen) {
@@ -24,23 +17,6 @@ fn sleep_briefly(shard: &Specimen) {
         shard.sleep();
         shard.service(at(u64::MAX));
     });
-}
-
-/// A worker that has nothing else to do until `count` was woken `times`.
-fn work_until(shard: &Specimen, calls: &Calls, times: usize) {
-    shard.as_owner(|| {
-        loop {
-            shard.service(at(0));
-            if calls.count() >= times {
-                return;
-            }
-            shard.sleep();
-        }
-    });
-}
-
-fn drain(shard: &Specimen) {
-    assert!(shard.drain(Instant::now() + Duration::from_secs(3600)));
 }
 
 /// The kernel's thread: completes `operations`, one after the other.
@@ -136,6 +112,18 @@ fn an_operation_that_is_tried_again_is_submitted_again() {
     });
 }
 
+/// A guest unparks the worker, which sleeps until it hears of it.
+fn sleep_until_unparked(shard: &Specimen) {
+    let guest = {
+        let shard = shard.clone();
+        spawn(move || shard.unpark())
+    };
+    while !shard.sleep() {
+        shard.service(at(0));
+    }
+    guest.join().expect("no panic");
+}
+
 /// A worker is on its way into the ring when it is notified, and a helper that takes it to be stuck reaps the
 /// doorbell's completion. The helper rings again, so the worker does not sleep on.
 ///
@@ -149,15 +137,8 @@ fn a_doorbell_that_a_helper_takes_still_wakes_the_sleeper() {
             let shard = shard.clone();
             spawn(move || shard.rescue(at(0)))
         };
-        let guest = {
-            let shard = shard.clone();
-            spawn(move || shard.unpark())
-        };
-        while !shard.sleep() {
-            shard.service(at(0));
-        }
+        sleep_until_unparked(&shard);
         helper.join().expect("no panic");
-        guest.join().expect("no panic");
     });
 }
 
@@ -178,15 +159,8 @@ fn a_doorbell_that_is_down_is_armed_again_by_who_finds_out() {
                 shard.rescue(at(0));
             })
         };
-        let guest = {
-            let shard = shard.clone();
-            spawn(move || shard.unpark())
-        };
-        while !shard.sleep() {
-            shard.service(at(0));
-        }
+        sleep_until_unparked(&shard);
         helper.join().expect("no panic");
-        guest.join().expect("no panic");
     });
 }
 

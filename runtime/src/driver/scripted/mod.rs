@@ -22,6 +22,7 @@ mod sqe;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use io_uring::squeue;
 use parking_lot::Mutex;
@@ -34,7 +35,6 @@ use script::tick;
 
 use super::device::{AnyDevice, AnyQueues, Device, Wait};
 use super::features::Features;
-use super::ring::RingDevice;
 
 /// A device that plays a script.
 #[derive(Debug)]
@@ -60,11 +60,6 @@ pub(super) fn play(
 }
 
 impl ScriptedDevice {
-    /// The ring below.
-    pub(super) fn ring(&self) -> Option<&RingDevice> {
-        self.below.ring()
-    }
-
     /// What the script is played on top of.
     pub(super) fn below(&self) -> &AnyDevice {
         &self.below
@@ -135,6 +130,14 @@ impl Device for Arc<ScriptedDevice> {
 
     fn cancel_again(&self) {
         self.below.cancel_again();
+    }
+
+    fn may_be_refused(&self) -> bool {
+        self.below.may_be_refused()
+    }
+
+    fn wait_outside(&self, timeout: Option<Duration>) {
+        self.below.wait_outside(timeout);
     }
 
     fn features(&self) -> Features {

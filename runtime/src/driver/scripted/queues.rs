@@ -277,10 +277,10 @@ impl Ring for ScriptedQueues {
         self.below.unsubmitted() + failed
     }
 
-    fn retract(&mut self, visit: &mut dyn FnMut(u64)) {
+    fn retract(&mut self, lasts: bool, visit: &mut dyn FnMut(u64)) {
         let failed = std::mem::take(&mut self.stage().failed);
         failed.iter().for_each(|(user_data, _)| visit(*user_data));
-        self.below.retract(visit);
+        self.below.retract(lasts, visit);
     }
 
     fn wants_enter(&mut self) -> bool {
