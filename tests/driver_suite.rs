@@ -26,57 +26,64 @@ struct Behaviour {
     played: fn(&Played) -> u64,
 }
 
+/// `name` says what happens when `script` is played, which `played` counts.
+const fn behaviour(
+    name: &'static str,
+    script: fn(u64) -> Script,
+    played: fn(&Played) -> u64,
+) -> Behaviour {
+    Behaviour {
+        name,
+        script,
+        played,
+    }
+}
+
 const BEHAVIOURS: [Behaviour; 10] = [
-    Behaviour {
-        name: "as it is",
-        script: Script::new,
-        played: |played| played.calls,
-    },
-    Behaviour {
-        name: "answers change places",
-        script: |seed| Script::new(seed).reorder(1000).hold(500),
-        played: |played| played.reordered,
-    },
-    Behaviour {
-        name: "answers are held back",
-        script: |seed| Script::new(seed).hold(700),
-        played: |played| played.held,
-    },
-    Behaviour {
-        name: "answers come twice",
-        script: |seed| Script::new(seed).duplicate(1000),
-        played: |played| played.duplicated,
-    },
-    Behaviour {
-        name: "transfers are short",
-        script: |seed| Script::new(seed).shorten(1000),
-        played: |played| played.shortened,
-    },
-    Behaviour {
-        name: "multishots end at once",
-        script: |seed| Script::new(seed).end_multishots(1000),
-        played: |played| played.ended,
-    },
-    Behaviour {
-        name: "the queue is full",
-        script: |seed| Script::new(seed).full(500),
-        played: |played| played.full,
-    },
-    Behaviour {
-        name: "enters are refused",
-        script: |seed| Script::new(seed).refuse_enters(400),
-        played: |played| played.refused,
-    },
-    Behaviour {
-        name: "enters take a part",
-        script: |seed| Script::new(seed).short_submits(1000),
-        played: |played| played.short_submits,
-    },
-    Behaviour {
-        name: "a storm",
-        script: Script::storm,
-        played: |played| played.held + played.full + played.refused,
-    },
+    behaviour("as it is", Script::new, |played| played.calls),
+    behaviour(
+        "answers change places",
+        |seed| Script::new(seed).reorder(1000).hold(500),
+        |played| played.reordered,
+    ),
+    behaviour(
+        "answers are held back",
+        |seed| Script::new(seed).hold(700),
+        |played| played.held,
+    ),
+    behaviour(
+        "answers come twice",
+        |seed| Script::new(seed).duplicate(1000),
+        |played| played.duplicated,
+    ),
+    behaviour(
+        "transfers are short",
+        |seed| Script::new(seed).shorten(1000),
+        |played| played.shortened,
+    ),
+    behaviour(
+        "multishots end at once",
+        |seed| Script::new(seed).end_multishots(1000),
+        |played| played.ended,
+    ),
+    behaviour(
+        "the queue is full",
+        |seed| Script::new(seed).full(500),
+        |played| played.full,
+    ),
+    behaviour(
+        "enters are refused",
+        |seed| Script::new(seed).refuse_enters(400),
+        |played| played.refused,
+    ),
+    behaviour(
+        "enters take a part",
+        |seed| Script::new(seed).short_submits(1000),
+        |played| played.short_submits,
+    ),
+    behaviour("a storm", Script::storm, |played| {
+        played.held + played.full + played.refused
+    }),
 ];
 
 /// Drivers of this machine, or the one that the environment names.

@@ -2,17 +2,16 @@
 
 mod support;
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use ringway::sync::{mpsc, oneshot};
 use ringway::task::yield_now;
 use ringway::time::sleep;
 
-use support::{WATCHDOG, count, current_thread, everywhere, within, workers};
+use support::{Storm, WATCHDOG, count, current_thread, everywhere, wake_myself, within, workers};
 
 /// A task that is spawned from outside runs this soon, though every worker always has something to do. Generous: other
 /// programs use the processors too.
@@ -24,7 +23,7 @@ fn spawns_from_outside_run_in_a_storm_of_tasks_that_wake_themselves() {
     let spawns = count("RINGWAY_TEST_STORM_SPAWNS", 500);
     let worst = within(WATCHDOG, move || {
         let runtime = workers(2);
-        let stop = storm(&runtime, 32);
+        let storm = Storm::begin(runtime.handle(), 32);
         let worst = (0..spawns)
             .map(|_| {
                 let start = Instant::now();
@@ -33,41 +32,10 @@ fn spawns_from_outside_run_in_a_storm_of_tasks_that_wake_themselves() {
                 start.elapsed()
             })
             .max();
-        stop.store(true, Ordering::Relaxed);
+        drop(storm);
         worst.expect("at least one spawn")
     });
     assert!(worst < OUTSIDE_MAX, "{worst:?}");
-}
-
-/// Starts tasks that are always ready.
-fn storm(runtime: &ringway::runtime::Runtime, tasks: usize) -> Arc<AtomicBool> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for task in 0..tasks {
-        let stop = Arc::clone(&stop);
-        runtime.spawn(async move {
-            while !stop.load(Ordering::Relaxed) {
-                if task % 2 == 0 {
-                    yield_now().await;
-                } else {
-                    wake_myself().await;
-                }
-            }
-        });
-    }
-    stop
-}
-
-/// As `yield_now`, without telling the runtime.
-async fn wake_myself() {
-    let mut woken = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut woken, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 /// Two tasks that wake each other live in the next-task slot; a third one in the queue has its turn all the same.
@@ -121,7 +89,7 @@ fn two_tasks_that_wake_each_other_do_not_keep_a_third_from_running() {
 fn timers_and_the_root_are_served_in_a_storm() {
     for runtime in [workers(2), current_thread()] {
         within(WATCHDOG, move || {
-            let stop = storm(&runtime, 16);
+            let storm = Storm::begin(runtime.handle(), 16);
             let late = runtime.block_on(async {
                 let mut late = Duration::ZERO;
                 for _ in 0..50 {
@@ -131,7 +99,7 @@ fn timers_and_the_root_are_served_in_a_storm() {
                 }
                 late
             });
-            stop.store(true, Ordering::Relaxed);
+            drop(storm);
             assert!(late < OUTSIDE_MAX, "{late:?}");
         });
     }

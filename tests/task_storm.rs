@@ -5,22 +5,20 @@
 
 mod support;
 
-use std::future::poll_fn;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
-use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ringway::io::AsyncReadExt;
 use ringway::net::TcpListener;
-use ringway::runtime::{Handle, Runtime};
+use ringway::runtime::Runtime;
 use ringway::sync::Notify;
 use ringway::task::yield_now;
 use ringway::time::sleep_until;
 
-use support::{Waits, count, within, workers};
+use support::{Storm, Waits, count, within, workers};
 
 /// Worker threads.
 const WORKERS: usize = 2;
@@ -192,7 +190,7 @@ fn claim_soon(what: &str, prepare: impl FnOnce(&Runtime) -> Event + Send + 'stat
     let (mut raw, mut delays) = within(STALL, move || {
         let runtime = workers(WORKERS);
         let event = prepare(&runtime);
-        let storm = Storm::begin(runtime.handle());
+        let storm = Storm::begin(runtime.handle(), TASKS);
         let delays = measure(events, event);
         drop(storm);
         delays
@@ -240,45 +238,4 @@ fn measure(events: usize, mut event: Event) -> (Vec<Duration>, Vec<Duration>) {
         raw.extend(late);
     }
     (raw, delays)
-}
-
-/// Tasks that are always ready, until this is dropped.
-struct Storm(Arc<AtomicBool>);
-
-impl Storm {
-    fn begin(handle: &Handle) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        for task in 0..TASKS {
-            let stop = Arc::clone(&stop);
-            handle.spawn(async move {
-                while !stop.load(Ordering::Relaxed) {
-                    if task % 2 == 0 {
-                        yield_now().await;
-                    } else {
-                        wake_myself().await;
-                    }
-                }
-            });
-        }
-        Self(stop)
-    }
-}
-
-impl Drop for Storm {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// As `yield_now`, without telling the runtime.
-async fn wake_myself() {
-    let mut woken = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut woken, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }

@@ -159,33 +159,26 @@ async fn read_direct(cut: &Cut) -> io::Result<()> {
 async fn write_and_flush(cut: &Cut) -> io::Result<()> {
     let folder = folder();
     let path = folder.path().join("new");
-    let mut file = File::create(&path).await?;
-    let both = async {
-        file.write_all(TEXT).await?;
-        file.flush().await
-    };
-    let written = cut.at(both, nothing).await.transpose()?;
-    file.flush().await?;
-    let bytes = std::fs::read(&path).expect("a file");
-    match written {
-        Some(()) => assert_eq!(bytes, TEXT),
-        None => assert!(TEXT.starts_with(&bytes), "{bytes:?}"),
-    }
-    Ok(())
+    let file = File::create(&path).await?;
+    write_text(file, &path, cut).await
 }
 
 /// Each write waits for the disk, and so goes through the ring.
 async fn write_synchronous(cut: &Cut) -> io::Result<()> {
     let folder = folder();
     let path = folder.path().join("new");
-    let mut file = direct(&path, 0).await?;
+    let file = direct(&path, 0).await?;
+    write_text(file, &path, cut).await
+}
+
+async fn write_text(mut file: File, path: &Path, cut: &Cut) -> io::Result<()> {
     let both = async {
         file.write_all(TEXT).await?;
         file.flush().await
     };
     let written = cut.at(both, nothing).await.transpose()?;
     file.flush().await?;
-    let bytes = std::fs::read(&path).expect("a file");
+    let bytes = std::fs::read(path).expect("a file");
     match written {
         Some(()) => assert_eq!(bytes, TEXT),
         None => assert!(TEXT.starts_with(&bytes), "{bytes:?}"),

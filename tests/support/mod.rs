@@ -6,13 +6,15 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use ringway::runtime::{Builder, Runtime};
+use ringway::runtime::{Builder, Handle, Runtime};
+use ringway::task::yield_now;
 
 /// No test takes this long; one that does hangs.
 pub(crate) const WATCHDOG: Duration = Duration::from_secs(60);
@@ -192,4 +194,45 @@ impl Waits {
             .map(|(_, waited)| waited);
         waits.max().unwrap_or_default()
     }
+}
+
+/// Tasks that are always ready, until this is dropped.
+pub(crate) struct Storm(Arc<AtomicBool>);
+
+impl Storm {
+    pub(crate) fn begin(handle: &Handle, tasks: usize) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        for task in 0..tasks {
+            let stop = Arc::clone(&stop);
+            handle.spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    if task % 2 == 0 {
+                        yield_now().await;
+                    } else {
+                        wake_myself().await;
+                    }
+                }
+            });
+        }
+        Self(stop)
+    }
+}
+
+impl Drop for Storm {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// As `yield_now`, without telling the runtime.
+pub(crate) async fn wake_myself() {
+    let mut woken = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut woken, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
