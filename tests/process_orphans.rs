@@ -71,7 +71,7 @@ fn main() {
         let begin = Instant::now();
         assert_eq!(Fork::fork(case).wait(), End::Passed, "{name}");
         let without = || {
-            let _filter = Filter::install(libc::SYS_pidfd_open, libc::ENOSYS, Some(0));
+            let _filter = Filter::install(&[libc::SYS_pidfd_open], libc::ENOSYS, Some(0));
             case();
         };
         assert_eq!(
