@@ -1,5 +1,15 @@
 //! Files in the page cache: ringway beside tokio, in processor time.
 
 fn main() {
-    ringway_benches::bench::main(&["read_seek", "read_at", "small_files_1", "small_files_20"]);
+    ringway_benches::bench::main(&[
+        "read_seek",
+        "read_at",
+        "read_sequential",
+        "small_files_1",
+        "small_files_20",
+        "metadata",
+        "write_remove",
+        "walk_by_hand",
+        "walk",
+    ]);
 }

@@ -2,8 +2,8 @@
 //!
 //! Every workload is written once, in `src/workloads/`, against tokio's interface under the name
 //! `rt`. That folder is compiled once for each peer: [`mod@ringway`] and [`mod@tokio`] differ in what
-//! `rt` stands for, so both runtimes run the same lines. The one exception is named as such: reading
-//! a file at a position into an owned buffer, which tokio does not have.
+//! `rt` stands for, so both runtimes run the same lines. The exceptions are named as such: reading
+//! a file at a position into an owned buffer, and walking through a tree, which tokio does not have.
 //!
 //! * [`WORKLOADS`] lists them, with the size of a batch and the ratio that we promise.
 //! * [`gauges`] lists what is not a time per operation: latencies, memory, the noise of an idle runtime.
@@ -187,16 +187,29 @@ pub const WORKLOADS: &[Workload] = &[
     workload!("echo_1", Some(1.0), "64 B echoed over TCP, 1 connection", net::ECHOES, in net, echo(1), bare Some(|| bare::echo(1))),
     workload!("echo_64", Some(0.92), "64 B echoed over TCP, 64 connections", net::ECHOES, in net, echo(64), bare Some(|| bare::echo(64))),
     workload!("echo_512", Some(0.92), "64 B echoed over TCP, 512 connections", net::ECHOES, in net, echo(512), bare Some(|| bare::echo(512))),
-    workload!("read_seek", Some(0.15), "4 KiB of a cached file: `seek`, `read_exact`", fs::READS, seek_and_read()),
+    workload!("read_seek", Some(0.08), "4 KiB of a cached file: `seek`, `read_exact`", fs::READS, seek_and_read()),
     Workload {
         name: "read_at",
         operation: "4 KiB of a cached file: `read_at` (tokio: `seek`, `read_exact`)",
         batch: tokio::workloads::fs::READS,
-        promise: Some(0.15),
+        promise: Some(0.08),
         ringway: ringway::read_at,
         tokio: tokio::workloads::fs::seek_and_read,
         bare: None,
     },
-    workload!("small_files_1", Some(0.4), "`fs::read` of a cached 4 KiB file", fs::READS, small_files(1)),
-    workload!("small_files_20", Some(0.4), "`fs::read` of a cached 4 KiB file, 20 at once", fs::READS, small_files(20)),
+    workload!("read_sequential", Some(0.25), "64 KiB of a cached file, one after the other", fs::PIECES, sequential()),
+    workload!("small_files_1", Some(0.25), "`fs::read` of a cached 4 KiB file", fs::READS, small_files(1)),
+    workload!("small_files_20", Some(0.25), "`fs::read` of a cached 4 KiB file, 20 at once", fs::READS, small_files(20)),
+    workload!("metadata", Some(0.2), "`fs::metadata` of a cached file", fs::READS, metadata()),
+    workload!("write_remove", Some(0.7), "`fs::write` of 4 KiB into a new file, and `remove_file`", fs::WRITES, write_and_remove()),
+    workload!("walk_by_hand", None, "an entry of a tree: `read_dir`, `metadata`", fs::ENTRIES, walk_by_hand()),
+    Workload {
+        name: "walk",
+        operation: "an entry of a tree: `walk` with status (tokio: `read_dir`, `metadata`)",
+        batch: tokio::workloads::fs::ENTRIES,
+        promise: Some(0.25),
+        ringway: ringway::walk,
+        tokio: tokio::workloads::fs::walk_by_hand,
+        bare: None,
+    },
 ];

@@ -1,10 +1,12 @@
-//! The workloads on ringway, and the one that only ringway can run.
+//! The workloads on ringway, and those that only ringway can run.
+
+use std::sync::Arc;
 
 use ::ringway as rt;
 use ::ringway::time::delay_queue;
 
 use crate::Run;
-use workloads::fs::{BLOCK_BYTES, Blocks, READS, random_offsets};
+use workloads::fs::{BLOCK_BYTES, Blocks, ENTRIES, READS, Tree, random_offsets};
 
 #[expect(
     clippy::duplicate_mod,
@@ -25,6 +27,25 @@ pub fn read_at() -> Run {
                 let (result, returned) = file.read_at(buffer, offset).await;
                 assert_eq!(result.unwrap(), BLOCK_BYTES);
                 buffer = returned;
+            }
+        }
+    })
+}
+
+/// Everything in a tree, with its status.
+pub fn walk() -> Run {
+    let tree = Arc::new(Tree::new());
+    workloads::on_worker(move |batches| {
+        let tree = tree.clone();
+        async move {
+            for _ in 0..batches {
+                let mut walk = rt::fs::walk(tree.root()).with_status(true);
+                let mut count = 0;
+                while let Some(entry) = walk.next().await {
+                    assert!(entry.unwrap().status().is_some());
+                    count += 1;
+                }
+                assert_eq!(count, ENTRIES);
             }
         }
     })

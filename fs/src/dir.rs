@@ -1,26 +1,78 @@
 //! [`Dir`]: a directory as the root of a tree that paths may not leave.
+//!
+//! Only openat2(2) can be told how a path may be resolved. So what has no such flags (mkdirat(2), renameat2(2) and
+//! others) is done in two steps: the way to the last name is opened, watched over by the kernel, and the last
+//! name, which has no slash and is not followed, is used in what was opened.
 
 use std::error::Error;
 use std::fmt;
+use std::fs::{File as StdFile, Metadata};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ringway_runtime::driver::SharedFd;
 
+use crate::File;
+use crate::dir_builder::DEFAULT_MODE;
+use crate::entries::Entries;
 use crate::limits::BENEATH_TRIES_MAX;
-use crate::op::{Open, c_path};
+use crate::metadata::ask;
+use crate::op::{Location, NameOp, Open, c_path, descriptor, with_std};
 use crate::open::open;
+use crate::open_options::OpenOptions;
+use crate::pool::{change, on_pool};
+use crate::status::Status;
 
-/// A handle of a directory: files beneath it are opened by
-/// [`OpenOptions::open_beneath`](crate::OpenOptions::open_beneath), however the directory is renamed meanwhile.
+/// A handle of a directory, beneath which files are opened, made, renamed and removed, however the directory itself
+/// is renamed meanwhile.
+///
+/// No path leads out of it: neither an absolute one, nor `..`, nor a symbolic link, nor a magic link such as
+/// `/proc/self/exe`. The kernel watches over it (openat2(2) with RESOLVE_BENEATH and RESOLVE_NO_MAGICLINKS), so
+/// nobody who renames directories or plants links at the same time can lead a path astray. Symbolic links that stay
+/// beneath the directory are followed on the way, unless the handle has [`no_symlinks`](Self::no_symlinks).
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let temp = tempfile::tempdir()?;
+/// # let path = temp.path();
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// use ringway_fs::{Dir, OpenOptions};
+///
+/// let uploads = Dir::open(path).await?;
+/// uploads.create_dir("inbox").await?;
+/// let options = OpenOptions::new().write(true).create_new(true).clone();
+/// uploads.open_with("inbox/letter", &options).await?.close().await?;
+/// uploads.rename("inbox/letter", &uploads, "letter").await?;
+/// assert!(uploads.metadata("letter").await?.is_file());
+///
+/// let error = uploads.remove_file("../letter").await.unwrap_err();
+/// assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
+/// # Ok(())
+/// # })
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// What goes for all functions with paths beneath a directory:
+///
+/// - `PermissionDenied` with a [`PathRefused`] inside: the path leads out of the directory, or through a link or mount
+///   that may not be followed;
+/// - `InvalidInput`: the path has a NUL byte, or does not end in a name where one is needed;
+/// - EAGAIN, if others renamed directories on the way too often while it was tried;
+/// - and the errors of the system calls, as `NotFound`, ENAMETOOLONG, EMFILE.
 #[derive(Clone, Debug)]
 pub struct Dir {
     fd: SharedFd,
+    resolve: u64,
 }
 
 /// The directory itself, not its entries, is of interest.
 const HANDLE: libc::c_int = libc::O_PATH | libc::O_DIRECTORY;
+
+/// What holds for every path beneath a directory.
+const BENEATH: u64 = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_MAGICLINKS;
 
 impl Dir {
     /// Opens the directory at `path`, through whatever links lead there: the path is the caller's own.
@@ -39,23 +91,309 @@ impl Dir {
     /// Nothing remains of it.
     pub async fn open(path: impl AsRef<Path>) -> io::Result<Dir> {
         let path = path.as_ref();
-        let fd = open(|| Ok(Open::new(c_path(path)?, HANDLE, 0))).await?;
+        let fd = open(|| Ok(Open::new(Location::of_path(path)?, HANDLE, 0))).await?;
         Ok(Dir::from(fd))
     }
 
-    /// Opens a directory that must lie beneath this one.
+    /// A handle of the same directory that follows no symbolic link at all (RESOLVE_NO_SYMLINKS).
+    #[must_use]
+    pub fn no_symlinks(&self) -> Dir {
+        self.restricted(libc::RESOLVE_NO_SYMLINKS)
+    }
+
+    /// A handle of the same directory whose paths stay on its mount (RESOLVE_NO_XDEV): what others have mounted beneath
+    /// it is refused.
+    #[must_use]
+    pub fn no_mounts(&self) -> Dir {
+        self.restricted(libc::RESOLVE_NO_XDEV)
+    }
+
+    fn restricted(&self, resolve: u64) -> Dir {
+        Dir {
+            fd: self.fd.clone(),
+            resolve: self.resolve | resolve,
+        }
+    }
+
+    /// Opens a directory that must lie beneath this one, with the same restrictions.
     ///
     /// # Errors
     ///
-    /// As [`OpenOptions::open_beneath`](crate::OpenOptions::open_beneath).
+    /// See [`Dir`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing remains of it.
+    pub async fn open_dir(&self, path: impl AsRef<Path>) -> io::Result<Dir> {
+        let fd = self.open_raw(path.as_ref(), HANDLE, 0, 0).await?;
+        Ok(Dir {
+            fd: SharedFd::from(fd),
+            resolve: self.resolve,
+        })
+    }
+
+    /// The same as [`Self::open_dir`].
+    ///
+    /// # Errors
+    ///
+    /// See [`Dir`].
     ///
     /// # Cancel safety
     ///
     /// Nothing remains of it.
     pub async fn open_beneath(&self, path: impl AsRef<Path>) -> io::Result<Dir> {
-        open_beneath(self, path.as_ref(), HANDLE, 0, false)
-            .await
-            .map(Dir::from)
+        self.open_dir(path).await
+    }
+
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    ///
+    /// See [`Dir`].
+    ///
+    /// # Cancel safety
+    ///
+    /// A file that was opened is closed.
+    pub async fn open_file(&self, path: impl AsRef<Path>) -> io::Result<File> {
+        self.open_with(path, OpenOptions::new().read(true)).await
+    }
+
+    /// Opens a file: the same as [`OpenOptions::open_beneath`].
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenOptions::open_beneath`].
+    ///
+    /// # Cancel safety
+    ///
+    /// See [`OpenOptions::open_beneath`].
+    pub async fn open_with(
+        &self,
+        path: impl AsRef<Path>,
+        options: &OpenOptions,
+    ) -> io::Result<File> {
+        options.open_beneath(self, path).await
+    }
+
+    /// Makes a directory.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyExists`; see [`Dir`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves open whether it is done.
+    pub async fn create_dir(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        let name = self.name(path.as_ref()).await?;
+        change(NameOp::MakeDir(name, DEFAULT_MODE as libc::mode_t)).await
+    }
+
+    /// Removes a name of a file. A symbolic link is removed itself.
+    ///
+    /// # Errors
+    ///
+    /// `IsADirectory`; see [`Dir`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves open whether it is done.
+    pub async fn remove_file(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        let name = self.name(path.as_ref()).await?;
+        change(NameOp::Unlink(name)).await
+    }
+
+    /// Removes an empty directory.
+    ///
+    /// # Errors
+    ///
+    /// `DirectoryNotEmpty`, `NotADirectory`; see [`Dir`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves open whether it is done.
+    pub async fn remove_dir(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        let name = self.name(path.as_ref()).await?;
+        change(NameOp::RemoveDir(name)).await
+    }
+
+    /// Renames a file, directory or link beneath this directory to `to` beneath `target`, which may be this one, in one
+    /// step and over a file that has the new name.
+    ///
+    /// # Errors
+    ///
+    /// `CrossesDevices`; see [`Dir`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves open whether it is done.
+    pub async fn rename(
+        &self,
+        from: impl AsRef<Path>,
+        target: &Dir,
+        to: impl AsRef<Path>,
+    ) -> io::Result<()> {
+        let from = self.name(from.as_ref()).await?;
+        let to = target.name(to.as_ref()).await?;
+        change(NameOp::Rename(from, to)).await
+    }
+
+    /// Gives a file beneath this directory another name, beneath `target`. A symbolic link is not followed: it gets the
+    /// other name itself.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyExists`, `CrossesDevices`; see [`Dir`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves open whether it is done.
+    pub async fn hard_link(
+        &self,
+        original: impl AsRef<Path>,
+        target: &Dir,
+        link: impl AsRef<Path>,
+    ) -> io::Result<()> {
+        let original = self.name(original.as_ref()).await?;
+        let link = target.name(link.as_ref()).await?;
+        change(NameOp::Link(original, link)).await
+    }
+
+    /// Makes a symbolic link at `link`. Its content, `original`, may be anything: it is where the link is followed that
+    /// it may lead out of a directory.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyExists`; see [`Dir`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves open whether it is done.
+    pub async fn symlink(
+        &self,
+        original: impl AsRef<Path>,
+        link: impl AsRef<Path>,
+    ) -> io::Result<()> {
+        let content = c_path(original.as_ref().as_os_str())?;
+        let link = self.name(link.as_ref()).await?;
+        change(NameOp::Symlink(content, link)).await
+    }
+
+    /// The content of a symbolic link, on the blocking pool.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL if there is another kind of file; see [`Dir`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing happens but the asking.
+    pub async fn read_link(&self, path: impl AsRef<Path>) -> io::Result<PathBuf> {
+        let name = self.name(path.as_ref()).await?;
+        on_pool(move || descriptor::read_link(&name)).await
+    }
+
+    /// What std says about the file at `path`, following symbolic links that stay beneath this directory.
+    ///
+    /// # Errors
+    ///
+    /// See [`Dir`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing happens but the asking.
+    pub async fn metadata(&self, path: impl AsRef<Path>) -> io::Result<Metadata> {
+        let fd = self.open_raw(path.as_ref(), libc::O_PATH, 0, 0).await?;
+        with_std(fd.as_fd(), StdFile::metadata)
+    }
+
+    /// As [`Self::metadata`], but a symbolic link at the end of `path` is not followed.
+    ///
+    /// # Errors
+    ///
+    /// See [`Dir`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing happens but the asking.
+    pub async fn symlink_metadata(&self, path: impl AsRef<Path>) -> io::Result<Metadata> {
+        let flags = libc::O_PATH | libc::O_NOFOLLOW;
+        let fd = self.open_raw(path.as_ref(), flags, 0, 0).await?;
+        with_std(fd.as_fd(), StdFile::metadata)
+    }
+
+    /// What the kernel says about the file at `path`, following symbolic links that stay beneath this directory.
+    ///
+    /// # Errors
+    ///
+    /// See [`Dir`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing happens but the asking.
+    pub async fn status(&self, path: impl AsRef<Path>) -> io::Result<Status> {
+        let fd = self.open_raw(path.as_ref(), libc::O_PATH, 0, 0).await?;
+        ask(Location::of_fd(SharedFd::from(fd)), libc::AT_EMPTY_PATH).await
+    }
+
+    /// The entries of the directory at `path`, in no particular order; `.` for this one.
+    ///
+    /// # Errors
+    ///
+    /// `NotADirectory`; see [`Dir`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing remains of it.
+    pub async fn read_dir(&self, path: impl AsRef<Path>) -> io::Result<Entries> {
+        let flags = libc::O_RDONLY | libc::O_DIRECTORY;
+        let fd = self.open_raw(path.as_ref(), flags, 0, 0).await?;
+        Entries::of(fd).await
+    }
+
+    /// The last name of `path`, in the directory to which the rest leads.
+    async fn name(&self, path: &Path) -> io::Result<Location> {
+        let name = path.file_name().ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the path does not end in a name",
+            )
+        })?;
+        let parent = path.parent().unwrap_or(Path::new(""));
+        if parent.as_os_str().is_empty() {
+            return Location::in_dir(self.fd.clone(), name);
+        }
+        // The last name is looked at first: a mistake in it should not depend on what is there.
+        c_path(name)?;
+        let dir = self.open_raw(parent, HANDLE, 0, 0).await?;
+        Location::in_dir(SharedFd::from(dir), name)
+    }
+
+    /// Opens `path` beneath this directory, with its restrictions and those of `resolve`.
+    pub(crate) async fn open_raw(
+        &self,
+        path: &Path,
+        flags: libc::c_int,
+        mode: libc::mode_t,
+        resolve: u64,
+    ) -> io::Result<OwnedFd> {
+        let resolve = self.resolve | resolve;
+        let operation = || {
+            let at = Location::in_dir(self.fd.clone(), path.as_os_str())?;
+            Ok(Open::new(at, flags, mode).resolve(resolve))
+        };
+        let mut tries = 1;
+        loop {
+            match open(operation).await {
+                // The kernel could not be sure that `..` stayed beneath while somebody renamed a directory.
+                Err(error)
+                    if error.raw_os_error() == Some(libc::EAGAIN) && tries < BENEATH_TRIES_MAX =>
+                {
+                    tries += 1;
+                }
+                result => return result.map_err(PathRefused::explain),
+            }
+        }
     }
 }
 
@@ -64,6 +402,7 @@ impl From<OwnedFd> for Dir {
     fn from(fd: OwnedFd) -> Self {
         Self {
             fd: SharedFd::from(fd),
+            resolve: BENEATH,
         }
     }
 }
@@ -77,39 +416,6 @@ impl AsFd for Dir {
 impl AsRawFd for Dir {
     fn as_raw_fd(&self) -> RawFd {
         self.fd.as_raw_fd()
-    }
-}
-
-/// Opens `path` beneath `dir`.
-pub(crate) async fn open_beneath(
-    dir: &Dir,
-    path: &Path,
-    flags: libc::c_int,
-    mode: libc::mode_t,
-    no_symlinks: bool,
-) -> io::Result<OwnedFd> {
-    let no_symlinks = if no_symlinks {
-        libc::RESOLVE_NO_SYMLINKS
-    } else {
-        0
-    };
-    let resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_MAGICLINKS | no_symlinks;
-    let operation = || {
-        Ok(Open::new(c_path(path)?, flags, mode)
-            .resolve(resolve)
-            .starting_at(dir.fd.clone()))
-    };
-    let mut tries = 1;
-    loop {
-        match open(operation).await {
-            // The kernel could not be sure that `..` stayed beneath while somebody renamed a directory.
-            Err(error)
-                if error.raw_os_error() == Some(libc::EAGAIN) && tries < BENEATH_TRIES_MAX =>
-            {
-                tries += 1;
-            }
-            result => return result.map_err(PathRefused::explain),
-        }
     }
 }
 

@@ -3,12 +3,11 @@
 use std::io;
 use std::path::Path;
 
-use ringway_runtime::driver::Op;
-
 use crate::metadata::metadata;
-use crate::op::{NameOp, c_path};
+use crate::op::{Location, NameOp};
+use crate::pool::change;
 
-/// How to make a directory, through the ring.
+/// How to make a directory.
 #[derive(Debug, Default)]
 pub struct DirBuilder {
     recursive: bool,
@@ -16,7 +15,7 @@ pub struct DirBuilder {
 }
 
 /// Who may do what with a new directory, before the umask: everybody everything.
-const DEFAULT_MODE: u32 = 0o777;
+pub(crate) const DEFAULT_MODE: u32 = 0o777;
 
 impl DirBuilder {
     /// The directory itself, not its parents, for everybody whom the umask lets.
@@ -49,7 +48,7 @@ impl DirBuilder {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves open whether, and how much of it, was done.
+    /// Dropping the future leaves open whether, and how much of it, is done.
     pub async fn create(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let path = path.as_ref();
         if self.recursive {
@@ -61,7 +60,7 @@ impl DirBuilder {
 
     async fn create_one(&self, path: &Path) -> io::Result<()> {
         let mode = self.mode.unwrap_or(DEFAULT_MODE) as libc::mode_t;
-        Op::new(NameOp::MakeDir(c_path(path)?, mode)).await
+        change(NameOp::MakeDir(Location::of_path(path)?, mode)).await
     }
 
     /// Goes up to the first parent that exists, and down again.

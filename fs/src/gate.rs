@@ -1,10 +1,10 @@
-//! Which reads and writes of a file may be tried at once.
+//! Which reads and writes of a file may be tried at once, and when others get their turn.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::limits::{AT_ONCE_STREAK_BYTES, AT_ONCE_STREAK_MAX};
 
-/// Lets attempts through, up to a streak in a row, until it is shut for good.
+/// Counts attempts up to a streak, after which the task yields, until it is shut for good: then nothing is tried.
 ///
 /// The state is one word: the *credit* that is used up, in units of which a streak has [`FULL`], or [`SHUT`].
 /// Tasks that share a file may race for it; then a streak is a little longer or shorter, which does not
@@ -22,17 +22,14 @@ impl Gate {
         Self(AtomicU32::new(if open { 0 } else { SHUT }))
     }
 
-    /// Whether this one may be tried at once. Every so often the answer is no, so that others get their turn.
+    /// Whether the streak may go on. When it has ended a new one begins, but first others get their turn.
     pub(crate) fn admits(&self) -> bool {
         let used = self.0.load(Ordering::Relaxed);
-        if used == SHUT {
-            return false;
-        }
-        if used >= FULL {
+        let is_full = used != SHUT && used >= FULL;
+        if is_full {
             self.0.store(0, Ordering::Relaxed);
-            return false;
         }
-        true
+        !is_full
     }
 
     /// An attempt moved so many bytes.
@@ -52,6 +49,11 @@ impl Gate {
         if self.0.load(Ordering::Relaxed) != SHUT {
             self.0.store(0, Ordering::Relaxed);
         }
+    }
+
+    /// Whether nothing is to be tried at once.
+    pub(crate) fn is_shut(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == SHUT
     }
 
     /// This file never answers at once.
@@ -92,7 +94,7 @@ mod tests {
         gate.shut();
         gate.charge(1);
         gate.rest();
-        assert!(!gate.admits());
-        assert!(!Gate::new(false).admits());
+        assert!(gate.is_shut() && gate.admits(), "there is no streak to end");
+        assert!(Gate::new(false).is_shut());
     }
 }

@@ -20,11 +20,14 @@
 
 #![deny(unsafe_code)]
 
+mod chunks;
 mod dir;
 mod dir_builder;
+mod entries;
 mod file;
 mod file_times;
 mod gate;
+mod kind;
 mod limits;
 mod metadata;
 mod names;
@@ -36,20 +39,24 @@ mod pool;
 mod read_dir;
 mod status;
 mod transfer;
+mod walk;
 mod whole;
 
 pub use dir::{Dir, PathRefused};
 pub use dir_builder::DirBuilder;
-pub use file::File;
+pub use entries::{Entries, Entry};
+pub use file::{Advice, Allocate, File, Misaligned};
 pub use file_times::FileTimes;
+pub use kind::FileKind;
 pub use metadata::{metadata, status, symlink_metadata, symlink_status, try_exists};
 pub use names::{
     canonicalize, copy, create_dir, create_dir_all, hard_link, read_link, remove_dir,
     remove_dir_all, remove_file, rename, set_permissions, symlink,
 };
-pub use op::{IoBuf, IoBufMut};
+pub use op::{AlignedBuf, IoBuf, IoBufMut, IoBufs, IoBufsMut};
 pub use open_options::OpenOptions;
 pub use read_dir::{DirEntry, ReadDir, read_dir};
-pub use status::Status;
+pub use status::{Attributes, DirectAlignment, Status};
 pub use transfer::{ShortTransfer, transfer};
+pub use walk::{Walk, WalkEntry, WalkError, walk};
 pub use whole::{read, read_to_string, write};

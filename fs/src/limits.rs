@@ -4,9 +4,8 @@
 /// otherwise; tokio's number.
 pub(crate) const MAX_BUF_BYTES: usize = 2 * 1024 * 1024;
 
-/// How many reads, or writes, of one file may in a row be done at once, on the worker. The next one goes
-/// through the ring, which lets other tasks run: a loop over a cached file is no longer than 64 times the
-/// 0.4 µs of a 4 KiB read.
+/// How many reads, or writes, of one file may in a row be done at once, on the worker. Before the next one the task
+/// lets others run: a loop over a cached file is no longer than 64 times the 0.4 µs of a 4 KiB read.
 pub(crate) const AT_ONCE_STREAK_MAX: u32 = 64;
 
 /// How many bytes such a streak may move: some 100 µs of copying.
@@ -27,8 +26,19 @@ pub(crate) const LARGE_READ_BYTES: usize = 8 * 1024 * 1024;
 /// worker up for some 100 µs.
 pub(crate) const WRITE_PIECE_BYTES: usize = 1024 * 1024;
 
-/// How many entries of a directory are read per trip to the blocking pool; tokio's number.
-pub(crate) const READ_DIR_CHUNK: usize = 32;
+/// How many entries of a directory are read per trip to the blocking pool: the trip costs as much as some 30 of them.
+pub(crate) const READ_DIR_CHUNK: usize = 256;
+
+/// How many entries a trip of a walk to the blocking pool brings, about: some 300 µs of listing, against which the trip
+/// does not count.
+pub(crate) const ERRAND_ENTRIES: usize = 1024;
+
+/// How many directories such a trip takes with it, so that others are left for the next.
+pub(crate) const ERRAND_DIRS_MAX: usize = 64;
+
+/// How many such trips are under way at a time, unless `Walk::breadth` says otherwise: enough for a disk that answers
+/// several requests at a time, and few enough that the pool is not taken up.
+pub(crate) const WALK_BREADTH: usize = 8;
 
 /// How often a restricted open is tried again after EAGAIN, which says that a rename raced with it.
 pub(crate) const BENEATH_TRIES_MAX: u32 = 16;

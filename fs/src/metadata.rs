@@ -1,21 +1,20 @@
 //! What a file is, by its path.
 //!
 //! [`metadata`] speaks the type of std, which only a call of std can make, and such a call may wait for a disk.
-//! So the ring opens the path with O_PATH first, which does the waiting: it looks the path up, and reads
-//! the inode in. What is left for std is fstat(2) on that descriptor, which only copies numbers out of memory.
-//! The two together cost a quarter of a trip to the blocking pool.
+//! So the path is opened with O_PATH first: at once, if it lies in memory, and otherwise by the ring, which does the waiting:
+//! it looks the path up, and reads the inode in. What is left for std is fstat(2) on that descriptor, which only copies
+//! numbers out of memory.
 //!
-//! [`status`] is statx(2) through the ring, in a type of our own. The kernel runs it on a thread of its own,
-//! so it never waits on the worker, not even for the server of a network file system; that costs more.
+//! [`status`] is statx(2) on the blocking pool, in a type of our own. It never waits on the worker, not even for the
+//! server of a network file system; that costs more. (The ring has statx(2), too, but hands it to a thread of its own,
+//! which costs more still.)
 
 use std::fs::{File as StdFile, Metadata};
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use ringway_runtime::driver::Op;
-
-use crate::op::{Open, Statx, c_path, with_std};
+use crate::op::{Location, Open, descriptor, with_std};
 use crate::open::open;
 use crate::pool::on_pool;
 use crate::status::Status;
@@ -78,7 +77,7 @@ pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
     }
 }
 
-/// What the kernel says about the file at `path`, following symbolic links, by statx(2) through the ring.
+/// What the kernel says about the file at `path`, following symbolic links, by statx(2) on the blocking pool.
 ///
 /// # Errors
 ///
@@ -92,9 +91,7 @@ pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
 ///
 /// Nothing happens but the asking.
 pub async fn status(path: impl AsRef<Path>) -> io::Result<Status> {
-    Op::new(Statx::of_path(c_path(path.as_ref())?, true))
-        .await
-        .map(Status::new)
+    ask(Location::of_path(path.as_ref())?, 0).await
 }
 
 /// As [`status`], but a symbolic link at the end of `path` is not followed.
@@ -111,9 +108,20 @@ pub async fn status(path: impl AsRef<Path>) -> io::Result<Status> {
 ///
 /// Nothing happens but the asking.
 pub async fn symlink_status(path: impl AsRef<Path>) -> io::Result<Status> {
-    Op::new(Statx::of_path(c_path(path.as_ref())?, false))
-        .await
-        .map(Status::new)
+    ask(Location::of_path(path.as_ref())?, libc::AT_SYMLINK_NOFOLLOW).await
+}
+
+/// All that is to be known of what is at `at`.
+pub(crate) async fn ask(at: Location, flags: libc::c_int) -> io::Result<Status> {
+    on_pool(move || descriptor::status(&at, flags)).await
+}
+
+/// What std says about the file at `path`, a symbolic link not being followed, if it can be known without waiting.
+pub(crate) fn metadata_now(path: &Path) -> Option<Metadata> {
+    let flags = libc::O_PATH | libc::O_NOFOLLOW;
+    let open = Open::new(Location::of_path(path).ok()?, flags, 0);
+    let fd = open.now()?.ok()?;
+    with_std(fd.as_fd(), StdFile::metadata).ok()
 }
 
 /// Looks `path` up and asks about what is there; `by_std` does both, if no descriptor is left.
@@ -123,7 +131,7 @@ async fn look_up<T: Send + 'static>(
     ask: fn(&StdFile) -> io::Result<T>,
     by_std: fn(&Path) -> io::Result<T>,
 ) -> io::Result<T> {
-    match open(|| Ok(Open::new(c_path(path)?, libc::O_PATH | flags, 0))).await {
+    match open(|| Ok(Open::new(Location::of_path(path)?, libc::O_PATH | flags, 0))).await {
         Ok(fd) => with_std(fd.as_fd(), ask),
         Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
             let path = path.to_owned();

@@ -1,14 +1,12 @@
-//! Names: making, removing, renaming and linking, through the ring; resolving, on the blocking pool.
+//! Names: making, removing, renaming, linking and resolving, on the blocking pool.
 
 use std::fs::Permissions;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ringway_runtime::driver::Op;
-
 use crate::dir_builder::DirBuilder;
-use crate::op::{NameOp, c_path};
-use crate::pool::on_pool;
+use crate::op::{Location, NameOp, c_path};
+use crate::pool::{change, on_pool};
 
 /// Makes a directory.
 ///
@@ -22,7 +20,7 @@ use crate::pool::on_pool;
 ///
 /// # Cancel safety
 ///
-/// Dropping the future leaves open whether it was done.
+/// Once begun it is done, whether or not anybody waits for it.
 pub async fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
     DirBuilder::new().create(path).await
 }
@@ -39,7 +37,7 @@ pub async fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
 ///
 /// # Cancel safety
 ///
-/// Dropping the future leaves open how many of them were made.
+/// Dropping the future leaves open how many of them are made.
 pub async fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
     DirBuilder::new().recursive(true).create(path).await
 }
@@ -56,9 +54,9 @@ pub async fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
 ///
 /// # Cancel safety
 ///
-/// Dropping the future leaves open whether it was done.
+/// Once begun it is done, whether or not anybody waits for it.
 pub async fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
-    Op::new(NameOp::RemoveDir(c_path(path.as_ref())?)).await
+    change(NameOp::RemoveDir(Location::of_path(path.as_ref())?)).await
 }
 
 /// Removes a directory and everything in it, following no symbolic link, on the blocking pool.
@@ -91,9 +89,9 @@ pub async fn remove_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
 ///
 /// # Cancel safety
 ///
-/// Dropping the future leaves open whether it was done.
+/// Once begun it is done, whether or not anybody waits for it.
 pub async fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
-    Op::new(NameOp::Unlink(c_path(path.as_ref())?)).await
+    change(NameOp::Unlink(Location::of_path(path.as_ref())?)).await
 }
 
 /// Renames a file or directory, in one step and over a file that has the new name.
@@ -108,9 +106,11 @@ pub async fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
 ///
 /// # Cancel safety
 ///
-/// Dropping the future leaves open whether it was done.
+/// Once begun it is done, whether or not anybody waits for it.
 pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
-    Op::new(NameOp::Rename(c_path(from.as_ref())?, c_path(to.as_ref())?)).await
+    let from = Location::of_path(from.as_ref())?;
+    let to = Location::of_path(to.as_ref())?;
+    change(NameOp::Rename(from, to)).await
 }
 
 /// Gives a file another name. A symbolic link is not followed: it gets the other name itself.
@@ -125,13 +125,11 @@ pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<
 ///
 /// # Cancel safety
 ///
-/// Dropping the future leaves open whether it was done.
+/// Once begun it is done, whether or not anybody waits for it.
 pub async fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
-    Op::new(NameOp::Link(
-        c_path(original.as_ref())?,
-        c_path(link.as_ref())?,
-    ))
-    .await
+    let original = Location::of_path(original.as_ref())?;
+    let link = Location::of_path(link.as_ref())?;
+    change(NameOp::Link(original, link)).await
 }
 
 /// Makes a symbolic link with the content `original` at `link`.
@@ -146,13 +144,11 @@ pub async fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io
 ///
 /// # Cancel safety
 ///
-/// Dropping the future leaves open whether it was done.
+/// Once begun it is done, whether or not anybody waits for it.
 pub async fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
-    Op::new(NameOp::Symlink(
-        c_path(original.as_ref())?,
-        c_path(link.as_ref())?,
-    ))
-    .await
+    let content = c_path(original.as_ref().as_os_str())?;
+    let link = Location::of_path(link.as_ref())?;
+    change(NameOp::Symlink(content, link)).await
 }
 
 /// The content of a symbolic link, on the blocking pool.
@@ -191,12 +187,31 @@ pub async fn canonicalize(path: impl AsRef<Path>) -> io::Result<PathBuf> {
     on_pool(move || std::fs::canonicalize(path)).await
 }
 
-/// Copies the contents and permissions of a file, on the blocking pool, by copy_file_range(2) where that works.
-/// Returns the number of bytes.
+/// Copies the contents and permissions of a file, on the blocking pool, and returns the number of bytes.
+///
+/// Where the file system can, nothing is copied: both files share their blocks until one of them is written (FICLONE).
+/// Otherwise the kernel copies (copy_file_range(2)), and where it cannot, the bytes are read and written.
+///
+/// A file that exists at `to` is replaced, and gets the permissions of the other. Unlike in std and tokio, nothing is lost
+/// if both paths lead to one file: that is an error.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let dir = tempfile::tempdir()?;
+/// # let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+/// # std::fs::write(&from, b"hello world")?;
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// assert_eq!(ringway_fs::copy(&from, &to).await?, 11);
+/// # assert_eq!(std::fs::read(&to)?, b"hello world");
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 ///
 /// # Errors
 ///
-/// As [`std::fs::copy`].
+/// `InvalidInput` if there is no regular file at `from`, or if it is the file at `to`; and those of open(2), read(2) and
+/// write(2). The file at `to` may then be empty, or hold the beginning.
 ///
 /// # Panics
 ///
@@ -208,7 +223,7 @@ pub async fn canonicalize(path: impl AsRef<Path>) -> io::Result<PathBuf> {
 pub async fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u64> {
     let from = from.as_ref().to_owned();
     let to = to.as_ref().to_owned();
-    on_pool(move || std::fs::copy(from, to)).await
+    on_pool(move || crate::op::copy(&from, &to)).await
 }
 
 /// Changes the permissions of a file: chmod(2), on the blocking pool.

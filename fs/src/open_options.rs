@@ -6,8 +6,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::File;
-use crate::dir::{self, Dir};
-use crate::op::{Open, c_path};
+use crate::dir::Dir;
+use crate::op::{Location, Open};
 use crate::open::open;
 use crate::pool::on_pool;
 
@@ -131,12 +131,33 @@ impl OpenOptions {
         )
     }
 
+    /// Whether reads and writes go past the kernel's cache, straight to the disk and back: O_DIRECT. They must then keep
+    /// to the file's [`direct_alignment`](File::direct_alignment); [`File::aligned_buf`] makes buffers that do.
+    pub fn direct(&mut self, direct: bool) -> &mut OpenOptions {
+        let with = |flags: i32| match direct {
+            true => flags | libc::O_DIRECT,
+            false => flags & !libc::O_DIRECT,
+        };
+        self.set(
+            |ours| ours.custom_flags = with(ours.custom_flags),
+            // Those of std cannot be read: what was set before is lost.
+            |std| std.custom_flags(with(0)),
+        )
+    }
+
     /// Whether a path that leads through a symbolic link, at its end or before, is refused: RESOLVE_NO_SYMLINKS.
     ///
     /// It has no effect on options that were made from those of std.
     pub fn no_symlinks(&mut self, no_symlinks: bool) -> &mut OpenOptions {
         self.no_symlinks = no_symlinks;
         self
+    }
+
+    fn resolve(&self) -> u64 {
+        match self.no_symlinks {
+            true => libc::RESOLVE_NO_SYMLINKS,
+            false => 0,
+        }
     }
 
     fn set(
@@ -178,12 +199,9 @@ impl OpenOptions {
             Kind::Std(options) => return open_by_std(options.clone(), path).await,
         };
         let flags = options.flags()?;
-        let resolve = if self.no_symlinks {
-            libc::RESOLVE_NO_SYMLINKS
-        } else {
-            0
-        };
-        let operation = || Ok(Open::new(c_path(path)?, flags, options.mode).resolve(resolve));
+        let resolve = self.resolve();
+        let operation =
+            || Ok(Open::new(Location::of_path(path)?, flags, options.mode).resolve(resolve));
         match open(operation).await {
             Err(error) if resolve == 0 && lacks_a_reader(&error, flags) => {
                 open_by_std(options.to_std(), path).await
@@ -240,8 +258,9 @@ impl OpenOptions {
             ));
         };
         let flags = options.flags()?;
-        let fd =
-            dir::open_beneath(dir, path.as_ref(), flags, options.mode, self.no_symlinks).await?;
+        let fd = dir
+            .open_raw(path.as_ref(), flags, options.mode, self.resolve())
+            .await?;
         Ok(File::opened(fd, flags))
     }
 }

@@ -1,8 +1,10 @@
-//! What the kernel has no asynchronous operation for runs on the blocking pool.
+//! What the kernel has no asynchronous operation for, or does no better than others could, runs on the blocking pool.
 
 use std::io;
 
 use ringway_runtime::spawn_blocking;
+
+use crate::op::NameOp;
 
 /// Runs `call` on the blocking pool.
 ///
@@ -20,4 +22,13 @@ pub(crate) async fn on_pool<T: Send + 'static>(
         Ok(result) => result,
         Err(_) => Err(io::Error::other("background task failed")),
     }
+}
+
+/// Changes a name.
+///
+/// # Cancel safety
+///
+/// Once begun it is done, whether or not anybody waits for it.
+pub(crate) async fn change(name: NameOp) -> io::Result<()> {
+    on_pool(move || name.run()).await
 }

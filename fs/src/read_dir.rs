@@ -1,20 +1,18 @@
 //! [`read_dir`]: the entries of a directory, on the blocking pool, for the kernel has no asynchronous way.
 
-use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::{FileType, Metadata};
 use std::future::poll_fn;
 use std::io;
-use std::os::unix::fs::DirEntryExt;
+use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use ringway_runtime::spawn_blocking;
-use ringway_runtime::task::JoinHandle;
+use ringway_runtime::task::coop;
 
-use crate::limits::READ_DIR_CHUNK;
+use crate::chunks::{Chunks, Source};
+use crate::metadata::metadata_now;
 use crate::pool::on_pool;
 
 /// The entries of the directory at `path`, in no particular order.
@@ -32,59 +30,22 @@ use crate::pool::on_pool;
 /// Nothing remains of it.
 pub async fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
     let path = path.as_ref().to_owned();
-    on_pool(move || {
-        let source = std::fs::read_dir(path)?;
-        Ok(ReadDir {
-            state: State::Ready(
-                Chunk {
-                    entries: VecDeque::new(),
-                    source,
-                    ended: false,
-                }
-                .fill(),
-            ),
-        })
-    })
-    .await
+    let chunks = Chunks::open(move || std::fs::read_dir(path)).await?;
+    Ok(ReadDir { chunks })
 }
 
-/// The entries of a directory, read in pieces of 32.
+/// The entries of a directory, read in pieces of 256.
 #[derive(Debug)]
 #[must_use = "entries are read when they are asked for"]
 pub struct ReadDir {
-    state: State,
+    chunks: Chunks<std::fs::ReadDir>,
 }
 
-#[derive(Debug)]
-enum State {
-    Ready(Chunk),
-    Filling(JoinHandle<Chunk>),
-    /// The pool shut down while it had the chunk.
-    Lost,
-}
+impl Source for std::fs::ReadDir {
+    type Item = DirEntry;
 
-#[derive(Debug)]
-struct Chunk {
-    entries: VecDeque<io::Result<DirEntry>>,
-    source: std::fs::ReadDir,
-    ended: bool,
-}
-
-impl Chunk {
-    /// Reads the next entries, up to the first error.
-    fn fill(mut self) -> Self {
-        while self.entries.len() < READ_DIR_CHUNK {
-            let Some(entry) = self.source.next() else {
-                self.ended = true;
-                break;
-            };
-            let failed = entry.is_err();
-            self.entries.push_back(entry.map(DirEntry::new));
-            if failed {
-                break;
-            }
-        }
-        self
+    fn next(&mut self) -> Option<io::Result<DirEntry>> {
+        Iterator::next(self).map(|entry| entry.map(DirEntry::new))
     }
 }
 
@@ -108,30 +69,7 @@ impl ReadDir {
     ///
     /// As [`Self::next_entry`].
     pub fn poll_next_entry(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<DirEntry>>> {
-        loop {
-            match &mut self.state {
-                State::Ready(chunk) => {
-                    if let Some(entry) = chunk.entries.pop_front() {
-                        return Poll::Ready(entry.map(Some));
-                    }
-                    if chunk.ended {
-                        return Poll::Ready(Ok(None));
-                    }
-                    self.refill();
-                }
-                State::Filling(handle) => {
-                    let chunk = ready!(Pin::new(handle).poll(cx));
-                    self.state = chunk.map_or(State::Lost, State::Ready);
-                }
-                State::Lost => return Poll::Ready(Err(io::Error::other("background task failed"))),
-            }
-        }
-    }
-
-    fn refill(&mut self) {
-        if let State::Ready(chunk) = std::mem::replace(&mut self.state, State::Lost) {
-            self.state = State::Filling(spawn_blocking(move || chunk.fill()));
-        }
+        self.chunks.poll_next(cx)
     }
 }
 
@@ -165,7 +103,8 @@ impl DirEntry {
         self.std.ino()
     }
 
-    /// What std says about the entry, on the blocking pool; of a symbolic link about the link.
+    /// What std says about the entry; of a symbolic link about the link. At once if it is in memory, and otherwise on the
+    /// blocking pool.
     ///
     /// # Errors
     ///
@@ -175,6 +114,12 @@ impl DirEntry {
     ///
     /// Nothing happens but the asking.
     pub async fn metadata(&self) -> io::Result<Metadata> {
+        coop::consume_budget().await;
+        let at_once = metadata_now(&self.path());
+        // The directory may have been renamed, or something be mounted there, since it was read.
+        if let Some(metadata) = at_once.filter(|metadata| metadata.ino() == self.ino()) {
+            return Ok(metadata);
+        }
         let std = Arc::clone(&self.std);
         on_pool(move || std.metadata()).await
     }

@@ -5,6 +5,8 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 
+use crate::kind::FileKind;
+
 /// What statx(2) says about a file.
 ///
 /// It is called status, as in stat, and not metadata, because [`std::fs::Metadata`] can only be made by std,
@@ -28,33 +30,34 @@ impl Status {
         self.raw.stx_size
     }
 
+    /// What kind of file it is; `None` for kinds that no kernel has had so far. Only `symlink_status` finds links.
+    pub fn kind(&self) -> Option<FileKind> {
+        FileKind::of_mode(self.mode())
+    }
+
     /// Whether it is a regular file.
     pub fn is_file(&self) -> bool {
-        self.kind() == libc::S_IFREG
+        self.kind() == Some(FileKind::File)
     }
 
     /// Whether it is a directory.
     pub fn is_dir(&self) -> bool {
-        self.kind() == libc::S_IFDIR
+        self.kind() == Some(FileKind::Dir)
     }
 
     /// Whether it is a symbolic link. Only `symlink_status` can say so.
     pub fn is_symlink(&self) -> bool {
-        self.kind() == libc::S_IFLNK
+        self.kind() == Some(FileKind::Symlink)
     }
 
     /// Whether it is a FIFO.
     pub fn is_fifo(&self) -> bool {
-        self.kind() == libc::S_IFIFO
+        self.kind() == Some(FileKind::Fifo)
     }
 
     /// Whether it is a socket.
     pub fn is_socket(&self) -> bool {
-        self.kind() == libc::S_IFSOCK
-    }
-
-    fn kind(&self) -> u32 {
-        self.mode() & libc::S_IFMT
+        self.kind() == Some(FileKind::Socket)
     }
 
     /// The kind of file and who may do what with it, as `st_mode` has them.
@@ -84,7 +87,8 @@ impl Status {
 
     /// When it was made, if the file system knows.
     pub fn created(&self) -> Option<SystemTime> {
-        (self.raw.stx_mask & libc::STATX_BTIME != 0).then(|| time(&self.raw.stx_btime))
+        self.told(libc::STATX_BTIME)
+            .then(|| time(&self.raw.stx_btime))
     }
 
     /// The number of its inode, unique on its [device](Self::dev).
@@ -125,6 +129,134 @@ impl Status {
     /// In pieces of how many bytes it is best read and written.
     pub fn blksize(&self) -> u64 {
         self.raw.stx_blksize.into()
+    }
+
+    /// What the file system has told, as `STATX_*` flags.
+    pub fn mask(&self) -> u32 {
+        self.raw.stx_mask
+    }
+
+    /// Further properties of the file.
+    pub fn attributes(&self) -> Attributes {
+        Attributes {
+            set: self.raw.stx_attributes,
+            known: self.raw.stx_attributes_mask,
+        }
+    }
+
+    /// The number of the mount through which the file was reached, as in `/proc/self/mountinfo`. Linux 5.8.
+    pub fn mount_id(&self) -> Option<u64> {
+        self.told(libc::STATX_MNT_ID).then_some(self.raw.stx_mnt_id)
+    }
+
+    /// What O_DIRECT asks of memory and offsets. `None` if the file cannot be read and written past the cache, or the
+    /// kernel does not say (before Linux 6.1).
+    pub fn direct_alignment(&self) -> Option<DirectAlignment> {
+        DirectAlignment::of(&self.raw)
+    }
+
+    /// The number of the subvolume that the file is in, on file systems that have them. Linux 6.10.
+    pub fn subvolume(&self) -> Option<u64> {
+        self.told(libc::STATX_SUBVOL).then_some(self.raw.stx_subvol)
+    }
+
+    /// How many bytes one write past the cache can replace so that either all of them are on the disk or none: the least
+    /// and the most. `None` if the file system or its disk cannot. Linux 6.11.
+    pub fn atomic_write_sizes(&self) -> Option<(u32, u32)> {
+        let (min, max) = (
+            self.raw.stx_atomic_write_unit_min,
+            self.raw.stx_atomic_write_unit_max,
+        );
+        (self.told(libc::STATX_WRITE_ATOMIC) && max > 0).then_some((min, max))
+    }
+
+    fn told(&self, what: u32) -> bool {
+        self.raw.stx_mask & what != 0
+    }
+}
+
+/// Properties of a file that not every file system knows: `None` if it does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attributes {
+    set: u64,
+    known: u64,
+}
+
+macro_rules! attributes {
+    ($($(#[doc = $doc:literal])+ $name:ident: $flag:ident;)+) => {
+        impl Attributes {
+            $(
+                $(#[doc = $doc])+
+                pub fn $name(self) -> Option<bool> {
+                    self.get(libc::$flag as u64)
+                }
+            )+
+        }
+    };
+}
+
+attributes! {
+    /// Whether the file system keeps it compressed.
+    is_compressed: STATX_ATTR_COMPRESSED;
+    /// Whether it can be neither written, renamed, linked nor removed.
+    is_immutable: STATX_ATTR_IMMUTABLE;
+    /// Whether it can only be written at its end.
+    is_append_only: STATX_ATTR_APPEND;
+    /// Whether backups leave it out.
+    is_nodump: STATX_ATTR_NODUMP;
+    /// Whether the file system encrypts it.
+    is_encrypted: STATX_ATTR_ENCRYPTED;
+    /// Whether something is mounted there as soon as it is entered.
+    is_automount: STATX_ATTR_AUTOMOUNT;
+    /// Whether something is mounted there, of which this is the root.
+    is_mount_root: STATX_ATTR_MOUNT_ROOT;
+    /// Whether what is read is checked against hashes (fs-verity).
+    is_verity: STATX_ATTR_VERITY;
+    /// Whether it lies in memory that keeps its content, past any cache.
+    is_dax: STATX_ATTR_DAX;
+}
+
+impl Attributes {
+    fn get(self, flag: u64) -> Option<bool> {
+        (self.known & flag != 0).then_some(self.set & flag != 0)
+    }
+}
+
+/// What O_DIRECT asks of reads and writes: [`Status::direct_alignment`], [`File::direct_alignment`](crate::File::direct_alignment).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DirectAlignment {
+    memory: u32,
+    offset: u32,
+}
+
+impl DirectAlignment {
+    /// What to keep to where the kernel does not say: a page, which suffices for all common disks.
+    pub(crate) const PAGE: Self = Self {
+        memory: 4096,
+        offset: 4096,
+    };
+
+    #[cfg(test)]
+    pub(crate) fn of_parts(memory: u32, offset: u32) -> Self {
+        Self { memory, offset }
+    }
+
+    pub(crate) fn of(answer: &libc::statx) -> Option<Self> {
+        let known = answer.stx_mask & libc::STATX_DIOALIGN != 0;
+        (known && answer.stx_dio_offset_align > 0).then_some(Self {
+            memory: answer.stx_dio_mem_align,
+            offset: answer.stx_dio_offset_align,
+        })
+    }
+
+    /// What the address of the buffer must be a multiple of, in bytes.
+    pub fn memory(self) -> usize {
+        self.memory as usize
+    }
+
+    /// What the offset in the file, and the number of bytes, must be multiples of, in bytes.
+    pub fn offset(self) -> usize {
+        self.offset as usize
     }
 }
 

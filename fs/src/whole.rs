@@ -1,19 +1,24 @@
 //! Whole files: [`read`], [`read_to_string`], [`write()`].
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use ringway_runtime::driver::SharedFd;
+use ringway_runtime::driver::{Home, SharedFd};
+use ringway_runtime::task::coop;
 
+use crate::file::at::takes_no_more;
 use crate::file::core::Core;
-use crate::limits::{LARGE_READ_BYTES, ON_WORKER_MAX_BYTES, UNKNOWN_SIZE_BYTES, WRITE_PIECE_BYTES};
-use crate::op::now::{self, Prompt};
-use crate::op::{Open, c_path, descriptor};
+use crate::limits::{LARGE_READ_BYTES, UNKNOWN_SIZE_BYTES, WRITE_PIECE_BYTES};
+use crate::op::now::{self, Prompt, Start};
+use crate::op::{Location, Open, descriptor};
 use crate::open::open;
 use crate::pool::on_pool;
 
 /// Reads a whole file.
+///
+/// A small file that lies in memory takes four system calls: openat2(2), preadv2(2) for the bytes and again for the end,
+/// and close(2).
 ///
 /// # Errors
 ///
@@ -28,20 +33,30 @@ use crate::pool::on_pool;
 /// Dropping the future drops what was read; the file is as before.
 pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let path = path.as_ref();
-    let fd = open(|| Ok(Open::new(c_path(path)?, libc::O_RDONLY, 0))).await?;
+    let operation = || Ok(Open::new(Location::of_path(path)?, libc::O_RDONLY, 0));
+    coop::consume_budget().await;
+    let (fd, start) = match open_not_waiting(operation)? {
+        Some(fd) => match now::read_start(Prompt::asking(fd.as_fd()))? {
+            Start::Whole(contents) => return Ok(contents),
+            Start::Part(start) => {
+                descriptor::set_open_flags(fd.as_fd(), libc::O_RDONLY)?;
+                (fd, start)
+            }
+        },
+        None => (open(operation).await?, Vec::new()),
+    };
     let core = Core::new(SharedFd::from(fd), libc::O_RDONLY);
     let size = regular_size(&core);
-    let mut contents = Vec::new();
-    if 0 < size && size <= ON_WORKER_MAX_BYTES {
-        contents.try_reserve_exact(size)?;
-        let attempt = |file: Prompt<'_>| now::read_whole(file, &mut contents);
-        match core.at_once(&core.read_gate, attempt) {
-            Some(Ok(count)) if count == size => return Ok(contents),
-            Some(Err(error)) => return Err(error),
-            _ => {}
-        }
+    read_rest(&core, start, size).await
+}
+
+/// Opens what can be opened at once. The descriptor has O_NONBLOCK still.
+fn open_not_waiting(operation: impl Fn() -> io::Result<Open>) -> io::Result<Option<OwnedFd>> {
+    // Outside a runtime the operation panics, as it should.
+    match Home::here() {
+        Some(_) => operation()?.now_not_waiting().transpose(),
+        None => Ok(None),
     }
-    read_rest(&core, contents, size).await
 }
 
 /// The size of a regular file; 0 if it is another kind of file or does not say.
@@ -126,7 +141,7 @@ pub async fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Re
 /// Through the ring, so that no more than a piece of what may be borrowed is copied at a time.
 async fn write_in_pieces(path: &Path, contents: &[u8]) -> io::Result<()> {
     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC;
-    let fd = open(|| Ok(Open::new(c_path(path)?, flags, 0o666))).await?;
+    let fd = open(|| Ok(Open::new(Location::of_path(path)?, flags, 0o666))).await?;
     let core = Core::new(SharedFd::from(fd), flags);
     let mut offset = 0;
     let mut piece = Vec::new();
@@ -139,10 +154,7 @@ async fn write_in_pieces(path: &Path, contents: &[u8]) -> io::Result<()> {
             (result, piece) = core.write(piece, done, offset).await;
             let count = result?;
             if count == 0 {
-                return Err(io::Error::new(
-                    io::ErrorKind::WriteZero,
-                    "failed to write whole buffer",
-                ));
+                return Err(takes_no_more());
             }
             done += count;
             offset += count as u64;

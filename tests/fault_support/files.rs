@@ -50,7 +50,16 @@ cases![
     canonicalize,
     copy,
     beneath,
+    names_beneath,
+    list_beneath,
     transfer,
+    read_vectored_at,
+    write_vectored_at,
+    past_the_cache,
+    advise,
+    sync_range,
+    status,
+    walk,
 ];
 
 pub(super) const TEXT: &[u8] = b"some bytes of a file";
@@ -476,5 +485,125 @@ async fn transfer(cut: &Cut) -> io::Result<()> {
     if let Some(sent) = sent {
         assert_eq!((sent?, heard), (len as u64, len));
     }
+    Ok(())
+}
+
+async fn names_beneath(cut: &Cut) -> io::Result<()> {
+    let folder = folder();
+    with_text(&folder);
+    let dir = fs::Dir::open(folder.path()).await?;
+    let all = async {
+        dir.create_dir("a").await?;
+        dir.rename("text", &dir, "a/moved").await?;
+        dir.hard_link("a/moved", &dir, "a/second").await?;
+        dir.symlink("second", "a/link").await?;
+        dir.read_link("a/link").await?;
+        dir.status("a/link").await?;
+        dir.remove_file("a/second").await?;
+        dir.symlink_metadata("a/link").await
+    };
+    cut.at(all, nothing).await.transpose()?;
+    dir.metadata(".").await.map(drop)
+}
+
+async fn list_beneath(cut: &Cut) -> io::Result<()> {
+    let folder = folder();
+    with_text(&folder);
+    let dir = fs::Dir::open(folder.path()).await?;
+    let list = async {
+        let mut entries = dir.read_dir(".").await?;
+        let first = entries.next_entry().await?;
+        assert_eq!(first.expect("an entry").file_name(), "text");
+        entries.next_entry().await
+    };
+    if let Some(end) = cut.at(list, nothing).await {
+        assert!(end?.is_none());
+    }
+    Ok(())
+}
+
+async fn read_vectored_at(cut: &Cut) -> io::Result<()> {
+    let folder = folder();
+    let file = direct(&folder.path().join("large"), 1 << 20).await?;
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).expect("a hint");
+    let bufs = [vec![0; 1 << 10], vec![0; 1 << 16]];
+    let read = file.read_exact_vectored_at(bufs, 5000);
+    if let Some((result, bufs)) = cut.at(read, nothing).await {
+        result?;
+        assert!(bufs.iter().flatten().all(|byte| *byte == 9));
+    }
+    Ok(())
+}
+
+async fn write_vectored_at(cut: &Cut) -> io::Result<()> {
+    let folder = folder();
+    let path = folder.path().join("new");
+    let file = direct(&path, 0).await?;
+    let write = file.write_all_vectored_at((TEXT, TEXT.to_vec()), 0);
+    if let Some((result, _)) = cut.at(write, nothing).await {
+        result?;
+        let written = std::fs::read(&path).expect("a file");
+        assert_eq!(written, TEXT.repeat(2));
+    }
+    Ok(())
+}
+
+async fn past_the_cache(cut: &Cut) -> io::Result<()> {
+    let folder = folder();
+    let path = folder.path().join("large");
+    std::fs::write(&path, [9; 8192]).expect("room");
+    let mut options = OpenOptions::new();
+    let Ok(file) = options.read(true).direct(true).open(&path).await else {
+        return Ok(()); // A file system without direct reads.
+    };
+    let read = file.read_exact_at(file.aligned_buf(4096), 4096);
+    if let Some((result, page)) = cut.at(read, nothing).await {
+        result?;
+        assert!(page.iter().all(|byte| *byte == 9));
+    }
+    Ok(())
+}
+
+async fn advise(cut: &Cut) -> io::Result<()> {
+    let folder = folder();
+    let file = File::open(with_text(&folder)).await?;
+    let advised = cut.at(file.advise(0, 0, fs::Advice::WillNeed), nothing);
+    advised.await.unwrap_or(Ok(()))
+}
+
+async fn sync_range(cut: &Cut) -> io::Result<()> {
+    let folder = folder();
+    let mut file = File::create(folder.path().join("new")).await?;
+    file.write_all(TEXT).await?;
+    let both = async {
+        file.begin_sync_range(0, 10).await?;
+        file.sync_range(0, 0).await
+    };
+    cut.at(both, nothing).await.transpose()?;
+    file.sync_range(0, 0).await
+}
+
+async fn status(cut: &Cut) -> io::Result<()> {
+    let folder = folder();
+    let path = with_text(&folder);
+    if let Some(status) = cut.at(fs::status(&path), nothing).await {
+        assert_eq!(status?.len(), TEXT.len() as u64);
+    }
+    Ok(())
+}
+
+async fn walk(cut: &Cut) -> io::Result<()> {
+    let folder = folder();
+    with_text(&folder);
+    std::fs::create_dir(folder.path().join("a")).expect("room");
+    std::fs::write(folder.path().join("a/b"), TEXT).expect("room");
+    let mut entries = fs::walk(folder.path()).with_status(true);
+    let mut found = 0;
+    let first = cut.at(entries.next(), nothing).await;
+    found += usize::from(first.flatten().transpose()?.is_some());
+    while entries.next().await.transpose()?.is_some() {
+        found += 1;
+    }
+    assert_eq!(found, 3, "no entry is lost with a future");
     Ok(())
 }

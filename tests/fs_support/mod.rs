@@ -103,6 +103,23 @@ pub(crate) fn evict(path: &Path) {
     assert_eq!(result, 0);
 }
 
+/// Whether the page at `offset` of a file is in memory.
+pub(crate) fn is_resident(file: &std::fs::File, offset: u64) -> bool {
+    const PAGE: usize = 4096;
+    let (null, fd) = (std::ptr::null_mut(), file.as_raw_fd());
+    let (protection, shared) = (libc::PROT_NONE, libc::MAP_SHARED);
+    // SAFETY: a mapping of its own, which nobody touches.
+    let page = unsafe { libc::mmap(null, PAGE, protection, shared, fd, offset as i64) };
+    assert_ne!(page, libc::MAP_FAILED);
+    let mut answer = 0_u8;
+    // SAFETY: one page is mapped there, and there is room for its answer.
+    let result = unsafe { libc::mincore(page, PAGE, &mut answer) };
+    // SAFETY: mapped above.
+    unsafe { libc::munmap(page, PAGE) };
+    assert_eq!(result, 0);
+    answer & 1 == 1
+}
+
 /// Makes a FIFO.
 pub(crate) fn make_fifo(path: &Path) {
     let path = CString::new(path.as_os_str().as_bytes()).expect("a path");

@@ -18,6 +18,21 @@ pub const BLOCK_BYTES: usize = 4_096;
 /// Blocks of the large file: 64 MiB, more than any buffer of a runtime.
 const BLOCKS: u64 = 16_384;
 
+/// What a sequential read takes.
+pub const PIECE_BYTES: usize = 65_536;
+
+/// Sequential reads of the large file; a batch reads it once.
+pub const PIECES: u64 = BLOCKS * BLOCK_BYTES as u64 / PIECE_BYTES as u64;
+
+/// Files that are written and removed in a batch.
+pub const WRITES: u64 = 200;
+
+/// What is in the tree.
+pub const ENTRIES: u64 = FOLDERS * (1 + FILES_IN_A_FOLDER);
+
+const FOLDERS: u64 = 100;
+const FILES_IN_A_FOLDER: u64 = 20;
+
 /// Small files; a batch reads each once.
 const FILES: u64 = READS;
 
@@ -60,6 +75,108 @@ pub fn small_files(tasks: u64) -> Run {
             }
         }
     })
+}
+
+/// One task reads a large file from its beginning to its end, and again.
+pub fn sequential() -> Run {
+    let blocks = Blocks::write();
+    on_worker(move |batches| {
+        let blocks = blocks.clone();
+        async move {
+            let mut buffer = vec![0; PIECE_BYTES];
+            for _ in 0..batches {
+                let mut file = rt::fs::File::open(blocks.path()).await.unwrap();
+                for _ in 0..PIECES {
+                    file.read_exact(&mut buffer).await.unwrap();
+                }
+            }
+        }
+    })
+}
+
+/// One task asks for the metadata of small files, one after the other.
+pub fn metadata() -> Run {
+    let folder = Arc::new(SmallFiles::new());
+    on_worker(move |batches| {
+        let folder = folder.clone();
+        async move {
+            for number in 0..batches * READS {
+                let metadata = rt::fs::metadata(folder.file(number)).await.unwrap();
+                assert_eq!(metadata.len(), BLOCK_BYTES as u64);
+            }
+        }
+    })
+}
+
+/// One task writes small files and removes them.
+pub fn write_and_remove() -> Run {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    on_worker(move |batches| {
+        let folder = folder.clone();
+        async move {
+            for number in 0..batches * WRITES {
+                let path = folder.path().join(number.to_string());
+                rt::fs::write(&path, [7; BLOCK_BYTES]).await.unwrap();
+                rt::fs::remove_file(&path).await.unwrap();
+            }
+        }
+    })
+}
+
+/// Everything in a tree, with its metadata, as tokio's users ask for it: directory by directory.
+pub fn walk_by_hand() -> Run {
+    let tree = Arc::new(Tree::new());
+    on_worker(move |batches| {
+        let tree = tree.clone();
+        async move {
+            for _ in 0..batches {
+                let mut waiting = vec![tree.root().to_owned()];
+                let mut count = 0;
+                while let Some(folder) = waiting.pop() {
+                    let mut entries = rt::fs::read_dir(folder).await.unwrap();
+                    while let Some(entry) = entries.next_entry().await.unwrap() {
+                        count += 1;
+                        if entry.metadata().await.unwrap().is_dir() {
+                            waiting.push(entry.path());
+                        }
+                    }
+                }
+                assert_eq!(count, ENTRIES);
+            }
+        }
+    })
+}
+
+/// Folders beside each other, with files in them.
+#[derive(Debug)]
+pub struct Tree {
+    folder: TempDir,
+}
+
+impl Tree {
+    /// Makes them.
+    pub fn new() -> Tree {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 0..FOLDERS {
+            let within = folder.path().join(number.to_string());
+            std::fs::create_dir(&within).unwrap();
+            for file in 0..FILES_IN_A_FOLDER {
+                std::fs::write(within.join(file.to_string()), []).unwrap();
+            }
+        }
+        Tree { folder }
+    }
+
+    /// Where they are.
+    pub fn root(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl Default for Tree {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// The large file.

@@ -3,7 +3,8 @@
 use std::io;
 
 use super::File;
-use crate::op::{IoBuf, IoBufMut};
+use super::direct::explain;
+use crate::op::{IoBuf, IoBufMut, IoBufs, IoBufsMut};
 
 impl File {
     /// Reads at `offset` into `buf`, without moving the position, and gives the buffer back with the count.
@@ -42,10 +43,12 @@ impl File {
     /// read. The file is as before.
     pub async fn read_at<B: IoBufMut>(&self, buf: B, offset: u64) -> (io::Result<usize>, B) {
         let room = buf.room();
-        match check_offset(offset) {
-            Ok(()) => self.core.read(buf, 0, room, offset).await,
-            Err(error) => (Err(error), buf),
+        if let Err(error) = check_offset(offset) {
+            return (Err(error), buf);
         }
+        let (result, buf) = self.core.read(buf, 0, room, offset).await;
+        let result = self.explain(result, offset, &buf, (0, room));
+        (result, buf)
     }
 
     /// As [`Self::read_at`], but fills the whole room of `buf`.
@@ -69,13 +72,12 @@ impl File {
             let result;
             (result, buf) = self.core.read(buf, done, room - done, at).await;
             match result {
-                Ok(0) => {
-                    let error =
-                        io::Error::new(io::ErrorKind::UnexpectedEof, "failed to fill whole buffer");
-                    return (Err(error), buf);
-                }
+                Ok(0) => return (Err(unexpected_end()), buf),
                 Ok(count) => done += count,
-                Err(error) => return (Err(error), buf),
+                Err(error) => {
+                    let error = self.explain(Err(error), at, &buf, (done, room - done));
+                    return (error, buf);
+                }
             }
         }
         (Ok(()), buf)
@@ -96,10 +98,12 @@ impl File {
     /// Dropping the future leaves open whether, and how many, bytes were written. The buffer is dropped as
     /// soon as the kernel lets go of it.
     pub async fn write_at<B: IoBuf>(&self, buf: B, offset: u64) -> (io::Result<usize>, B) {
-        match check_offset(offset) {
-            Ok(()) => self.core.write(buf, 0, offset).await,
-            Err(error) => (Err(error), buf),
+        if let Err(error) = check_offset(offset) {
+            return (Err(error), buf);
         }
+        let (result, buf) = self.core.write(buf, 0, offset).await;
+        let result = self.explain(result, offset, &buf, (0, buf.initialized()));
+        (result, buf)
     }
 
     /// As [`Self::write_at`], but writes all bytes of `buf`.
@@ -123,17 +127,167 @@ impl File {
             let result;
             (result, buf) = self.core.write(buf, done, at).await;
             match result {
-                Ok(0) => {
-                    let error =
-                        io::Error::new(io::ErrorKind::WriteZero, "failed to write whole buffer");
-                    return (Err(error), buf);
-                }
+                Ok(0) => return (Err(takes_no_more()), buf),
                 Ok(count) => done += count,
-                Err(error) => return (Err(error), buf),
+                Err(error) => {
+                    let error = self.explain(Err(error), at, &buf, (done, len - done));
+                    return (error, buf);
+                }
             }
         }
         (Ok(()), buf)
     }
+
+    /// Reads at `offset` into several buffers, the first one first, as [`Self::read_at`] does into one.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # std::fs::write(&path, b"head body")?;
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// let file = ringway_fs::File::open(&path).await?;
+    /// let bufs = [Vec::with_capacity(5), Vec::with_capacity(100)];
+    /// let (result, [head, body]) = file.read_vectored_at(bufs, 0).await;
+    /// assert_eq!(result?, 9);
+    /// assert_eq!((&head[..], &body[..]), (&b"head "[..], &b"body"[..]));
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read_at`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Self::read_at`].
+    pub async fn read_vectored_at<V: IoBufsMut>(
+        &self,
+        bufs: V,
+        offset: u64,
+    ) -> (io::Result<usize>, V) {
+        if let Err(error) = check_offset(offset) {
+            return (Err(error), bufs);
+        }
+        let (result, mut bufs) = self.core.read_many(bufs, 0, offset).await;
+        let result = explain(&self.core, result, offset, |visit| {
+            bufs.for_each_mut(&mut |address, len| visit(address.addr(), len));
+        });
+        (result, bufs)
+    }
+
+    /// As [`Self::read_vectored_at`], but fills the whole room of all buffers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read_exact_at`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Self::read_at`].
+    pub async fn read_exact_vectored_at<V: IoBufsMut>(
+        &self,
+        mut bufs: V,
+        offset: u64,
+    ) -> (io::Result<()>, V) {
+        let mut room = 0;
+        bufs.for_each_mut(&mut |_, len| room += len);
+        let mut done = 0;
+        while done < room {
+            let at = offset.saturating_add(done as u64);
+            if let Err(error) = check_offset(at) {
+                return (Err(error), bufs);
+            }
+            let result;
+            (result, bufs) = self.core.read_many(bufs, done, at).await;
+            match result {
+                Ok(0) => return (Err(unexpected_end()), bufs),
+                Ok(count) => done += count,
+                Err(error) => return (Err(error), bufs),
+            }
+        }
+        (Ok(()), bufs)
+    }
+
+    /// Writes the bytes of several buffers, the first one first, to `offset`, as [`Self::write_at`] does those of one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::write_at`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Self::write_at`].
+    pub async fn write_vectored_at<V: IoBufs>(
+        &self,
+        bufs: V,
+        offset: u64,
+    ) -> (io::Result<usize>, V) {
+        if let Err(error) = check_offset(offset) {
+            return (Err(error), bufs);
+        }
+        let (result, bufs) = self.core.write_many(bufs, 0, offset).await;
+        let result = explain(&self.core, result, offset, |visit| {
+            bufs.for_each(&mut |address, len| visit(address.addr(), len));
+        });
+        (result, bufs)
+    }
+
+    /// As [`Self::write_vectored_at`], but writes all bytes of all buffers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::write_all_at`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Self::write_at`].
+    pub async fn write_all_vectored_at<V: IoBufs>(
+        &self,
+        mut bufs: V,
+        offset: u64,
+    ) -> (io::Result<()>, V) {
+        let len = bufs.total();
+        let mut done = 0;
+        while done < len {
+            let at = offset.saturating_add(done as u64);
+            if let Err(error) = check_offset(at) {
+                return (Err(error), bufs);
+            }
+            let result;
+            (result, bufs) = self.core.write_many(bufs, done, at).await;
+            match result {
+                Ok(0) => return (Err(takes_no_more()), bufs),
+                Ok(count) => done += count,
+                Err(error) => return (Err(error), bufs),
+            }
+        }
+        (Ok(()), bufs)
+    }
+
+    /// What is wrong with a read or write of the bytes of `buf` from `stretch.0` on, `stretch.1` of them.
+    fn explain<T>(
+        &self,
+        result: io::Result<T>,
+        offset: u64,
+        buf: &impl IoBuf,
+        stretch: (usize, usize),
+    ) -> io::Result<T> {
+        explain(&self.core, result, offset, |visit| {
+            visit(buf.stable_ptr().addr() + stretch.0, stretch.1);
+        })
+    }
+}
+
+fn unexpected_end() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "failed to fill whole buffer")
+}
+
+/// Of a write that wrote nothing.
+pub(crate) fn takes_no_more() -> io::Error {
+    io::Error::new(io::ErrorKind::WriteZero, "failed to write whole buffer")
 }
 
 /// Larger offsets are negative to the kernel, and the largest means "at the position".

@@ -4,13 +4,13 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ringway_runtime::driver::{Op, SharedFd};
-use ringway_runtime::task::coop;
+use ringway_runtime::driver::{Op, Pieces, SharedFd};
+use ringway_runtime::task::{coop, yield_now};
 
 use crate::gate::Gate;
 use crate::limits::ON_WORKER_MAX_BYTES;
 use crate::op::now::{self, Now, Prompt};
-use crate::op::{IoBuf, IoBufMut, Read, Write, descriptor};
+use crate::op::{IoBuf, IoBufMut, IoBufs, IoBufsMut, Read, ReadMany, Write, WriteMany, descriptor};
 
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -19,6 +19,8 @@ pub(crate) struct Core {
     pub(crate) write_gate: Gate,
     /// Whether this is a stream that says WouldBlock instead of waiting. (io_uring waits all the same.)
     nonblocking: bool,
+    /// Whether reads and writes go past the cache, so that what they move must be aligned.
+    direct: bool,
     /// Whether the file was found to lie in memory, so that nothing waits although the kernel does not promise
     /// it. Once true it stays so; relaxed, because it says nothing about anything else.
     in_memory: AtomicBool,
@@ -38,8 +40,13 @@ impl Core {
             read_gate,
             write_gate,
             nonblocking,
+            direct: flags & libc::O_DIRECT != 0,
             in_memory: AtomicBool::new(false),
         }
+    }
+
+    pub(super) fn is_direct(&self) -> bool {
+        self.direct
     }
 
     /// Gives the descriptor back if nobody else holds it.
@@ -49,6 +56,7 @@ impl Core {
             read_gate,
             write_gate,
             nonblocking,
+            direct,
             in_memory,
         } = self;
         fd.try_into_owned().map_err(|fd| Self {
@@ -56,6 +64,7 @@ impl Core {
             read_gate,
             write_gate,
             nonblocking,
+            direct,
             in_memory,
         })
     }
@@ -66,7 +75,7 @@ impl Core {
         gate: &Gate,
         attempt: impl FnMut(Prompt<'_>) -> Now,
     ) -> Option<io::Result<usize>> {
-        if !gate.admits() && !self.nonblocking {
+        if gate.is_shut() && !self.nonblocking {
             return None;
         }
         match self.attempt(attempt) {
@@ -79,6 +88,14 @@ impl Core {
             Now::Never => gate.shut(),
         }
         None
+    }
+
+    /// Lets other tasks run if this one has had its share of what is done at once.
+    async fn pause(&self, gate: &Gate) {
+        coop::consume_budget().await;
+        if !gate.admits() {
+            yield_now().await;
+        }
     }
 
     /// Whether this stretch of the file seems to be in memory.
@@ -114,7 +131,7 @@ impl Core {
         let large = len > ON_WORKER_MAX_BYTES;
         loop {
             if !large {
-                coop::consume_budget().await;
+                self.pause(&self.read_gate).await;
                 let attempt = |file: Prompt<'_>| now::read_into(file, &mut buf, start, len, offset);
                 if let Some(result) = self.at_once(&self.read_gate, attempt) {
                     return (result, buf);
@@ -138,7 +155,7 @@ impl Core {
     ) -> (io::Result<usize>, B) {
         loop {
             if buf.initialized() - start <= ON_WORKER_MAX_BYTES {
-                coop::consume_budget().await;
+                self.pause(&self.write_gate).await;
                 let attempt = |file: Prompt<'_>| now::write_from(file, &buf, start, offset);
                 if let Some(result) = self.at_once(&self.write_gate, attempt) {
                     return (result, buf);
@@ -148,6 +165,63 @@ impl Core {
             (result, buf) = Op::new(Write::new(self.fd.clone(), buf, start, offset)).await;
             if !is_interrupted(&result) {
                 return (result, buf);
+            }
+        }
+    }
+}
+
+/// Several buffers.
+impl Core {
+    /// Fills `bufs` behind their first `done` bytes with what lies at `offset`.
+    pub(super) async fn read_many<V: IoBufsMut>(
+        &self,
+        mut bufs: V,
+        done: usize,
+        offset: u64,
+    ) -> (io::Result<usize>, V) {
+        let mut pieces = Pieces::default();
+        loop {
+            pieces.to_fill(&mut bufs, done);
+            if pieces.total() <= ON_WORKER_MAX_BYTES {
+                self.pause(&self.read_gate).await;
+                let attempt =
+                    |file: Prompt<'_>| now::read_many(file, &mut bufs, &mut pieces, done, offset);
+                if let Some(result) = self.at_once(&self.read_gate, attempt) {
+                    return (result, bufs);
+                }
+            }
+            let result;
+            let operation = ReadMany::new(self.fd.clone(), bufs, pieces, done, offset);
+            (result, bufs, pieces) = Op::new(operation).await;
+            if !is_interrupted(&result) {
+                return (result, bufs);
+            }
+        }
+    }
+
+    /// Writes what is left of `bufs` behind their first `done` bytes to `offset`.
+    pub(super) async fn write_many<V: IoBufs>(
+        &self,
+        mut bufs: V,
+        done: usize,
+        offset: u64,
+    ) -> (io::Result<usize>, V) {
+        let mut pieces = Pieces::default();
+        loop {
+            pieces.to_drain(&bufs, done);
+            if pieces.total() <= ON_WORKER_MAX_BYTES {
+                self.pause(&self.write_gate).await;
+                let attempt =
+                    |file: Prompt<'_>| now::write_many(file, &bufs, &mut pieces, done, offset);
+                if let Some(result) = self.at_once(&self.write_gate, attempt) {
+                    return (result, bufs);
+                }
+            }
+            let result;
+            let operation = WriteMany::new(self.fd.clone(), bufs, pieces, done, offset);
+            (result, bufs, pieces) = Op::new(operation).await;
+            if !is_interrupted(&result) {
+                return (result, bufs);
             }
         }
     }

@@ -3,10 +3,14 @@
 //! - [`core`]: the descriptor, and what may be tried at once;
 //! - [`traffic`]: reading and writing through tokio's traits, in order and at a position ([`position`]);
 //! - [`at`]: reading and writing owned buffers at given offsets, as many at a time as one likes;
+//! - [`direct`]: what O_DIRECT asks of them;
+//! - [`space`]: room on the disk, and what is kept in memory;
 //! - [`traits`]: the traits of tokio and std.
 
 pub(crate) mod at;
+mod direct;
 mod position;
+mod space;
 mod traffic;
 mod traits;
 
@@ -24,11 +28,15 @@ use tokio::sync::Mutex;
 
 use crate::file_times::FileTimes;
 use crate::limits::MAX_BUF_BYTES;
-use crate::op::{Close, FdOp, Statx, descriptor, with_std};
+use crate::metadata::ask;
+use crate::op::{Close, FdOp, Location, descriptor, with_std};
 use crate::open_options::OpenOptions;
 use crate::pool::on_pool;
 use crate::status::Status;
 use crate::transfer::pipe::KeptPipe;
+
+pub use self::direct::Misaligned;
+pub use self::space::{Advice, Allocate};
 
 use self::core::Core;
 use self::position::Position;
@@ -218,20 +226,6 @@ impl File {
         Op::new(FdOp::set_len(self.core.fd.clone(), size)).await
     }
 
-    /// Sees to it that there is room on the disk for `len` bytes from `offset` on, so that writing them does not
-    /// fail for want of it: fallocate(2). The file grows to `offset + len` if it is smaller.
-    ///
-    /// # Errors
-    ///
-    /// Those of fallocate(2); EOPNOTSUPP where the file system cannot.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future leaves open whether it was done.
-    pub async fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
-        Op::new(FdOp::allocate(self.core.fd.clone(), 0, offset, len)).await
-    }
-
     /// What std says about the file, by fstat(2).
     ///
     /// The call is made on the spot: on a local file system it does not wait for a disk, and takes a
@@ -249,7 +243,7 @@ impl File {
         with_std(self.as_fd(), StdFile::metadata)
     }
 
-    /// What the kernel says about the file, by statx(2) through the ring.
+    /// What the kernel says about the file, by statx(2) on the blocking pool.
     ///
     /// [`Self::metadata`] says the same in the type of std, which only a call of std can make.
     ///
@@ -261,9 +255,7 @@ impl File {
     ///
     /// Nothing happens but the asking.
     pub async fn status(&self) -> io::Result<Status> {
-        Op::new(Statx::of_fd(self.core.fd.clone()))
-            .await
-            .map(Status::new)
+        ask(Location::of_fd(self.core.fd.clone()), libc::AT_EMPTY_PATH).await
     }
 
     /// A second handle of the same open file. From now on both share one position.

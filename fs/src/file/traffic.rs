@@ -22,6 +22,7 @@ use tokio::io::ReadBuf;
 
 use super::core::{Core, is_interrupted};
 use super::position::Position;
+use crate::gate::Gate;
 use crate::op::now::{self, Prompt};
 use crate::op::{Deliver, Delivery, Read};
 
@@ -98,6 +99,7 @@ impl Traffic {
                 return Poll::Ready(Ok(()));
             }
             if self.reading.is_none() {
+                ready!(poll_pause(cx, &core.read_gate));
                 if let Some(result) = self.read_at_once(core, max, target) {
                     return Poll::Ready(result.map(drop));
                 }
@@ -189,6 +191,7 @@ impl Traffic {
         let Some(first) = slices.iter().find(|slice| !slice.is_empty()) else {
             return Poll::Ready(Ok(0));
         };
+        ready!(poll_pause(cx, &core.write_gate));
         if let Some(result) = self.write_at_once(core, max, first, slices) {
             return Poll::Ready(result);
         }
@@ -315,6 +318,15 @@ impl Traffic {
     pub(super) fn end_reading(&mut self) {
         self.reading = None;
     }
+}
+
+/// Lets other tasks run if this one has had its share of what is done at once.
+fn poll_pause(cx: &Context<'_>, gate: &Gate) -> Poll<()> {
+    if gate.admits() {
+        return Poll::Ready(());
+    }
+    cx.waker().wake_by_ref();
+    Poll::Pending
 }
 
 /// `IOV_MAX`: how many slices one call takes.

@@ -1,8 +1,15 @@
-//! Small calls about a descriptor, none of which waits on a local file system.
+//! Small calls about a descriptor, none of which waits on a local file system unless it says so.
 
+use std::ffi::{CStr, OsString};
 use std::io::{self, SeekFrom};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use super::answer;
+use super::location::Location;
+use crate::status::{DirectAlignment, Status};
 
 /// Moves the position of the open file description: lseek(2).
 pub(crate) fn seek(fd: BorrowedFd<'_>, to: SeekFrom) -> io::Result<u64> {
@@ -54,29 +61,87 @@ pub(crate) struct Hint {
 
 /// Kind and size of an open file. It asks no server, so it does not wait.
 pub(crate) fn hint(fd: BorrowedFd<'_>) -> io::Result<Hint> {
-    let mut answer = MaybeUninit::<libc::statx>::zeroed();
-    let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
-    let mask = libc::STATX_TYPE | libc::STATX_SIZE;
-    // SAFETY: the path is a static empty string, and the answer is good for writing.
-    let result = unsafe {
-        libc::statx(
-            fd.as_raw_fd(),
-            c"".as_ptr(),
-            flags,
-            mask,
-            answer.as_mut_ptr(),
-        )
-    };
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: plain numbers, zeroed above.
-    let answer = unsafe { answer.assume_init() };
+    let answer = statx(fd, libc::STATX_TYPE | libc::STATX_SIZE)?;
     Ok(Hint {
         kind: libc::mode_t::from(answer.stx_mode) & libc::S_IFMT,
         size: answer.stx_size,
     })
 }
+
+/// What memory and offsets have to be multiples of for O_DIRECT, if the file system says so (since Linux 6.1).
+pub(crate) fn direct_alignment(fd: BorrowedFd<'_>) -> Option<DirectAlignment> {
+    let answer = statx(fd, libc::STATX_DIOALIGN).ok()?;
+    DirectAlignment::of(&answer)
+}
+
+/// What is known of an open file without asking a server.
+fn statx(fd: BorrowedFd<'_>, mask: libc::c_uint) -> io::Result<libc::statx> {
+    let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
+    statx_at(fd.as_raw_fd(), c"", flags, mask)
+}
+
+/// All that is to be known of what is at `at`. It may wait for a disk or a server.
+pub(crate) fn status(at: &Location, flags: libc::c_int) -> io::Result<Status> {
+    status_of(at.raw_dir(), at.path(), flags)
+}
+
+/// All that is to be known of the name `path` in the directory `dir`. It may wait for a disk or a server.
+pub(crate) fn status_at(
+    dir: BorrowedFd<'_>,
+    path: &CStr,
+    flags: libc::c_int,
+) -> io::Result<Status> {
+    status_of(dir.as_raw_fd(), path, flags)
+}
+
+fn status_of(dir: RawFd, path: &CStr, flags: libc::c_int) -> io::Result<Status> {
+    statx_at(dir, path, flags, WANTED).map(|raw| Status::new(Box::new(raw)))
+}
+
+/// Everything that statx(2) knows by Linux 6.15. Older kernels leave out what they do not know.
+const WANTED: u32 = libc::STATX_BASIC_STATS
+    | libc::STATX_BTIME
+    | libc::STATX_MNT_ID
+    | libc::STATX_DIOALIGN
+    | libc::STATX_SUBVOL
+    | libc::STATX_WRITE_ATOMIC;
+
+fn statx_at(
+    dir: RawFd,
+    path: &CStr,
+    flags: libc::c_int,
+    mask: libc::c_uint,
+) -> io::Result<libc::statx> {
+    let mut answer = MaybeUninit::<libc::statx>::zeroed();
+    let path = path.as_ptr();
+    // SAFETY: the path ends with a NUL byte, and the answer is good for writing.
+    if unsafe { libc::statx(dir, path, flags, mask, answer.as_mut_ptr()) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: plain numbers, zeroed above.
+    Ok(unsafe { answer.assume_init() })
+}
+
+/// The content of a symbolic link: readlinkat(2). It may wait for a disk.
+pub(crate) fn read_link(link: &Location) -> io::Result<PathBuf> {
+    let mut content = Vec::<u8>::with_capacity(LINK_BYTES);
+    loop {
+        let (room, target) = (content.capacity(), content.as_mut_ptr());
+        // SAFETY: the path ends with a NUL byte, and the vector has that much room.
+        let count = unsafe { libc::readlinkat(link.raw_dir(), link.as_ptr(), target.cast(), room) };
+        let count = answer(count as libc::c_long)? as usize;
+        if count < room {
+            // SAFETY: the kernel has just written as many bytes.
+            unsafe { content.set_len(count) };
+            return Ok(PathBuf::from(OsString::from_vec(content)));
+        }
+        // It may have been cut short.
+        content.reserve(2 * room);
+    }
+}
+
+/// Most symbolic links are shorter.
+const LINK_BYTES: usize = 256;
 
 /// Whether the file lies in memory (in a tmpfs), where nothing waits for a disk or a server. `false` if the
 /// kernel does not say (before Linux 6.8).
@@ -92,17 +157,9 @@ const RAMFS_MAGIC: u64 = 0x8584_58f6;
 
 /// The number of the mount that the file was opened in, which is never used again.
 fn mount_of(fd: BorrowedFd<'_>) -> Option<u64> {
-    let mut answer = MaybeUninit::<libc::statx>::zeroed();
-    let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
-    let (fd, mask) = (fd.as_raw_fd(), STATX_MNT_ID_UNIQUE);
-    // SAFETY: the path is a static empty string, and the answer is good for writing.
-    let result = unsafe { libc::statx(fd, c"".as_ptr(), flags, mask, answer.as_mut_ptr()) };
-    // SAFETY: plain numbers, zeroed above.
-    let answer = unsafe { answer.assume_init() };
-    (result == 0 && answer.stx_mask & STATX_MNT_ID_UNIQUE != 0).then_some(answer.stx_mnt_id)
+    let answer = statx(fd, libc::STATX_MNT_ID_UNIQUE).ok()?;
+    (answer.stx_mask & libc::STATX_MNT_ID_UNIQUE != 0).then_some(answer.stx_mnt_id)
 }
-
-const STATX_MNT_ID_UNIQUE: libc::c_uint = 0x4000;
 
 /// The kind of file system that is mounted there.
 fn magic_of(mount: u64) -> Option<u64> {

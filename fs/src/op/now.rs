@@ -10,9 +10,10 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::{ptr, slice};
 
+use ringway_runtime::driver::Pieces;
 use tokio::io::ReadBuf;
 
-use super::{IoBuf, IoBufMut, TRANSFER_MAX_BYTES};
+use super::{CALL_BYTES_MAX, IoBuf, IoBufMut, IoBufs, IoBufsMut};
 
 /// What came of the attempt.
 #[derive(Debug)]
@@ -109,23 +110,77 @@ pub(crate) fn read_into(
     now
 }
 
-/// Reads a file from its start into the spare room of an empty `target` and, in the same call, looks whether
-/// there is more: the count is larger than the room if there is.
-pub(crate) fn read_whole(file: Prompt<'_>, target: &mut Vec<u8>) -> Now {
-    debug_assert!(target.is_empty());
-    let room = target.capacity();
-    let mut more = MaybeUninit::<u8>::uninit();
-    let iov = [
-        iovec(target.as_mut_ptr(), room),
-        iovec(more.as_mut_ptr(), 1),
-    ];
-    // SAFETY: the entries describe the capacity of `target` and one byte of `more`, both writable.
-    let now = unsafe { preadv(file, &iov, 0) };
+/// What a read of the beginning of a file brought.
+#[derive(Debug)]
+pub(crate) enum Start {
+    /// All of it: behind these bytes a read brings nothing.
+    Whole(Vec<u8>),
+    /// This much, and then either there is more or it would have to wait.
+    Part(Vec<u8>),
+}
+
+/// Reads a file that is likely small, with no more calls than it takes: one for the bytes, and one that finds the end.
+/// (A short count alone says nothing: it may as well be that the rest is not in memory.)
+pub(crate) fn read_start(file: Prompt<'_>) -> io::Result<Start> {
+    let mut start = [MaybeUninit::<u8>::uninit(); START_BYTES];
+    let iov = [iovec(start.as_mut_ptr().cast(), START_BYTES)];
+    // SAFETY: the entry describes the array.
+    let count = match unsafe { preadv(file, &iov, 0) } {
+        Now::Done(count) => count?,
+        Now::Later | Now::Never => return Ok(Start::Part(Vec::new())),
+    };
+    let read = &start[..count];
+    // SAFETY: the kernel has just written as many bytes.
+    let read = unsafe { slice::from_raw_parts(read.as_ptr().cast::<u8>(), count) };
+    let at_end = count < START_BYTES
+        && (count == 0 || matches!(read_byte(file, count as u64), Now::Done(Ok(0))));
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(count)?;
+    bytes.extend_from_slice(read);
+    Ok(match at_end {
+        true => Start::Whole(bytes),
+        false => Start::Part(bytes),
+    })
+}
+
+/// On the stack, where they cost nothing until they are read. Larger files are worth a call for their size.
+const START_BYTES: usize = 16 * 1024;
+
+/// Fills several buffers behind their first `done` bytes, from `offset` on.
+pub(crate) fn read_many(
+    file: Prompt<'_>,
+    targets: &mut impl IoBufsMut,
+    pieces: &mut Pieces,
+    done: usize,
+    offset: u64,
+) -> Now {
+    pieces.to_fill(targets, done);
+    let (iov, count) = pieces.as_iovecs();
+    let fd = file.fd.as_raw_fd();
+    // SAFETY: the list was just made of the room of the buffers, writable by IoBufsMut's contract.
+    let count = unsafe { libc::preadv2(fd, iov, count as i32, offset as i64, file.flags) };
+    let now = Now::from_return(count);
     if let Now::Done(Ok(count)) = now {
-        // SAFETY: the kernel has just written as many bytes, in the order of the entries.
-        unsafe { target.set_len(count.min(room)) };
+        // SAFETY: `done` bytes were filled before, and the kernel has just written `count` behind.
+        unsafe { targets.set_initialized(done + count) };
     }
     now
+}
+
+/// Writes what is left of several buffers behind their first `done` bytes to `offset`.
+pub(crate) fn write_many(
+    file: Prompt<'_>,
+    sources: &impl IoBufs,
+    pieces: &mut Pieces,
+    done: usize,
+    offset: u64,
+) -> Now {
+    pieces.to_drain(sources, done);
+    let (iov, count) = pieces.as_iovecs();
+    let fd = file.fd.as_raw_fd();
+    // SAFETY: the list was just made of the buffers' bytes, readable by IoBufs' contract.
+    let count = unsafe { libc::pwritev2(fd, iov, count as i32, offset as i64, file.flags) };
+    Now::from_return(count)
 }
 
 /// Writes the bytes of `source` from `start` on to `offset`.
@@ -211,7 +266,7 @@ pub(crate) fn splice_in(
 ) -> Now {
     let mut offset = offset as libc::loff_t;
     let flags = libc::SPLICE_F_NONBLOCK;
-    let len = len.min(TRANSFER_MAX_BYTES);
+    let len = len.min(CALL_BYTES_MAX);
     let (from, to) = (file.as_raw_fd(), pipe.as_raw_fd());
     // SAFETY: the offset is good for reading and writing; the pipe has none.
     Now::from_return(unsafe { libc::splice(from, &mut offset, to, ptr::null_mut(), len, flags) })
@@ -236,7 +291,7 @@ pub(crate) fn splice_out(
 fn iovec(base: *mut u8, len: usize) -> libc::iovec {
     libc::iovec {
         iov_base: base.cast(),
-        iov_len: len.min(TRANSFER_MAX_BYTES),
+        iov_len: len.min(CALL_BYTES_MAX),
     }
 }
 

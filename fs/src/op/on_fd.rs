@@ -1,4 +1,4 @@
-//! Operations on an open file that carry nothing but numbers: fsync, ftruncate, fallocate.
+//! Operations on an open file that carry nothing but numbers: fsync, ftruncate, fallocate, fadvise, sync_file_range.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -22,7 +22,20 @@ enum Request {
         offset: u64,
         len: u64,
     },
+    Advise {
+        advice: libc::c_int,
+        offset: u64,
+        len: u32,
+    },
+    SyncRange {
+        flags: u32,
+        offset: u64,
+        len: u32,
+    },
 }
+
+/// The most that a request says whose length is a `u32`: whole pages.
+pub(crate) const PIECE_MAX_BYTES: u64 = 0xffff_f000;
 
 impl FdOp {
     /// Data and metadata to the disk: fsync(2).
@@ -56,6 +69,22 @@ impl FdOp {
             request: Request::Allocate { mode, offset, len },
         }
     }
+
+    /// What is going to be used: posix_fadvise(2) with one of `POSIX_FADV_*`. No length: up to the end.
+    pub(crate) fn advise(fd: SharedFd, offset: u64, len: u32, advice: libc::c_int) -> Self {
+        let request = Request::Advise {
+            advice,
+            offset,
+            len,
+        };
+        Self { fd, request }
+    }
+
+    /// A stretch of data to the disk: sync_file_range(2) with `SYNC_FILE_RANGE_*` flags. No length: up to the end.
+    pub(crate) fn sync_range(fd: SharedFd, offset: u64, len: u32, flags: u32) -> Self {
+        let request = Request::SyncRange { flags, offset, len };
+        Self { fd, request }
+    }
 }
 
 // SAFETY: the SQE has no pointer, and the descriptor is held by self.
@@ -77,6 +106,17 @@ unsafe impl Operation for FdOp {
             Request::Allocate { mode, offset, len } => opcode::Fallocate::new(fd, len)
                 .offset(offset)
                 .mode(mode)
+                .build(),
+            Request::Advise {
+                advice,
+                offset,
+                len,
+            } => opcode::Fadvise::new(fd, len.into(), advice)
+                .offset(offset)
+                .build(),
+            Request::SyncRange { flags, offset, len } => opcode::SyncFileRange::new(fd, len)
+                .offset(offset)
+                .flags(flags)
                 .build(),
         }
     }

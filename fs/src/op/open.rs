@@ -1,30 +1,42 @@
-//! Opening: openat(2), and openat2(2) where the way to the file is restricted.
+//! Opening files, optionally with the restrictions of openat2(2).
 
-use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use ringway_runtime::driver::{Completion, Operation, SharedFd, opcode, squeue, types};
+use ringway_runtime::driver::{Completion, Operation, opcode, squeue, types};
+
+use super::location::Location;
+use super::{answer, descriptor};
 
 /// Opens a path and gives a descriptor that closes itself.
 #[derive(Debug)]
 pub(crate) struct Open {
-    dir: Option<SharedFd>,
-    path: CString,
+    at: Location,
     flags: libc::c_int,
     mode: libc::mode_t,
     resolve: u64,
     how: types::OpenHow,
 }
 
+/// openat2(2) refuses a mode where no file can be made.
+const MAKES_A_FILE: libc::c_int = libc::O_CREAT | libc::O_TMPFILE;
+
+/// What changes a file system may have to wait for a disk.
+const CHANGES: libc::c_int = libc::O_CREAT | libc::O_TRUNC | (libc::O_TMPFILE & !libc::O_DIRECTORY);
+
+/// The kernel looks up what is in memory, and does not wait for a disk or a server. Linux 5.12.
+const RESOLVE_CACHED: u64 = 0x20;
+
+/// Whether openat2(2) is to be had. Once it is not, it stays so; relaxed, for it says nothing about anything else.
+static HAS_OPENAT2: AtomicBool = AtomicBool::new(true);
+
 impl Open {
-    /// Opens `path` with the `O_*` flags; `mode` counts only when a file is made.
-    pub(crate) fn new(path: CString, flags: libc::c_int, mode: libc::mode_t) -> Self {
-        let flags = flags | libc::O_CLOEXEC;
+    /// Opens `at` with the `O_*` flags; `mode` counts only when a file is made.
+    pub(crate) fn new(at: Location, flags: libc::c_int, mode: libc::mode_t) -> Self {
         Self {
-            dir: None,
-            path,
-            flags,
+            at,
+            flags: flags | libc::O_CLOEXEC,
             mode,
             resolve: 0,
             how: types::OpenHow::new(),
@@ -36,17 +48,59 @@ impl Open {
         Self { resolve, ..self }
     }
 
-    /// Starts a relative path at `dir`.
-    pub(crate) fn starting_at(self, dir: SharedFd) -> Self {
-        Self {
-            dir: Some(dir),
-            ..self
+    /// Opens at once what can be opened without waiting: names and inodes on the way are in memory, nothing is made
+    /// or emptied, no lease has to be broken and nobody waited for at the other end of a FIFO. `None` if it cannot, or
+    /// if the ring is to say why it fails.
+    pub(crate) fn now(&self) -> Option<io::Result<OwnedFd>> {
+        let opened = self.now_not_waiting()?;
+        let asked = self.flags & (libc::O_NONBLOCK | libc::O_PATH);
+        Some(opened.and_then(|fd| {
+            if asked == 0 {
+                descriptor::set_open_flags(fd.as_fd(), self.flags)?;
+            }
+            Ok(fd)
+        }))
+    }
+
+    /// As [`Self::now`], but what was opened still has O_NONBLOCK. Good for calls that do not wait anyway.
+    pub(crate) fn now_not_waiting(&self) -> Option<io::Result<OwnedFd>> {
+        if self.flags & CHANGES != 0 || !HAS_OPENAT2.load(Ordering::Relaxed) {
+            return None;
+        }
+        // With O_PATH nothing is opened that could wait, and other flags are refused.
+        let flags = match self.flags & libc::O_PATH {
+            0 => self.flags | libc::O_NONBLOCK,
+            _ => self.flags,
+        };
+        let how = types::OpenHow::new()
+            .flags(flags as u32 as u64)
+            .resolve(self.resolve | RESOLVE_CACHED);
+        // SAFETY: the path ends with a NUL byte, and both live for the call, which is told the structure's size.
+        let fd = unsafe {
+            libc::syscall(
+                libc::SYS_openat2,
+                self.at.raw_dir(),
+                self.at.as_ptr(),
+                &raw const how,
+                size_of::<types::OpenHow>(),
+            )
+        };
+        match answer(fd) {
+            // SAFETY: the kernel has just opened this descriptor, and nobody else has it.
+            Ok(fd) => Some(Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })),
+            Err(error) => match error.raw_os_error() {
+                // Not in memory; or such flags are not for openat2(2), which is stricter than open(2); or a sandbox
+                // forbids it.
+                Some(libc::EAGAIN | libc::EINVAL | libc::EINTR | libc::EPERM) => None,
+                Some(libc::ENOSYS) => {
+                    HAS_OPENAT2.store(false, Ordering::Relaxed);
+                    None
+                }
+                _ => Some(Err(error)),
+            },
         }
     }
 }
-
-/// openat2(2) refuses a mode where no file can be made.
-const MAKES_A_FILE: libc::c_int = libc::O_CREAT | libc::O_TMPFILE;
 
 // SAFETY: the path is on the heap and `how` in self; both are left alone until `complete`. The directory is
 // held by self; AT_FDCWD needs no holding.
@@ -58,9 +112,9 @@ unsafe impl Operation for Open {
     const REFUSED: &'static str = super::REFUSED;
 
     fn entry(&mut self) -> squeue::Entry {
-        let dir = types::Fd(self.dir.as_ref().map_or(libc::AT_FDCWD, AsRawFd::as_raw_fd));
+        let dir = self.at.dir();
         if self.resolve == 0 {
-            return opcode::OpenAt::new(dir, self.path.as_ptr())
+            return opcode::OpenAt::new(dir, self.at.as_ptr())
                 .flags(self.flags)
                 .mode(self.mode)
                 .build();
@@ -74,7 +128,7 @@ unsafe impl Operation for Open {
             .flags(self.flags as u32 as u64)
             .mode(mode.into())
             .resolve(self.resolve);
-        opcode::OpenAt2::new(dir, self.path.as_ptr(), &self.how).build()
+        opcode::OpenAt2::new(dir, self.at.as_ptr(), &self.how).build()
     }
 
     fn complete(self, completion: Completion) -> Self::Output {

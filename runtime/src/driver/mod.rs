@@ -81,7 +81,7 @@ mod withdrawal;
 
 pub use io_uring::{cqueue, opcode, squeue, types};
 
-pub use buf::{IoBuf, IoBufMut, IoBufs, IoBufsMut, Slice};
+pub use buf::{CALL_BYTES_MAX, IoBuf, IoBufMut, IoBufs, IoBufsMut, Piece, Pieces, Slice};
 pub use choice::Driver;
 pub use current::{assert_context, check_context};
 pub use error::{SetupError, is_lost, is_shutdown, shutdown_error};

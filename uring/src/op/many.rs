@@ -4,66 +4,14 @@ use std::io;
 use std::os::fd::AsRawFd;
 
 use ringway_runtime::driver::{
-    Completion, Home, IoBufs, IoBufsMut, Operation, SharedFd, opcode, squeue, types,
+    Completion, Home, IoBufs, IoBufsMut, Operation, Pieces, SharedFd, opcode, squeue, types,
 };
 
 use super::drain::{Sink, refused};
 use super::fill::{Source, ended};
 use super::message::Header;
-use super::{CALL_BYTES_MAX, Goal, Verdict, cancelled, nothing, poll, position};
+use super::{Goal, Verdict, cancelled, nothing, poll, position};
 use crate::request::{Round, Rounds};
-
-/// The most pieces that one call takes (`UIO_MAXIOV` of the kernel).
-const PIECES_MAX: usize = 1024;
-
-/// An `iovec` that may be sent to other threads: a number until the kernel reads it.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub(super) struct Piece {
-    address: usize,
-    len: usize,
-}
-
-const _: () = assert!(size_of::<Piece>() == size_of::<libc::iovec>());
-
-impl Piece {
-    pub(super) fn new(address: *const u8, len: usize) -> Self {
-        Self {
-            address: address.expose_provenance(),
-            len,
-        }
-    }
-}
-
-/// The pieces of one round: what lies behind the first `done` bytes, as much as one call takes.
-#[derive(Debug, Default)]
-struct Pieces {
-    pieces: Vec<Piece>,
-    skip: usize,
-    room: usize,
-}
-
-impl Pieces {
-    fn begin(&mut self, done: usize) {
-        self.pieces.clear();
-        (self.skip, self.room) = (done, CALL_BYTES_MAX);
-    }
-
-    fn add(&mut self, address: *const u8, len: usize) {
-        let skipped = self.skip.min(len);
-        self.skip -= skipped;
-        let len = (len - skipped).min(self.room);
-        if len > 0 && self.pieces.len() < PIECES_MAX {
-            self.room -= len;
-            self.pieces
-                .push(Piece::new(address.wrapping_add(skipped), len));
-        }
-    }
-
-    fn as_iovecs(&mut self) -> (*const libc::iovec, u32) {
-        (self.pieces.as_ptr().cast(), self.pieces.len() as u32)
-    }
-}
 
 /// Fills several buffers, the first one first: the request behind [`recv_vectored`](crate::recv_vectored),
 /// [`read_vectored_at`](crate::read_vectored_at) and others.
@@ -116,11 +64,8 @@ unsafe impl<V: IoBufsMut> Operation for FillMany<V> {
         if self.waits {
             return poll(fd, libc::POLLIN);
         }
-        self.pieces.begin(self.done);
-        let pieces = &mut self.pieces;
-        self.bufs
-            .for_each_mut(&mut |address, len| pieces.add(address, len));
-        let (iovecs, count) = pieces.as_iovecs();
+        self.pieces.to_fill(&mut self.bufs, self.done);
+        let (iovecs, count) = self.pieces.as_iovecs();
         if self.goal.is_whole() && count == 0 {
             return nothing();
         }
@@ -223,11 +168,8 @@ unsafe impl<V: IoBufs> Operation for DrainMany<V> {
         if self.waits {
             return poll(fd, libc::POLLOUT);
         }
-        self.pieces.begin(self.done);
-        let pieces = &mut self.pieces;
-        self.bufs
-            .for_each(&mut |address, len| pieces.add(address, len));
-        let (iovecs, count) = pieces.as_iovecs();
+        self.pieces.to_drain(&self.bufs, self.done);
+        let (iovecs, count) = self.pieces.as_iovecs();
         if self.goal.is_whole() && count == 0 {
             return nothing();
         }
@@ -278,43 +220,5 @@ impl<V: IoBufs> Rounds for DrainMany<V> {
 
     fn give_up(self) -> Self::Done {
         (cancelled(self.done), self.bufs)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lens(pieces: &Pieces) -> Vec<usize> {
-        pieces.pieces.iter().map(|piece| piece.len).collect()
-    }
-
-    fn pieces_of(bufs: &impl IoBufs, done: usize) -> Pieces {
-        let mut pieces = Pieces::default();
-        pieces.begin(done);
-        bufs.for_each(&mut |address, len| pieces.add(address, len));
-        pieces
-    }
-
-    #[test]
-    fn a_round_goes_on_behind_what_is_done() {
-        let bufs = vec![vec![0_u8; 3], vec![], vec![0; 4], vec![0; 5]];
-        assert_eq!(lens(&pieces_of(&bufs, 0)), [3, 4, 5]);
-        assert_eq!(lens(&pieces_of(&bufs, 3)), [4, 5]);
-        let pieces = pieces_of(&bufs, 5);
-        assert_eq!(lens(&pieces), [2, 5]);
-        assert_eq!(
-            pieces.pieces[0].address,
-            bufs[2].as_ptr().wrapping_add(2).addr()
-        );
-        assert!(lens(&pieces_of(&bufs, 12)).is_empty());
-    }
-
-    /// Mutant: push every piece; sendmsg(2) then refuses the call with EMSGSIZE.
-    #[test]
-    fn a_round_takes_no_more_pieces_than_the_kernel() {
-        let bufs = vec![vec![0_u8; 2]; PIECES_MAX + 10];
-        assert_eq!(pieces_of(&bufs, 0).pieces.len(), PIECES_MAX);
-        assert_eq!(pieces_of(&bufs, 2 * PIECES_MAX).pieces.len(), 10);
     }
 }

@@ -5,11 +5,10 @@ use std::os::fd::AsRawFd;
 use std::ptr;
 
 use ringway_runtime::driver::{
-    Completion, Home, IoBuf, IoBufMut, Operation, SharedFd, opcode, squeue, types,
+    Completion, Home, IoBuf, IoBufMut, Operation, Piece, SharedFd, opcode, squeue, types,
 };
 use socket2::{SockAddr, SockAddrStorage};
 
-use super::many::Piece;
 use super::{Verdict, call_len, cancelled, ecanceled, poll};
 use crate::Address;
 use crate::request::{Round, Rounds};

@@ -20,7 +20,7 @@ pub(crate) mod splice;
 
 use std::io;
 
-use ringway_runtime::driver::{opcode, squeue, types};
+use ringway_runtime::driver::{CALL_BYTES_MAX, opcode, squeue, types};
 
 /// Whether a request ends with the first bytes or with the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,9 +106,6 @@ fn nothing() -> squeue::Entry {
 fn position() -> u64 {
     u64::MAX
 }
-
-/// The most that one call moves; the kernel's own limit (`MAX_RW_COUNT`), 2 GiB less a page.
-const CALL_BYTES_MAX: usize = 0x7fff_f000;
 
 /// `len`, cut to what one call may move.
 fn call_len(len: usize) -> u32 {

@@ -3,6 +3,7 @@
 //! An operation by completion owns its buffer until the kernel has answered, so a buffer is handed over and
 //! comes back with the result. These traits say what a type must promise for that. Nothing here knows a ring.
 
+mod pieces;
 mod slice;
 mod vectored;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+pub use pieces::{CALL_BYTES_MAX, Piece, Pieces};
 pub use slice::Slice;
 pub use vectored::{IoBufs, IoBufsMut};
 

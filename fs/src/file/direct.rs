@@ -1,0 +1,155 @@
+//! O_DIRECT: what it asks of buffers and offsets.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::os::fd::AsFd;
+
+use super::File;
+use super::core::Core;
+use crate::op::{AlignedBuf, descriptor};
+use crate::status::DirectAlignment;
+
+impl File {
+    /// What reads and writes past the cache (O_DIRECT, by [`OpenOptions::direct`](crate::OpenOptions::direct)) have to
+    /// keep to. `None` if the file cannot be used so, or the kernel does not say (before Linux 6.1).
+    pub fn direct_alignment(&self) -> Option<DirectAlignment> {
+        descriptor::direct_alignment(self.as_fd())
+    }
+
+    /// An empty buffer for reads and writes past the cache of this file: with room for `capacity` bytes, rounded up to
+    /// what the file asks for, and at an address that it takes. Where the kernel does not say, for pages.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// use ringway_fs::OpenOptions;
+    ///
+    /// let mut options = OpenOptions::new();
+    /// options.read(true).write(true).create(true).direct(true);
+    /// let file = match options.open(&path).await {
+    ///     Ok(file) => file,
+    ///     Err(_) => return Ok(()), // This file system is not for it.
+    /// };
+    /// let mut page = file.aligned_buf(4096);
+    /// page.extend_from_slice(b"straight to the disk");
+    /// page.set_len(page.capacity());
+    /// let (result, page) = file.write_all_at(page, 0).await;
+    /// result?;
+    /// let (result, page) = file.read_exact_at(page, 0).await;
+    /// result?;
+    /// assert!(page.starts_with(b"straight to the disk"));
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the capacity, rounded up, is more than `isize::MAX`.
+    #[track_caller]
+    pub fn aligned_buf(&self, capacity: usize) -> AlignedBuf {
+        let alignment = self.direct_alignment().unwrap_or(DirectAlignment::PAGE);
+        let capacity = capacity.saturating_add(alignment.offset() - 1);
+        let capacity = capacity - capacity % alignment.offset();
+        // A power of two, but it need not be that of a page: registered memory and huge pages ask for no more.
+        AlignedBuf::new(capacity, alignment.memory().next_power_of_two())
+    }
+}
+
+/// A read or write past the cache that the kernel has refused because something is no multiple of what it should be.
+///
+/// It is inside an [`io::Error`] of kind `InvalidInput`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Misaligned {
+    what: &'static str,
+    value: u64,
+    alignment: usize,
+}
+
+impl Misaligned {
+    /// What the offset, the length or the address must be a multiple of, in bytes.
+    pub fn alignment(&self) -> usize {
+        self.alignment
+    }
+
+    /// The first mistake in a read or write at `offset` of a piece of memory, as (address, length).
+    fn find(needed: DirectAlignment, offset: u64, piece: (usize, usize)) -> Option<Self> {
+        let (address, len) = piece;
+        let rules = [
+            ("offset", offset, needed.offset()),
+            ("length", len as u64, needed.offset()),
+            ("address of the buffer", address as u64, needed.memory()),
+        ];
+        let mut mistakes = rules
+            .into_iter()
+            .filter(|(_, value, alignment)| value % (*alignment).max(1) as u64 != 0);
+        let (what, value, alignment) = mistakes.next()?;
+        Some(Self {
+            what,
+            value,
+            alignment,
+        })
+    }
+}
+
+impl fmt::Display for Misaligned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            what,
+            value,
+            alignment,
+        } = self;
+        write!(
+            f,
+            "a file opened with O_DIRECT needs the {what}, {value:#x}, to be a multiple of {alignment}"
+        )
+    }
+}
+
+impl Error for Misaligned {}
+
+/// `result`, or, if the kernel has refused because `offset` or one of `pieces` (address and length) is not aligned, what
+/// is wrong with it.
+pub(super) fn explain<T>(
+    core: &Core,
+    result: io::Result<T>,
+    offset: u64,
+    pieces: impl FnOnce(&mut dyn FnMut(usize, usize)),
+) -> io::Result<T> {
+    let error = match result {
+        Err(error) if core.is_direct() && error.raw_os_error() == Some(libc::EINVAL) => error,
+        other => return other,
+    };
+    let needed = descriptor::direct_alignment(core.as_fd()).unwrap_or(DirectAlignment::PAGE);
+    let mut mistake = None;
+    pieces(&mut |address, len| {
+        mistake = mistake.or_else(|| Misaligned::find(needed, offset, (address, len)));
+    });
+    Err(mistake.map_or(error, |mistake| {
+        io::Error::new(io::ErrorKind::InvalidInput, mistake)
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Mutants: one of the three is not looked at; memory is measured by the offset's alignment.
+    #[test]
+    fn each_mistake_has_its_name() {
+        let needed = DirectAlignment::of_parts(4, 512);
+        let find = |offset, piece| Misaligned::find(needed, offset, piece).map(|found| found.what);
+        assert_eq!(find(1024, (4, 512)), None);
+        assert_eq!(find(1000, (4, 512)), Some("offset"));
+        assert_eq!(find(1024, (4, 500)), Some("length"));
+        assert_eq!(find(1024, (2, 512)), Some("address of the buffer"));
+        let text = Misaligned::find(needed, 1, (0, 512)).expect("a mistake");
+        assert_eq!(
+            text.to_string(),
+            "a file opened with O_DIRECT needs the offset, 0x1, to be a multiple of 512"
+        );
+    }
+}

@@ -1,0 +1,77 @@
+//! Where a name is: a path, and the directory where it begins if it is relative.
+
+use std::ffi::{CStr, CString, OsStr};
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use ringway_runtime::driver::{SharedFd, types};
+
+/// A path on the heap, and a directory that is held.
+#[derive(Debug)]
+pub(crate) struct Location {
+    /// None: the working directory of the process.
+    dir: Option<SharedFd>,
+    path: CString,
+}
+
+impl Location {
+    /// `path`, from the working directory on.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput`, with the text of std, if `path` has a NUL byte.
+    pub(crate) fn of_path(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            dir: None,
+            path: c_path(path.as_os_str())?,
+        })
+    }
+
+    /// `path`, from `dir` on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::of_path`].
+    pub(crate) fn in_dir(dir: SharedFd, path: &OsStr) -> io::Result<Self> {
+        Ok(Self {
+            dir: Some(dir),
+            path: c_path(path)?,
+        })
+    }
+
+    /// The open file itself, for calls that take AT_EMPTY_PATH.
+    pub(crate) fn of_fd(fd: SharedFd) -> Self {
+        Self {
+            dir: Some(fd),
+            path: CString::default(),
+        }
+    }
+
+    pub(super) fn as_ptr(&self) -> *const libc::c_char {
+        self.path.as_ptr()
+    }
+
+    pub(super) fn path(&self) -> &CStr {
+        &self.path
+    }
+
+    pub(super) fn raw_dir(&self) -> RawFd {
+        self.dir.as_ref().map_or(libc::AT_FDCWD, AsRawFd::as_raw_fd)
+    }
+
+    pub(super) fn dir(&self) -> types::Fd {
+        types::Fd(self.raw_dir())
+    }
+}
+
+/// `path` as the kernel wants it.
+pub(crate) fn c_path(path: &OsStr) -> io::Result<CString> {
+    CString::new(path.as_bytes()).map_err(|_| {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "file name contained an unexpected NUL byte",
+        )
+    })
+}
