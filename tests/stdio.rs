@@ -2,8 +2,10 @@
 //!
 //! Without an argument of ours this program runs the cases, each as a child which is told what to do.
 
+use std::fs::File;
 use std::future::Future;
 use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -14,6 +16,8 @@ use std::time::{Duration, Instant};
 use ringway::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, stderr, stdin, stdout};
 use ringway::runtime::Runtime;
 use rustix::event::{PollFd, PollFlags};
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 /// How long a child may take for anything.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -22,50 +26,69 @@ const PART: &str = "RINGWAY_STDIO_PART";
 /// More than a pipe holds, so that a writer has to wait for its reader.
 const MUCH: usize = 300_000;
 
-/// A case: its name, the child's part and the parent's.
-type Case = (&'static str, fn(), fn(&mut Parent));
+/// A case: its name, what the child's input is, the child's part and the parent's.
+type Case = (&'static str, Input, fn(), fn(&mut Parent));
 
-const CASES: [Case; 7] = [
+#[derive(Clone, Copy)]
+enum Input {
+    Pipe,
+    Terminal,
+}
+
+const CASES: [Case; 8] = [
     (
         "lines_are_read_until_the_end_of_the_input",
+        Input::Pipe,
         echo_lines,
         feed_lines,
     ),
     (
         "a_pending_read_holds_up_neither_the_runtimes_end_nor_the_processs",
+        Input::Pipe,
         end_while_reading,
         keep_silent,
     ),
     (
         "what_a_dropped_read_asked_for_goes_to_the_next_reader",
+        Input::Pipe,
         drop_a_read,
         feed_after_the_drop,
     ),
     (
         "what_a_blocking_read_left_in_the_buffer_is_read",
+        Input::Pipe,
         read_the_first_line_blocking,
         feed_two_lines_at_once,
     ),
     (
         "what_was_reported_as_written_is_written_though_the_runtime_ends",
+        Input::Pipe,
         write_and_end,
         read_much,
     ),
     (
         "a_flush_waits_for_a_slow_reader",
+        Input::Pipe,
         flush_much,
         read_much_late,
     ),
     (
         "an_error_of_a_write_is_reported_by_the_flush",
+        Input::Pipe,
         write_to_nobody,
         close_the_output,
+    ),
+    (
+        "a_terminal_is_read_by_lines_and_holds_up_nothing",
+        Input::Terminal,
+        end_while_reading_a_second_line,
+        type_one_line,
     ),
 ];
 
 fn main() {
     if let Ok(part) = std::env::var(PART) {
-        let (_, child, _) = CASES
+        let (_, _, child, _) = CASES
             .iter()
             .find(|(name, ..)| *name == part)
             .expect("a part");
@@ -75,8 +98,8 @@ fn main() {
         .skip(1)
         .find(|it| !it.starts_with('-'))
         .unwrap_or_default();
-    for (name, _, parent) in CASES.iter().filter(|(name, ..)| name.contains(&filter)) {
-        let mut child = Parent::start(name);
+    for (name, input, _, parent) in CASES.iter().filter(|(name, ..)| name.contains(&filter)) {
+        let mut child = Parent::start(name, *input);
         parent(&mut child);
         child.finish();
         println!("test {name} ... ok");
@@ -122,6 +145,26 @@ fn keep_silent(parent: &mut Parent) {
     parent.close_input();
 }
 
+/// Mutant: as above.
+fn end_while_reading_a_second_line() {
+    let runtime = Runtime::new().unwrap();
+    runtime.block_on(async {
+        let mut lines = BufReader::new(stdin()).lines();
+        println!("<{}>", lines.next_line().await.unwrap().unwrap());
+        let second = ringway::time::timeout(Duration::from_millis(50), lines.next_line());
+        assert!(second.await.is_err());
+    });
+    drop(runtime);
+    println!("ended");
+}
+
+fn type_one_line(parent: &mut Parent) {
+    parent.write("from a terminal\n");
+    parent.read_line("<from a terminal>\n");
+    assert_eq!(parent.read_to_end().trim(), "ended");
+    parent.close_input();
+}
+
 /// Mutant: `hand_out` keeps the bytes only if somebody waits.
 fn drop_a_read() {
     Runtime::new().unwrap().block_on(async {
@@ -154,7 +197,7 @@ fn feed_after_the_drop(parent: &mut Parent) {
     parent.read_line("dropped\n");
     parent.write("after");
     let begun = Instant::now();
-    let input = parent.child.stdin.as_ref().expect("open");
+    let input = parent.input.as_ref().expect("open");
     while rustix::io::ioctl_fionread(input) != Ok(0) {
         assert!(begun.elapsed() < PATIENCE, "nobody reads");
         thread::yield_now();
@@ -249,28 +292,35 @@ fn much() -> Vec<u8> {
 /// The parent's end of a child's streams.
 struct Parent {
     child: Child,
+    /// Where the child's input comes from, until it is closed.
+    input: Option<File>,
     name: &'static str,
 }
 
 impl Parent {
-    fn start(name: &'static str) -> Self {
+    fn start(name: &'static str, input: Input) -> Self {
+        let (ours, theirs) = match input {
+            Input::Pipe => pipe(),
+            Input::Terminal => terminal(),
+        };
         let child = Command::new(std::env::current_exe().unwrap())
             .env(PART, name)
-            .stdin(Stdio::piped())
+            .stdin(theirs)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        Self { child, name }
+        let input = Some(ours);
+        Self { child, input, name }
     }
 
     fn write(&mut self, text: &str) {
-        let input = self.child.stdin.as_mut().expect("open");
+        let input = self.input.as_mut().expect("open");
         input.write_all(text.as_bytes()).unwrap();
     }
 
     fn close_input(&mut self) {
-        drop(self.child.stdin.take());
+        drop(self.input.take());
     }
 
     fn read_line(&mut self, expected: &str) {
@@ -312,4 +362,20 @@ impl Parent {
         errors.read_to_string(&mut complaint).unwrap();
         assert!(status.success(), "{}: {complaint}", self.name);
     }
+}
+
+/// Our end and the child's.
+fn pipe() -> (File, Stdio) {
+    let (read, write) = std::io::pipe().unwrap();
+    (File::from(OwnedFd::from(write)), Stdio::from(read))
+}
+
+fn terminal() -> (File, Stdio) {
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&ours).unwrap();
+    unlockpt(&ours).unwrap();
+    let path = ptsname(&ours, Vec::new()).unwrap();
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let theirs = rustix::fs::open(path, flags, Mode::empty()).unwrap();
+    (File::from(ours), Stdio::from(theirs))
 }
