@@ -42,6 +42,14 @@ impl<T> SpinLock<T> {
         self.value.with_mut(|value| f(unsafe { &mut *value }))
     }
 
+    /// As [`Self::with`], unless somebody else has the value.
+    #[inline]
+    pub fn try_with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
+        let _guard = self.try_take().then(|| Guard(&self.taken))?;
+        // SAFETY: as above.
+        Some(self.value.with_mut(|value| f(unsafe { &mut *value })))
+    }
+
     #[inline]
     fn take(&self) -> Guard<'_> {
         if !self.try_take() {

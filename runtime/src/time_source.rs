@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ringway_timer::seam::{Registration, TimerSource};
 
 use crate::context::{self, Missing};
-use crate::driver::Shard;
+use crate::driver::{self, FromAfar, Shard, Timers};
 use crate::fork::{FORKED, Process};
 use crate::registry;
 use crate::scheduler::Shared;
@@ -51,26 +51,35 @@ impl TimerSource for Source {
         context::with_current(|shared| shared.clock.instant()).unwrap_or_else(|_| Instant::now())
     }
 
+    fn is_due(&self, deadline: Instant) -> bool {
+        let is_later = !EVER_PAUSED.load(Ordering::Relaxed)
+            && context::with_worker(|worker| {
+                worker.is_some_and(|worker| worker.is_later(deadline))
+            });
+        !is_later && self.now() >= deadline
+    }
+
     fn register(
         &self,
         runtime: u32,
         deadline: Instant,
         waker: &Waker,
     ) -> Result<Registration, &'static str> {
-        let inserted = with_home(runtime, |shared, shard, owned| {
-            let inserted = shard
-                .timers()
-                .insert(shared.clock.ns_of(deadline), waker.clone())?;
-            if inserted.before_sleeper && !owned {
-                shard.unpark();
-            }
+        // Cloned before any lock is taken.
+        let waker = waker.clone();
+        let registration = with_home(runtime, |shared, shard, owned| {
+            let deadline_ns = shared.clock.ns_of(deadline);
+            let key = match owned {
+                true => shard.timers().insert(deadline_ns, waker),
+                false => from_afar(shard, |timers| timers.insert_from_afar(deadline_ns, waker)),
+            };
             Some(Registration {
                 runtime,
                 shard: shard.index(),
-                key: inserted.key,
+                key: key?,
             })
         });
-        inserted
+        registration
             .flatten()
             .ok_or_else(|| match registry::is_of_parent(runtime) {
                 true => FORKED,
@@ -79,32 +88,42 @@ impl TimerSource for Source {
     }
 
     fn update(&self, registration: &Registration, waker: &Waker) -> bool {
-        with_shard(registration, |_, shard| {
-            shard.timers().update(registration.key, waker)
-        })
-        .unwrap_or(false)
+        let key = registration.key;
+        let stays = with_shard(registration, |_, shard, here| match here {
+            Here::Home => shard.timers().update(key, waker),
+            // It is made anew in this worker's wheel, where it costs less from now on.
+            Here::OtherWorker => {
+                from_afar(shard, |timers| timers.remove_from_afar(key));
+                false
+            }
+            Here::Outside => from_afar(shard, |timers| timers.update_from_afar(key, waker)),
+        });
+        stays.unwrap_or(false)
     }
 
     fn reset(&self, registration: &Registration, deadline: Instant) -> bool {
-        let reset = with_shard(registration, |shared, shard| {
-            let before_sleeper = shard
-                .timers()
-                .reset(registration.key, shared.clock.ns_of(deadline))?;
-            let owned =
-                crate::driver::with_owner(|owner| Arc::ptr_eq(owner, shard)).unwrap_or(false);
-            if before_sleeper && !owned {
-                shard.unpark();
+        let key = registration.key;
+        let moved = with_shard(registration, |shared, shard, here| {
+            let deadline_ns = shared.clock.ns_of(deadline);
+            match here {
+                Here::Home => shard.timers().reset(key, deadline_ns),
+                Here::OtherWorker | Here::Outside => {
+                    from_afar(shard, |timers| timers.reset_from_afar(key, deadline_ns))
+                }
             }
-            Some(())
         });
-        reset.flatten().is_some()
+        moved.unwrap_or(false)
     }
 
     fn deregister(&self, registration: Registration) {
-        // The waker leaves the closure, and so the lock, before it is dropped.
-        drop(with_shard(&registration, |_, shard| {
-            shard.timers().remove(registration.key)
-        }));
+        let key = registration.key;
+        with_shard(&registration, |_, shard, here| match here {
+            // The waker is dropped when the lock is given back.
+            Here::Home => drop(shard.timers().remove(key)),
+            Here::OtherWorker | Here::Outside => {
+                from_afar(shard, |timers| timers.remove_from_afar(key));
+            }
+        });
     }
 
     fn poll_charge(&self, cx: &mut Context<'_>) -> Poll<()> {
@@ -137,21 +156,49 @@ fn with_runtime(f: impl FnOnce(&Shared) -> Result<(), &'static str>) -> Result<(
     }
 }
 
+/// Where a thread stands to the wheel of a timer.
+#[derive(Clone, Copy, Debug)]
+enum Here {
+    /// It runs the core to which the wheel belongs.
+    Home,
+    /// It runs another core of the same runtime.
+    OtherWorker,
+    /// It runs no core of that runtime.
+    Outside,
+}
+
 /// Calls `f` with the shard in which this thread's timers live, and whether it is this thread's own.
 fn with_home<R>(runtime: u32, f: impl FnOnce(&Arc<Shared>, &Arc<Shard>, bool) -> R) -> Option<R> {
-    context::with_worker(|worker| match worker {
-        Some(worker) if worker.shared().id() == runtime => {
-            Some(f(worker.shared(), worker.shard(), true))
-        }
-        _ => registry::with(runtime, |shared| f(shared, shared.guest_shard(), false)),
+    let own = driver::with_owner(|shard| shard.runtime() == runtime).unwrap_or(false);
+    if !own {
+        return registry::with(runtime, |shared| f(shared, shared.guest_shard(), false));
+    }
+    context::with_worker(|worker| {
+        let worker = worker?;
+        Some(f(worker.shared(), worker.shard(), true))
     })
 }
 
 fn with_shard<R>(
     registration: &Registration,
-    f: impl FnOnce(&Arc<Shared>, &Arc<Shard>) -> R,
+    f: impl FnOnce(&Arc<Shared>, &Arc<Shard>, Here) -> R,
 ) -> Option<R> {
+    let here = driver::with_owner(|shard| match shard.runtime() == registration.runtime {
+        true if shard.index() == registration.shard => Here::Home,
+        true => Here::OtherWorker,
+        false => Here::Outside,
+    });
     registry::with(registration.runtime, |shared| {
-        f(shared, shared.shard(registration.shard))
+        let shard = shared.shard(registration.shard);
+        f(shared, shard, here.unwrap_or(Here::Outside))
     })
+}
+
+/// Does something to timers of another thread's, and wakes it if it sleeps past a deadline.
+fn from_afar<T>(shard: &Shard, f: impl FnOnce(&Timers) -> FromAfar<T>) -> T {
+    let done = f(shard.timers());
+    if done.before_sleeper {
+        shard.unpark();
+    }
+    done.outcome
 }

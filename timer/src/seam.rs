@@ -48,6 +48,12 @@ pub trait TimerSource: Sync + 'static {
     /// system's. Works on every thread.
     fn now(&self) -> Instant;
 
+    /// Whether `deadline` has come, for a timer that would otherwise wait. A source that knows of a recent time at which
+    /// it was still far off may spare itself a look at the clock, and say no: then it fires the timer.
+    fn is_due(&self, deadline: Instant) -> bool {
+        self.now() >= deadline
+    }
+
     /// Arms a timer in `runtime`: in the shard of the calling thread if it is a worker of that runtime.
     /// `waker` is woken once, not before `deadline`.
     ///

@@ -76,23 +76,27 @@ impl Timer {
     ///
     /// If it has to wait and its runtime has shut down.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.is_due() {
-            ready!(source().poll_charge(cx));
-            return self.finish();
+        if self.has_to_wait() {
+            return self.wait(cx);
         }
-        self.wait(cx)
+        ready!(source().poll_charge(cx));
+        self.finish()
     }
 
     /// As [`Self::poll`], whatever budget the task has left.
     pub(crate) fn poll_unconstrained(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.is_due() {
-            return self.finish();
+        if self.has_to_wait() {
+            return self.wait(cx);
         }
-        self.wait(cx)
+        self.finish()
     }
 
     fn is_due(&self) -> bool {
         Instant::now() >= self.deadline
+    }
+
+    fn has_to_wait(&self) -> bool {
+        !source().is_due(self.deadline.into_std())
     }
 
     fn finish(&mut self) -> Poll<()> {

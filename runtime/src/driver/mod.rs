@@ -55,6 +55,7 @@ mod kick;
 mod knobs;
 mod ledger;
 mod many;
+mod marks;
 mod op;
 mod operations;
 mod outside;
@@ -65,6 +66,7 @@ mod poll;
 mod provided;
 mod refusal;
 mod ring;
+mod scratch;
 #[cfg(feature = "scripted-ring")]
 mod scripted;
 mod setup;
@@ -103,8 +105,9 @@ pub(crate) use current::{Entered, enter_guest, enter_owner, leave_place};
 pub(crate) use home::{begin_homes_anew, enter_home, leave_home};
 pub(crate) use ledger::check as check_ledger;
 pub(crate) use park::ParkWord;
-pub(crate) use shard::{Scratch, Shard, wake_all};
-pub(crate) use timers::Now;
+pub(crate) use scratch::{Scratch, wake_all};
+pub(crate) use shard::Shard;
+pub(crate) use timers::{FromAfar, Now, Timers};
 
 /// For models.
 pub(crate) mod internals {
@@ -116,5 +119,6 @@ pub(crate) mod internals {
     pub use super::slots::{Abandoned, Answer, Key, Next, Orphan, Polled, Settled};
     #[cfg(feature = "models")]
     pub use super::specimen::Specimen;
-    pub use super::timers::{Inserted, Now, Timers};
+    pub use super::timers::{FromAfar, Now, Timers};
+    pub use ringway_timer::wheel::Key as TimerKey;
 }

@@ -15,6 +15,8 @@ use std::task::Waker;
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
+use ringway_timer::wheel::Progress;
+
 use super::bounds::Bounds;
 use super::choice::Opened;
 use super::current::with_owner;
@@ -29,7 +31,8 @@ use super::park::{Absence, ParkWord, ThreadInRing, Unparked};
 use super::poll::Offload;
 use super::provided::Pool;
 use super::refusal::Refusal;
-use super::slots::{Abandoned, Key, Next, Orphan, Polled, Settled};
+use super::scratch::{Scratch, wake_all};
+use super::slots::{Abandoned, Key, Next, Orphan, Polled};
 use super::tally::{Counted, Descriptors, Reaped, RingMetrics, Tally};
 use super::timers::{Now, Timers};
 use crate::config::Config;
@@ -67,12 +70,6 @@ pub(crate) struct Shard {
 
 /// Calls a thread to the core in place of the worker's own.
 pub(crate) type Substitute = Box<dyn Fn() + Send + Sync>;
-
-/// Room for what reaping hands out; each thread that services shards keeps one.
-#[derive(Debug, Default)]
-pub(crate) struct Scratch {
-    settled: Settled,
-}
 
 /// Operations that were still with the kernel when their runtime's time to shut down had run out.
 static LEAKED_OPERATIONS: AtomicU64 = AtomicU64::new(0);
@@ -166,7 +163,7 @@ impl Shard {
         }
     }
 
-    pub(super) fn runtime(&self) -> u32 {
+    pub(crate) fn runtime(&self) -> u32 {
         self.runtime
     }
 
@@ -421,14 +418,15 @@ impl Shard {
         self.tally.read(reaped, in_flight)
     }
 
-    /// The owner's service: submits, reaps `answers` of the kernel at most, fires timers and wakes. Returns how many
-    /// wakers it called.
+    /// The owner's service: submits, reaps `answers` of the kernel and fires `timers` at most, and wakes. Returns how
+    /// many wakers it called.
     pub(crate) fn service(
         self: &Arc<Self>,
         now: Now,
-        answers: usize,
+        (answers, timers): (usize, usize),
         scratch: &mut Scratch,
     ) -> usize {
+        self.timers.end_sleep();
         if self.has_unflushed() {
             self.flush();
         }
@@ -442,7 +440,9 @@ impl Shard {
         if std::mem::take(&mut scratch.settled.doorbell) && self.thread_in_ring.is_set() {
             self.rearm_doorbell();
         }
-        self.timers.fire(now, &mut scratch.settled.wakers);
+        let (wakers, removed) = (&mut scratch.settled.wakers, &mut scratch.removed);
+        let progress = self.timers.fire(now, timers, wakers, removed);
+        scratch.more_timers = progress == Progress::More;
         self.act(scratch)
     }
 
@@ -459,8 +459,14 @@ impl Shard {
         }
     }
 
-    /// A helper's service of a shard whose owner is stuck. Does nothing if somebody else is at it.
-    pub(crate) fn rescue(self: &Arc<Self>, now: Now, kick: bool, scratch: &mut Scratch) -> usize {
+    /// A helper's service of a shard whose owner is stuck, which fires `timers` at most. Does nothing if somebody else is at it.
+    pub(crate) fn rescue(
+        self: &Arc<Self>,
+        now: Now,
+        kick: bool,
+        timers: usize,
+        scratch: &mut Scratch,
+    ) -> usize {
         let was_unflushed = self.has_unflushed();
         if was_unflushed {
             self.flush();
@@ -476,7 +482,12 @@ impl Shard {
         if std::mem::take(&mut scratch.settled.doorbell) {
             self.ring_again();
         }
-        self.timers.fire(now, &mut scratch.settled.wakers);
+        let (wakers, removed) = (&mut scratch.settled.wakers, &mut scratch.removed);
+        let fired = self.timers.fire_from_afar(now, timers, wakers, removed);
+        scratch.more_timers = fired.outcome == Progress::More;
+        if fired.before_sleeper {
+            self.unpark();
+        }
         let settled = &scratch.settled;
         if was_unflushed || !settled.wakers.is_empty() || !settled.orphans.is_empty() {
             self.tally.note_rescue();
@@ -517,6 +528,9 @@ impl Shard {
         }
         wake_all(&mut scratch.settled.wakers);
         scratch.settled.stored.clear();
+        if !scratch.removed.is_empty() {
+            contain(|| scratch.removed.clear());
+        }
         woken
     }
 
@@ -664,17 +678,5 @@ impl Drop for Shard {
             self.operations.leak();
             LEAKED_OPERATIONS.fetch_add(left as u64, Ordering::Relaxed);
         }
-    }
-}
-
-/// Wakes each; a panic of one waker does not keep the others from being woken.
-pub(crate) fn wake_all(wakers: &mut Vec<Waker>) {
-    wakers.reverse();
-    while !wakers.is_empty() {
-        contain(|| {
-            while let Some(waker) = wakers.pop() {
-                waker.wake();
-            }
-        });
     }
 }

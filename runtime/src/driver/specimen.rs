@@ -9,7 +9,8 @@ use super::current::{enter_guest, enter_owner};
 use super::device::{AnyDevice, AnyQueues, Device};
 use super::op::Operation;
 use super::operations::{Operations, Ring};
-use super::shard::{Scratch, Shard};
+use super::scratch::Scratch;
+use super::shard::Shard;
 use super::slots::{Key, Polled};
 use super::timers::{Now, Timers};
 
@@ -17,6 +18,8 @@ use super::timers::{Now, Timers};
 #[derive(Clone, Debug)]
 pub struct Specimen(Arc<Shard>);
 
+/// More timers than a model has.
+const TIMERS_MAX: usize = 64;
 /// The number of its runtime, which there is not.
 const RUNTIME: u32 = 1;
 
@@ -62,12 +65,14 @@ impl Specimen {
 
     /// One look of the worker: submits, reaps all, fires, wakes.
     pub fn service(&self, now: Now) {
-        self.0.service(now, usize::MAX, &mut Scratch::default());
+        let all = (usize::MAX, TIMERS_MAX);
+        self.0.service(now, all, &mut Scratch::default());
     }
 
     /// One look of a helper.
     pub fn rescue(&self, now: Now) {
-        self.0.rescue(now, true, &mut Scratch::default());
+        let mut scratch = Scratch::default();
+        self.0.rescue(now, true, TIMERS_MAX, &mut scratch);
     }
 
     /// The worker's sleep, for ever or until the next timer; returns whether it was notified, before or meanwhile.

@@ -1,24 +1,37 @@
 //! The timers of a shard: its wheel behind a lock, and what a sleeping worker was told about it.
 //!
-//! A timer lives in the wheel of the worker that first polled it. Making and dropping it there takes this
-//! shard's lock, which others touch only when a timer's task has moved or its worker is stuck. Who inserts a
-//! timer from outside that is due before the deadline with which the worker went to sleep must wake it:
-//! deadline and wheel change under the same lock, so one of the two sees the other.
+//! A timer lives in the wheel of the worker that polled it last. The *owner* is the thread that runs this worker's core.
+//!
+//! 1. What the owner does (make, drop, move, fire) takes the lock, which is free: one read-modify-write.
+//! 2. Other workers do not take it while the owner is awake. They leave a mark ([`super::marks`]) that the owner works
+//!    off at its next look, before it fires or sleeps.
+//! 3. While the owner sleeps, who would leave a mark tries the lock instead. Whoever finds it taken leaves a mark after
+//!    all, and whoever gives it back looks for marks afterwards: so none stays behind, and neither does the memory of a
+//!    timer that was dropped.
+//! 4. A helper, which serves a worker that is stuck, and threads from outside the runtime take the lock.
+//! 5. Who inserts or moves a timer so that it is due before the deadline with which the worker went to sleep must wake
+//!    it: deadline and wheel change under the same lock, so one of the two sees the other.
+//! 6. No waker is cloned, woken or dropped with the lock held.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::task::Waker;
 
-use ringway_timer::wheel::{Key, Progress, Update, Wheel};
+use ringway_timer::wheel::{Key, Limits, Progress, Wheel};
 
-use crate::loom::Mutex;
-use crate::loom::atomic::AtomicU64;
+use super::marks::{Mark, Marks};
+use crate::contain::contain;
+use crate::loom::SpinLock;
+use crate::loom::atomic::{AtomicBool, AtomicU64, fence};
 
 /// The timers of one shard. Times are nanoseconds since the runtime's epoch.
 #[derive(Debug)]
 pub struct Timers {
-    inner: Mutex<Inner>,
+    inner: SpinLock<Inner>,
     /// A copy of the wheel's next deadline, so that whoever has nothing due takes no lock.
     next_ns: AtomicU64,
+    /// The owner sleeps, or is about to, and works off no mark. Set with the lock held.
+    asleep: AtomicBool,
+    marks: Marks,
 }
 
 #[derive(Debug)]
@@ -26,6 +39,8 @@ struct Inner {
     wheel: Wheel,
     asleep_until_ns: u64,
     closed: bool,
+    /// Room for marks that are being worked off.
+    taken: Vec<Mark>,
 }
 
 /// A reading of the runtime's clock.
@@ -37,17 +52,24 @@ pub struct Now {
     pub exact: bool,
 }
 
-/// No deadline.
-const NEVER_NS: u64 = u64::MAX;
-
-/// A timer that was inserted.
-#[derive(Debug)]
-pub struct Inserted {
-    /// Where it is.
-    pub key: Key,
-    /// The worker may be sleeping past the new deadline.
+/// What became of what another thread than the owner did.
+#[must_use = "the owner may have to be woken"]
+#[derive(Clone, Copy, Debug)]
+pub struct FromAfar<T> {
+    /// What there is to say of it.
+    pub outcome: T,
+    /// The worker may be sleeping past a deadline: wake it.
     pub before_sleeper: bool,
 }
+
+/// No deadline.
+const NEVER_NS: u64 = u64::MAX;
+/// How often [`Timers::fire`] takes the lock, at most, for
+/// [`BATCH_ENTRIES`](ringway_timer::wheel::BATCH_ENTRIES) each. Entries that are far from due are only moved closer, some
+/// thousand in the tenth of a millisecond that a look may take.
+const BATCHES_AT_ONCE: usize = 4;
+/// Marks that are worked off with the lock held once.
+const MARKS_AT_ONCE: usize = 256;
 
 impl Default for Timers {
     fn default() -> Self {
@@ -63,101 +85,296 @@ impl Timers {
             // Nobody looks at the wheel before the worker is woken.
             asleep_until_ns: NEVER_NS,
             closed: false,
+            taken: Vec::new(),
         };
         Self {
-            inner: Mutex::new(inner),
+            inner: SpinLock::new(inner),
             next_ns: AtomicU64::new(NEVER_NS),
+            asleep: AtomicBool::new(true),
+            marks: Marks::new(),
         }
     }
 
-    /// Inserts a timer; `None` after the shard was closed.
-    pub fn insert(&self, deadline_ns: u64, waker: Waker) -> Option<Inserted> {
-        let mut inner = self.inner.lock();
-        if inner.closed {
-            return None;
+    /// Inserts a timer; `None` after the shard was closed. The owner's.
+    #[inline]
+    pub fn insert(&self, deadline_ns: u64, waker: Waker) -> Option<Key> {
+        self.inner
+            .with(|inner| inner.insert(deadline_ns, waker, &self.next_ns))
+            .ok()
+    }
+
+    /// As [`Self::insert`], for any thread.
+    pub fn insert_from_afar(&self, deadline_ns: u64, waker: Waker) -> FromAfar<Option<Key>> {
+        let (key, before_sleeper) = self.inner.with(|inner| {
+            let key = inner.insert(deadline_ns, waker, &self.next_ns);
+            (key, deadline_ns < inner.asleep_until_ns)
+        });
+        self.answer_from_afar(key.ok(), before_sleeper)
+    }
+
+    /// Has a timer wake `waker`; `false` if it has fired. The owner's.
+    pub fn update(&self, key: Key, waker: &Waker) -> bool {
+        match self.inner.with(|inner| inner.wheel.will_wake(key, waker)) {
+            Some(false) => {
+                let clone = waker.clone();
+                let former = self.inner.with(|inner| inner.wheel.replace(key, clone));
+                former.is_ok()
+            }
+            present => present.is_some(),
         }
-        let key = inner.wheel.insert(deadline_ns, waker);
-        if deadline_ns < self.next_ns.load(Relaxed) {
-            self.publish(&inner);
+    }
+
+    /// As [`Self::update`], for any thread.
+    pub fn update_from_afar(&self, key: Key, waker: &Waker) -> FromAfar<bool> {
+        let outcome = self.update(key, waker);
+        self.answer_from_afar(outcome, false)
+    }
+
+    /// Moves a timer; `false` if it has fired. The owner's.
+    pub fn reset(&self, key: Key, deadline_ns: u64) -> bool {
+        if self.marks.is_waiting() {
+            // Not before what another worker has said of the same timer.
+            self.marks.push(Mark::Reset(key, deadline_ns));
+            return true;
         }
-        Some(Inserted {
-            key,
-            before_sleeper: deadline_ns < inner.asleep_until_ns,
+        self.inner.with(|inner| {
+            let moved = inner.wheel.reset(key, deadline_ns);
+            self.publish(inner);
+            moved
         })
     }
 
-    /// Stores another waker; `false` if the timer has fired.
-    pub fn update(&self, key: Key, waker: &Waker) -> bool {
-        let update = self.inner.lock().wheel.update(key, waker);
-        // A replaced waker is dropped here, unlocked.
-        !matches!(update, Update::Gone)
-    }
-
-    /// Moves a timer; `None` if it has fired, otherwise whether the worker may be sleeping past it.
-    pub fn reset(&self, key: Key, deadline_ns: u64) -> Option<bool> {
-        let mut inner = self.inner.lock();
-        if !inner.wheel.reset(key, deadline_ns) {
-            return None;
-        }
-        self.publish(&inner);
-        Some(deadline_ns < inner.asleep_until_ns)
-    }
-
-    /// Removes a timer; its waker is to be dropped unlocked.
-    pub fn remove(&self, key: Key) -> Option<Waker> {
-        self.inner.lock().wheel.remove(key)
-    }
-
-    /// Collects the wakers of all timers that are due.
-    pub fn fire(&self, now: Now, due: &mut Vec<Waker>) {
-        // The copy is rounded up to a tick, which a clock that is moved by hand must not see.
-        if !now.exact && now.ns < self.next_ns.load(Relaxed) {
-            return;
-        }
-        loop {
-            // Locked for one batch at a time, so that others get their turn.
-            let mut inner = self.inner.lock();
-            let progress = if now.exact {
-                inner.wheel.advance_exact(now.ns, due)
-            } else {
-                inner.wheel.advance(now.ns, due)
-            };
-            self.publish(&inner);
-            if progress == Progress::Done {
-                return;
+    /// As [`Self::reset`], for another worker, which may say of a timer that has just fired that it was moved: then its
+    /// waker is on the way.
+    pub fn reset_from_afar(&self, key: Key, deadline_ns: u64) -> FromAfar<bool> {
+        if self.is_asleep() && !self.marks.is_waiting() {
+            let reset = self.inner.try_with(|inner| {
+                let moved = inner.wheel.reset(key, deadline_ns);
+                self.publish(inner);
+                (moved, moved && deadline_ns < inner.asleep_until_ns)
+            });
+            if let Some((moved, before_sleeper)) = reset {
+                return self.answer_from_afar(moved, before_sleeper);
             }
         }
+        self.marks.push(Mark::Reset(key, deadline_ns));
+        self.answer_from_afar(true, false)
     }
 
-    /// The deadline until which the worker may sleep, remembered for those who insert meanwhile.
+    /// Removes a timer; its waker is to be dropped. The owner's.
+    #[inline]
+    pub fn remove(&self, key: Key) -> Option<Waker> {
+        self.inner.with(|inner| inner.wheel.remove(key))
+    }
+
+    /// As [`Self::remove`], for another worker. The waker is dropped here, or soon by the owner.
+    pub fn remove_from_afar(&self, key: Key) -> FromAfar<()> {
+        if self.is_asleep()
+            && let Some(waker) = self.inner.try_with(|inner| inner.wheel.remove(key))
+        {
+            drop(waker);
+        } else {
+            self.marks.push(Mark::Remove(key));
+        }
+        self.answer_from_afar((), false)
+    }
+
+    /// Moves to `due` the wakers of timers that are due, `wakers_max` at most, and of a bounded number of entries.
+    /// With [`Progress::More`] there is more to do: so says the copy of the next deadline, too. Wakers of timers that were
+    /// dropped come to `removed`. The owner's.
+    pub fn fire(
+        &self,
+        now: Now,
+        wakers_max: usize,
+        due: &mut Vec<Waker>,
+        removed: &mut Vec<Waker>,
+    ) -> Progress {
+        if self.marks.is_waiting() {
+            self.work_off(Marks::try_take, removed);
+        }
+        // The copy is rounded up to a tick, which a clock that is moved by hand must not see.
+        if !now.exact && now.ns < self.next_ns.load(Relaxed) {
+            return Progress::Done;
+        }
+        let full = due.len() + wakers_max;
+        for _ in 0..BATCHES_AT_ONCE {
+            let limits = Limits {
+                now_ns: now.ns,
+                exact: now.exact,
+                wakers_max: full - due.len(),
+            };
+            // Locked for one batch at a time, so that others get their turn.
+            let progress = self.inner.with(|inner| {
+                let progress = inner.wheel.advance_within(limits, due);
+                self.publish(inner);
+                progress
+            });
+            if progress == Progress::Done || due.len() == full {
+                return progress;
+            }
+        }
+        Progress::More
+    }
+
+    /// As [`Self::fire`], for a helper: the worker may have gone to sleep meanwhile.
+    pub fn fire_from_afar(
+        &self,
+        now: Now,
+        wakers_max: usize,
+        due: &mut Vec<Waker>,
+        removed: &mut Vec<Waker>,
+    ) -> FromAfar<Progress> {
+        let progress = self.fire(now, wakers_max, due, removed);
+        self.answer_from_afar(progress, false)
+    }
+
+    /// The deadline until which the worker may sleep, remembered for those who insert meanwhile. The owner's.
     pub fn begin_sleep(&self) -> Option<u64> {
-        let mut inner = self.inner.lock();
-        let next = inner.wheel.next_deadline_ns();
-        self.next_ns.store(next.unwrap_or(NEVER_NS), Relaxed);
-        inner.asleep_until_ns = next.unwrap_or(NEVER_NS);
-        next
+        loop {
+            let next = self.inner.with(|inner| {
+                let next = inner.wheel.next_deadline_ns();
+                self.next_ns.store(next.unwrap_or(NEVER_NS), Relaxed);
+                inner.asleep_until_ns = next.unwrap_or(NEVER_NS);
+                self.asleep.store(true, Relaxed);
+                next
+            });
+            // Partner of the fence in `answer_from_afar`: either we see the mark, or who left it sees that we sleep.
+            fence(SeqCst);
+            if !self.marks.is_waiting() {
+                return next;
+            }
+            self.work_off_all();
+        }
     }
 
-    /// The deadline to which a clock that is moved by hand may jump.
+    /// The worker is awake, and will look. The owner's.
+    #[inline]
+    pub fn end_sleep(&self) {
+        // Relaxed: who believes that the worker sleeps takes the lock, and leaves a mark if it is taken.
+        self.asleep.store(false, Relaxed);
+    }
+
+    /// Takes out, and moves, what others have left marks for, and drops the wakers.
+    pub fn work_off_all(&self) {
+        while self.marks.is_waiting() {
+            let mut removed = Vec::new();
+            self.work_off(Marks::take, &mut removed);
+            contain(|| drop(removed));
+        }
+    }
+
+    /// The deadline to which a clock that is moved by hand may jump, when marks were worked off.
     pub fn next_deadline_exact_ns(&self) -> Option<u64> {
-        self.inner.lock().wheel.next_deadline_exact_ns()
+        self.inner
+            .with(|inner| inner.wheel.next_deadline_exact_ns())
     }
 
     /// Whether there is no timer.
     pub fn is_empty(&self) -> bool {
-        self.inner.lock().wheel.is_empty()
+        self.inner.with(|inner| inner.wheel.is_empty())
     }
 
     /// Refuses new timers and collects the wakers of all.
     pub fn close(&self, all: &mut Vec<Waker>) {
-        let mut inner = self.inner.lock();
-        inner.closed = true;
-        inner.wheel.drain(all);
-        self.publish(&inner);
+        self.inner.with(|inner| {
+            inner.closed = true;
+            inner.wheel.drain(all);
+            self.publish(inner);
+        });
+    }
+
+    #[inline]
+    fn is_asleep(&self) -> bool {
+        self.asleep.load(Relaxed)
+    }
+
+    /// What another thread than the owner owes when it has left a mark or held the lock: of a worker that sleeps it works
+    /// the marks off.
+    fn answer_from_afar<T>(&self, outcome: T, before_sleeper: bool) -> FromAfar<T> {
+        let mut before_sleeper = before_sleeper && self.is_asleep();
+        loop {
+            // Partner of the fence in `begin_sleep`, and of this one on the thread that holds the lock here: it looks
+            // again when it has given it back.
+            fence(SeqCst);
+            if !self.marks.is_waiting() || !self.is_asleep() {
+                break;
+            }
+            match self.try_work_off() {
+                Some(moved_before) => before_sleeper |= moved_before,
+                None => break,
+            }
+        }
+        FromAfar {
+            outcome,
+            before_sleeper,
+        }
+    }
+
+    /// Works some marks off. With the lock, they are taken by `take`.
+    fn work_off(&self, take: impl FnOnce(&Marks, usize, &mut Vec<Mark>), removed: &mut Vec<Waker>) {
+        self.inner.with(|inner| {
+            take(&self.marks, MARKS_AT_ONCE, &mut inner.taken);
+            inner.work_off(removed);
+            self.publish(inner);
+        });
+    }
+
+    /// As `work_off`, unless the lock is taken. Returns whether the worker may be sleeping past a deadline.
+    fn try_work_off(&self) -> Option<bool> {
+        let mut removed = Vec::new();
+        let before_sleeper = self.inner.try_with(|inner| {
+            self.marks.take(MARKS_AT_ONCE, &mut inner.taken);
+            let earliest_ns = inner.work_off(&mut removed);
+            self.publish(inner);
+            earliest_ns < inner.asleep_until_ns
+        });
+        contain(|| drop(removed));
+        before_sleeper
     }
 
     fn publish(&self, inner: &Inner) {
-        self.next_ns
-            .store(inner.wheel.next_deadline_ns().unwrap_or(NEVER_NS), Relaxed);
+        inner.publish(&self.next_ns);
+    }
+}
+
+impl Inner {
+    /// Brings the copy of the next deadline up to date.
+    fn publish(&self, next_ns: &AtomicU64) {
+        let next = self.wheel.next_deadline_ns();
+        next_ns.store(next.unwrap_or(NEVER_NS), Relaxed);
+    }
+
+    /// Inserts a timer, unless the shard was closed; `next_ns` is the copy of the next deadline.
+    fn insert(
+        &mut self,
+        deadline_ns: u64,
+        waker: Waker,
+        next_ns: &AtomicU64,
+    ) -> Result<Key, Waker> {
+        if self.closed {
+            return Err(waker);
+        }
+        let key = self.wheel.insert(deadline_ns, waker);
+        if deadline_ns < next_ns.load(Relaxed) {
+            self.publish(next_ns);
+        }
+        Ok(key)
+    }
+
+    /// Does what the marks say that were taken. Wakers that go with their timers come to `removed`; returns the earliest
+    /// deadline to which a timer was moved.
+    fn work_off(&mut self, removed: &mut Vec<Waker>) -> u64 {
+        let mut earliest_ns = NEVER_NS;
+        for mark in self.taken.drain(..) {
+            match mark {
+                Mark::Remove(key) => removed.extend(self.wheel.remove(key)),
+                Mark::Reset(key, deadline_ns) => {
+                    if self.wheel.reset(key, deadline_ns) {
+                        earliest_ns = earliest_ns.min(deadline_ns);
+                    }
+                }
+            }
+        }
+        earliest_ns
     }
 }

@@ -69,6 +69,11 @@ impl<T> SpinLock<T> {
     pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         f(&mut self.0.lock())
     }
+
+    /// Calls `f` with the value, unless somebody else has it.
+    pub fn try_with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
+        self.0.try_lock().map(|mut value| f(&mut value))
+    }
 }
 
 /// A condition with `parking_lot`'s face over loom's.

@@ -25,6 +25,11 @@ use crate::runtime::RuntimeFlavor;
 const TICK: Duration = Duration::from_millis(1);
 /// Looks that found a worker stuck before it is interrupted: one that was merely preempted is not interrupted at all.
 const LOOKS_BEFORE_KICK: u32 = 2;
+/// Timers of a stuck worker that are fired while not as many tasks are queued: some hundred microseconds' work. The
+/// worker may only have lost its processor for a while, and then has them all to run itself, before whoever comes later.
+const RESCUED_TIMERS: usize = 256;
+/// Timers that are fired at each look all the same: not all of them wake a task.
+const RESCUED_TIMERS_MIN: usize = 16;
 /// Ticks with all workers asleep before the monitor sleeps too. Waking it costs as much as some ticks.
 const GRACE_TICKS: u32 = 20;
 
@@ -202,9 +207,21 @@ impl Watch {
     fn serve(&mut self, shared: &Shared, stuck: usize, kick: bool) {
         let worker = &shared.workers[stuck];
         shared.relieve_of_search(worker);
-        worker
-            .shard
-            .rescue(shared.clock.now(), kick, &mut self.scratch);
+        let begin = Instant::now();
+        loop {
+            let now = shared.clock.now();
+            let queued = shared.inject.len() + worker.stealer.len();
+            let timers = RESCUED_TIMERS
+                .saturating_sub(queued)
+                .max(RESCUED_TIMERS_MIN);
+            let scratch = &mut self.scratch;
+            worker.shard.rescue(now, kick, timers, scratch);
+            // The rest at the next tick, if the worker is still stuck then.
+            let is_enough = queued >= RESCUED_TIMERS || begin.elapsed() >= TICK;
+            if is_enough || !scratch.has_more_timers() {
+                break;
+            }
+        }
         if let Some(task) = worker.next.take() {
             worker.metrics.next_slot_rescues.add(1);
             shared.inject.push(task);

@@ -71,6 +71,8 @@ const OFFER: Duration = Duration::from_micros(50);
 const SHORT_SLEEP: Duration = Duration::from_micros(50);
 /// How long a worker lingers: as long as the sleep would cost that it may save.
 const LINGER: Duration = Duration::from_micros(10);
+/// Timers that fire at once though polls be long: others may take the tasks that they wake.
+const TIMERS_MIN: usize = 16;
 /// The mean before anything is known.
 const MEAN_NS: u64 = 1_000;
 
@@ -135,6 +137,12 @@ impl Pace {
             let polls = LOOK_TARGET.as_nanos() as u64 / self.mean_ns.max(1);
             self.polls = polls.clamp(1, u64::from(LOOK_POLLS_MAX)) as u32;
         }
+    }
+
+    /// How many timers may fire at once: as many tasks as run in the time of two looks. Who comes after them waits for no
+    /// longer.
+    pub(super) fn timers_at_once(&self) -> usize {
+        (2 * self.polls as usize).max(TIMERS_MIN)
     }
 
     /// The worker falls asleep: time passes that says nothing of how long polls take.
@@ -236,6 +244,12 @@ mod tests {
         assert_eq!(pace_of(100).0.polls, LOOK_POLLS_MAX);
         assert_eq!(pace_of(20_000).0.polls, 10);
         assert_eq!(pace_of(10_000_000).0.polls, 1);
+    }
+
+    #[test]
+    fn as_many_timers_fire_at_once_as_tasks_run_between_two_looks() {
+        assert_eq!(pace_of(100).0.timers_at_once(), 2 * LOOK_POLLS_MAX as usize);
+        assert_eq!(pace_of(10_000_000).0.timers_at_once(), TIMERS_MIN);
     }
 
     #[test]

@@ -156,7 +156,9 @@ impl WorkerContext {
         if !self.may_time_pass() || self.shard().is_wanted() {
             return core;
         }
-        match self.remote().shard.timers().next_deadline_exact_ns() {
+        let timers = self.remote().shard.timers();
+        timers.work_off_all();
+        match timers.next_deadline_exact_ns() {
             Some(deadline_ns) => {
                 shared.let_clock_jump(deadline_ns);
                 self.service(core)

@@ -36,6 +36,7 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use ringway_timer::wheel::{BATCH_ENTRIES, Progress};
 
 use super::root::Root;
 use super::shared::Shared;
@@ -216,7 +217,11 @@ impl Shared {
     fn fire_all(&self, due: &mut Vec<Waker>) {
         let now = self.clock.now();
         for worker in &self.workers {
-            worker.shard.timers().fire(now, due);
+            let timers = worker.shard.timers();
+            // Who has moved the clock by hand waits for all. What was dropped meanwhile is woken, for a lock is held.
+            let mut removed = Vec::new();
+            while timers.fire(now, BATCH_ENTRIES, due, &mut removed) == Progress::More {}
+            due.append(&mut removed);
         }
     }
 
@@ -308,6 +313,9 @@ impl Shared {
 
     /// A worker that counts as asleep, and has submitted what was queued, looks whether time may pass; if so it does.
     fn look_and_jump(&self, index: usize) -> Option<Vec<Waker>> {
+        for worker in &self.workers {
+            worker.shard.timers().work_off_all();
+        }
         let mut state = self.standstill.state.lock();
         state.note_look(index, self.workers[index].metrics.all_polls());
         if !self.clock.is_paused() || !self.is_at_rest(&state) {

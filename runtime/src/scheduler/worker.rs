@@ -50,6 +50,11 @@ pub(crate) struct Core {
     has_stolen: bool,
     /// Tasks run from the next-task slot in a row.
     streak: u32,
+    /// Counts tasks taken from the queue.
+    popped: u32,
+    /// The count at which the queue is through that there was when timers were last fired, of which some were left: then
+    /// the next are fired, so that who is queued waits for one batch and no more.
+    fire_at: u32,
     /// When something was first seen to wait for submission.
     unflushed_since: Option<Instant>,
 }
@@ -59,6 +64,9 @@ pub(crate) struct Core {
 const NEXT_SLOT_STREAK_MAX: u32 = 3;
 /// An operation waits for submission no longer than this behind tasks that run.
 const UNFLUSHED_MAX: Duration = Duration::from_micros(100);
+/// For so long after a look at the shard the clock is not read to find out that a later deadline is still to come: some
+/// times longer than from one look to the next, unless a task holds the worker up.
+const SOON: Duration = Duration::from_millis(1);
 
 /// A worker as the thread that holds its core sees it.
 pub(crate) struct WorkerContext {
@@ -75,6 +83,9 @@ pub(crate) struct WorkerContext {
     delivering: Cell<bool>,
     /// The task that is run has completed, and wakes whoever waits for it.
     completing: Cell<bool>,
+    /// A time shortly after the last look at the shard. What is due later is not due yet, or has become so while a task
+    /// held the worker up.
+    soon: Cell<Instant>,
     /// The root future is being polled: what it spawns or wakes goes to the queue, where others find it.
     pub(super) in_root: Cell<bool>,
 }
@@ -82,6 +93,7 @@ pub(crate) struct WorkerContext {
 /// What a turn did.
 #[derive(Debug)]
 pub(super) enum Turn {
+    /// Ran a task, or looked for those whose timers are due.
     Ran(Box<Core>),
     NothingToDo(Box<Core>),
     /// Ran a task, which gave the core up in `block_in_place`, and somebody took it.
@@ -99,6 +111,7 @@ impl WorkerContext {
             away: RefCell::new(None),
             delivering: Cell::new(false),
             completing: Cell::new(false),
+            soon: Cell::new(Instant::now()),
             in_root: Cell::new(false),
         }
     }
@@ -113,6 +126,11 @@ impl WorkerContext {
 
     pub(crate) fn index(&self) -> usize {
         self.index
+    }
+
+    /// Whether `deadline` is still to come; for sure, unless a task has held the worker up.
+    pub(crate) fn is_later(&self, deadline: Instant) -> bool {
+        deadline > self.soon.get()
     }
 
     /// The number of the worker to whom the task on this thread belongs; none for the root of a runtime that has
@@ -146,8 +164,12 @@ impl WorkerContext {
                 core.inject_at = core.tick;
             }
         }
-        let task = self.next_task(&mut core).or_else(|| self.search(&mut core));
-        match task {
+        let task = self.next_task(&mut core);
+        if task.is_none() && core.scratch.has_more_timers() {
+            core.fire_at = core.popped;
+            return Turn::Ran(self.service(core));
+        }
+        match task.or_else(|| self.search(&mut core)) {
             Some(task) => match self.run(core, task) {
                 Some(core) => Turn::Ran(core),
                 None => {
@@ -160,7 +182,7 @@ impl WorkerContext {
     }
 
     fn is_service_due(&self, core: &mut Core) -> bool {
-        if core.tick == core.service_at {
+        if core.tick == core.service_at || core.scratch.has_more_timers() && core.may_fire() {
             return true;
         }
         if !self.shard().has_unflushed() {
@@ -190,15 +212,24 @@ impl WorkerContext {
         self.metrics().end_poll();
         self.metrics().mark(now);
         self.coarse.set(now);
+        self.soon.set(now + SOON);
         core.service_at = core.tick.wrapping_add(self.look(&mut core, now));
         self.remote().offers_tasks(core.pace.is_worth_moving());
         core.unflushed_since = None;
+        let timers = match core.may_fire() {
+            true => core.pace.timers_at_once(),
+            false => 0,
+        };
+        let most = (answers, timers);
         let mut scratch = std::mem::take(&mut core.scratch);
         let mut core = self.deliver(core, || {
             self.shard()
-                .service(self.shared.clock.at(now), answers, &mut scratch);
+                .service(self.shared.clock.at(now), most, &mut scratch);
         });
         core.scratch = scratch;
+        if timers > 0 {
+            core.fire_at = core.popped.wrapping_add(core.queue.len() as u32);
+        }
         core
     }
 
@@ -271,7 +302,9 @@ impl WorkerContext {
             return Some(task);
         }
         core.streak = 0;
-        core.queue.pop().or_else(|| next.take())
+        let task = core.queue.pop();
+        core.popped = core.popped.wrapping_add(u32::from(task.is_some()));
+        task.or_else(|| next.take())
     }
 
     /// Looks for a task elsewhere: the injector, then others' queues.
@@ -587,8 +620,15 @@ impl Core {
             searching: false,
             has_stolen: false,
             streak: 0,
+            popped: 0,
+            fire_at: 0,
             unflushed_since: None,
         })
+    }
+
+    /// Whether timers may be fired: all of those that are due were, or the tasks that were queued then have run.
+    fn may_fire(&self) -> bool {
+        !self.scratch.has_more_timers() || self.popped.wrapping_sub(self.fire_at) as i32 >= 0
     }
 
     pub(super) fn stealer(&self) -> Stealer<Notified> {

@@ -6,78 +6,136 @@ use std::task::Waker;
 
 use ringway_loom_models::device::{Bells, Machine, at};
 use ringway_loom_models::{Count, check, spawn};
-use ringway_runtime::internals::{Inserted, Timers};
+use ringway_runtime::internals::{FromAfar, Specimen, TimerKey, Timers};
 
 /// Two times that lie in different ticks of the wheel.
 const SOON_NS: u64 = 1_000_000;
 const LATE_NS: u64 = 9_000_000;
 
-fn insert(timers: &Timers, deadline_ns: u64, waker: &Waker) -> Inserted {
-    let inserted = timers.insert(deadline_ns, waker.clone());
-    inserted.expect("the shard is open")
+/// Timers of a worker that is awake.
+fn timers_of_who_is_awake() -> Arc<Timers> {
+    let timers = Timers::new();
+    timers.end_sleep();
+    Arc::new(timers)
 }
 
-/// As `Shard::service` and `Shard::rescue` fire what is due.
+fn insert(timers: &Timers, deadline_ns: u64, waker: &Waker) -> TimerKey {
+    let key = timers.insert(deadline_ns, waker.clone());
+    key.expect("the shard is open")
+}
+
+/// As `Shard::service` fires what is due.
 fn fire(timers: &Timers, now_ns: u64) -> usize {
-    let mut due = Vec::new();
-    timers.fire(at(now_ns), &mut due);
-    let fired = due.len();
-    due.into_iter().for_each(Waker::wake);
-    fired
+    let (mut due, mut removed) = (Vec::new(), Vec::new());
+    let _ = timers.fire(at(now_ns), 64, &mut due, &mut removed);
+    wake(due)
 }
 
-/// A timer fires while its future is dropped: its waker is woken or given back, and neither twice.
+/// As `Shard::rescue`, of a worker that nobody waits for.
+fn help(timers: &Timers, now_ns: u64) -> usize {
+    let (mut due, mut removed) = (Vec::new(), Vec::new());
+    let _ = timers.fire_from_afar(at(now_ns), 64, &mut due, &mut removed);
+    wake(due)
+}
+
+fn wake(due: Vec<Waker>) -> usize {
+    let woken = due.len();
+    due.into_iter().for_each(Waker::wake);
+    woken
+}
+
+/// As `from_afar` in `time_source.rs`.
+fn from_afar<T>(shard: &Specimen, done: FromAfar<T>) -> T {
+    if done.before_sleeper {
+        shard.unpark();
+    }
+    done.outcome
+}
+
+/// A timer fires while another worker drops its future: its waker is woken, or dropped at the owner's next look at the
+/// latest, and never both.
+///
+/// Mutants in `driver/timers.rs`: `work_off` does not remove; `fire` does not work marks off; `remove_from_afar` leaves no
+/// mark where the lock is taken.
+#[test]
+fn a_timer_that_is_dropped_while_it_fires_goes_one_of_two_ways() {
+    for asleep in [false, true] {
+        check(move || {
+            let timers = Arc::new(Timers::new());
+            if !asleep {
+                timers.end_sleep();
+            }
+            let (count, waker) = Count::new();
+            let timer = insert(&timers, SOON_NS, &waker);
+            drop(waker);
+            let dropper = {
+                let timers = Arc::clone(&timers);
+                spawn(move || assert!(!timers.remove_from_afar(timer).before_sleeper))
+            };
+            fire(&timers, LATE_NS);
+            dropper.join().expect("no panic");
+            assert_eq!(fire(&timers, LATE_NS), 0);
+            assert!(count.wakes() <= 1);
+            assert!(timers.is_empty());
+            assert_eq!(Arc::strong_count(&count), 1, "the waker is kept");
+        });
+    }
+}
+
+/// The same, where it is the owner that drops, and a helper that fires.
 ///
 /// Mutants in `driver/timers.rs`: `remove` leaves the timer where it is; it gives back nothing.
 #[test]
-fn a_timer_that_is_dropped_while_it_fires_goes_one_of_two_ways() {
+fn a_timer_that_is_dropped_while_a_helper_fires_it_goes_one_of_two_ways() {
     check(|| {
-        let timers = Arc::new(Timers::new());
+        let timers = timers_of_who_is_awake();
         let (count, waker) = Count::new();
         let timer = insert(&timers, SOON_NS, &waker);
-        let dropper = {
+        let helper = {
             let timers = Arc::clone(&timers);
-            spawn(move || {
-                let removed = timers.remove(timer.key).is_some();
-                assert!(timers.is_empty());
-                removed
-            })
+            spawn(move || help(&timers, LATE_NS))
         };
-        fire(&timers, LATE_NS);
-        let removed = dropper.join().expect("no panic");
+        let removed = timers.remove(timer).is_some();
+        helper.join().expect("no panic");
         assert_eq!(count.wakes(), usize::from(!removed));
         assert!(timers.is_empty());
-        assert_eq!(fire(&timers, LATE_NS), 0);
     });
 }
 
-/// A timer is put off while it fires: its task is told that it has fired, or it fires at the new time, once.
+/// A timer is put off by another worker while it fires: it fires once, now or at the new time.
 ///
-/// Mutants in `driver/timers.rs`: `reset` says that a timer that has fired was moved; it moves nothing.
+/// Mutants in `driver/timers.rs`: `work_off` moves nothing; `fire` does not work marks off.
 #[test]
 fn a_timer_that_is_put_off_while_it_fires_fires_once() {
-    check(|| {
-        let timers = Arc::new(Timers::new());
-        let (count, waker) = Count::new();
-        let timer = insert(&timers, SOON_NS, &waker);
-        let task = {
-            let timers = Arc::clone(&timers);
-            spawn(move || timers.reset(timer.key, 2 * LATE_NS).is_some())
-        };
-        fire(&timers, LATE_NS);
-        let moved = task.join().expect("no panic");
-        assert_eq!(count.wakes(), usize::from(!moved));
-        fire(&timers, 3 * LATE_NS);
-        assert_eq!(count.wakes(), 1);
-        assert!(timers.is_empty());
-    });
+    for asleep in [false, true] {
+        check(move || {
+            let timers = Arc::new(Timers::new());
+            if !asleep {
+                timers.end_sleep();
+            }
+            let (count, waker) = Count::new();
+            let timer = insert(&timers, SOON_NS, &waker);
+            let task = {
+                let timers = Arc::clone(&timers);
+                spawn(move || {
+                    let _ = timers.reset_from_afar(timer, 2 * LATE_NS);
+                })
+            };
+            let early = fire(&timers, LATE_NS);
+            task.join().expect("no panic");
+            assert_eq!(fire(&timers, 2 * LATE_NS - 1), 0, "put off, and fired");
+            fire(&timers, 3 * LATE_NS);
+            assert_eq!(count.wakes(), 1, "{early}");
+            assert!(timers.is_empty());
+        });
+    }
 }
 
-/// A timer is moved to an earlier time by a thread from outside while its worker goes to sleep until the later one: the
-/// worker sleeps no longer than until the earlier, or is woken.
+/// A timer is moved to an earlier time by another worker while its own goes to sleep until the later one: it sleeps no
+/// longer than until the earlier, or is woken.
 ///
-/// Mutants in `driver/timers.rs`: `reset` does not say that the worker may be sleeping past it; `begin_sleep` does not
-/// remember how long the worker sleeps.
+/// Mutants in `driver/timers.rs`: `reset_from_afar` does not say that the worker may be sleeping past it; `begin_sleep`
+/// does not remember how long the worker sleeps; no fence in `begin_sleep`; `begin_sleep` works no marks off.
 #[test]
 fn a_timer_that_is_moved_nearer_reaches_a_worker_that_falls_asleep() {
     check(|| {
@@ -85,12 +143,12 @@ fn a_timer_that_is_moved_nearer_reaches_a_worker_that_falls_asleep() {
         let (count, waker) = Count::new();
         let never = 1 << 60;
         let timer = insert(shard.timers(), never, &waker);
+        shard.timers().end_sleep();
         let other = {
             let shard = shard.clone();
             spawn(move || {
-                if shard.timers().reset(timer.key, SOON_NS) == Some(true) {
-                    shard.unpark();
-                }
+                let done = shard.timers().reset_from_afar(timer, SOON_NS);
+                from_afar(&shard, done);
             })
         };
         shard.as_owner(|| {
@@ -105,16 +163,16 @@ fn a_timer_that_is_moved_nearer_reaches_a_worker_that_falls_asleep() {
 
 /// A timer is moved to an earlier time while its worker, which never sleeps, fires what is due: the worker learns of it.
 ///
-/// Mutants in `driver/timers.rs`: `reset` does not publish the next deadline, or publishes it before it has the lock.
+/// Mutants in `driver/timers.rs`: `work_off` does not publish the next deadline; `fire` does not work marks off.
 #[test]
 fn a_timer_that_is_moved_nearer_reaches_a_worker_that_is_busy() {
     check(|| {
-        let timers = Arc::new(Timers::new());
+        let timers = timers_of_who_is_awake();
         let (count, waker) = Count::new();
         let timer = insert(&timers, 4 * LATE_NS, &waker);
         let other = {
             let timers = Arc::clone(&timers);
-            spawn(move || timers.reset(timer.key, SOON_NS).is_some())
+            spawn(move || timers.reset_from_afar(timer, SOON_NS).outcome)
         };
         fire(&timers, LATE_NS);
         assert!(other.join().expect("no panic"));
@@ -123,9 +181,116 @@ fn a_timer_that_is_moved_nearer_reaches_a_worker_that_is_busy() {
     });
 }
 
-/// The same for a timer that is inserted from outside where there was none.
+/// A timer is moved by another worker, and then by its own to which the task has come, while a helper looks: the last word
+/// counts.
 ///
-/// Mutants in `driver/timers.rs`: `insert` does not say that the worker may be sleeping past it; `begin_sleep` does not
+/// Mutant in `driver/timers.rs`: `reset` does not mind that marks wait.
+#[test]
+fn a_timer_that_is_moved_there_and_here_fires_when_the_last_one_said() {
+    check(|| {
+        let timers = timers_of_who_is_awake();
+        let (count, waker) = Count::new();
+        let timer = insert(&timers, 4 * LATE_NS, &waker);
+        let helper = {
+            let timers = Arc::clone(&timers);
+            spawn(move || help(&timers, 0))
+        };
+        let other = {
+            let timers = Arc::clone(&timers);
+            spawn(move || timers.reset_from_afar(timer, SOON_NS).outcome)
+        };
+        assert!(other.join().expect("no panic"));
+        assert!(timers.reset(timer, 3 * LATE_NS));
+        helper.join().expect("no panic");
+        assert_eq!(fire(&timers, LATE_NS), 0);
+        assert_eq!(fire(&timers, 3 * LATE_NS), 0);
+        assert_eq!(fire(&timers, 4 * LATE_NS), 1);
+        assert_eq!(count.wakes(), 1);
+    });
+}
+
+/// A timer is dropped by another worker while its own goes to sleep: one of the two takes it out, and its waker does not
+/// stay as long as the worker sleeps.
+///
+/// Mutants in `driver/timers.rs`: no fence in `begin_sleep`; no fence in `answer_from_afar`; `begin_sleep` works no marks
+/// off; it does not say that the worker sleeps; `answer_from_afar` does not look.
+#[test]
+fn a_timer_that_is_dropped_while_its_worker_falls_asleep_does_not_stay() {
+    check(|| {
+        let timers = timers_of_who_is_awake();
+        let (count, waker) = Count::new();
+        let timer = insert(&timers, LATE_NS, &waker);
+        drop(waker);
+        let other = {
+            let timers = Arc::clone(&timers);
+            spawn(move || assert!(!timers.remove_from_afar(timer).before_sleeper))
+        };
+        timers.begin_sleep();
+        other.join().expect("no panic");
+        assert!(timers.is_empty(), "it stays");
+        assert_eq!(Arc::strong_count(&count), 1, "the waker is kept");
+    });
+}
+
+/// Two workers drop timers of one that sleeps, and another thread makes one: whoever finds the lock taken leaves it to the
+/// holder.
+///
+/// Mutants in `driver/timers.rs`: `answer_from_afar` does not look; no fence there; `insert_from_afar` does not look.
+#[test]
+fn timers_that_two_drop_while_their_worker_sleeps_do_not_stay() {
+    check(|| {
+        let timers = Arc::new(Timers::new());
+        let (count, waker) = Count::new();
+        let first = insert(&timers, LATE_NS, &waker);
+        timers.begin_sleep();
+        let dropper = {
+            let timers = Arc::clone(&timers);
+            spawn(move || {
+                let _ = timers.remove_from_afar(first);
+            })
+        };
+        let made = timers.insert_from_afar(2 * LATE_NS, waker.clone());
+        assert!(!made.before_sleeper);
+        dropper.join().expect("no panic");
+        drop(waker);
+        assert_eq!(Arc::strong_count(&count), 2, "the waker of a dropped timer");
+        let dropped = timers.remove_from_afar(made.outcome.expect("it is open"));
+        assert!(!dropped.before_sleeper);
+        assert!(timers.is_empty(), "it stays");
+    });
+}
+
+/// A worker falls asleep while another drops its timer, with a helper, which took it to be stuck, at its wheel.
+///
+/// Mutants in `driver/timers.rs`: `fire_from_afar` does not look; no fence in `answer_from_afar`.
+#[test]
+fn a_timer_that_is_dropped_while_a_helper_looks_does_not_stay() {
+    check(|| {
+        let timers = timers_of_who_is_awake();
+        let (count, waker) = Count::new();
+        let timer = insert(&timers, LATE_NS, &waker);
+        drop(waker);
+        let helper = {
+            let timers = Arc::clone(&timers);
+            spawn(move || help(&timers, LATE_NS - 1))
+        };
+        let dropper = {
+            let timers = Arc::clone(&timers);
+            spawn(move || {
+                let _ = timers.remove_from_afar(timer);
+            })
+        };
+        timers.begin_sleep();
+        helper.join().expect("no panic");
+        dropper.join().expect("no panic");
+        assert!(timers.is_empty(), "it stays");
+        assert_eq!(Arc::strong_count(&count), 1, "the waker is kept");
+    });
+}
+
+/// A timer is inserted from outside while its worker goes to sleep for ever: it does not, or is woken.
+///
+/// Mutants in `driver/timers.rs`: `insert_from_afar` does not say that the worker may be sleeping past it; `begin_sleep` does not
 /// remember how long the worker sleeps.
 #[test]
 fn a_timer_from_outside_reaches_a_worker_that_falls_asleep() {
@@ -135,9 +300,8 @@ fn a_timer_from_outside_reaches_a_worker_that_falls_asleep() {
         let other = {
             let shard = shard.clone();
             spawn(move || {
-                if insert(shard.timers(), SOON_NS, &waker).before_sleeper {
-                    shard.unpark();
-                }
+                let made = shard.timers().insert_from_afar(SOON_NS, waker);
+                from_afar(&shard, made).expect("the shard is open");
             })
         };
         shard.as_owner(|| {
@@ -158,12 +322,12 @@ fn a_timer_from_outside_reaches_a_worker_that_falls_asleep() {
 #[test]
 fn an_owner_and_a_helper_that_fire_at_once_fire_each_timer_once() {
     check(|| {
-        let timers = Arc::new(Timers::new());
+        let timers = timers_of_who_is_awake();
         let (count, waker) = Count::new();
         insert(&timers, SOON_NS, &waker);
         let helper = {
             let timers = Arc::clone(&timers);
-            spawn(move || fire(&timers, LATE_NS))
+            spawn(move || help(&timers, LATE_NS))
         };
         fire(&timers, LATE_NS);
         insert(&timers, 2 * LATE_NS, &waker);
@@ -177,18 +341,18 @@ fn an_owner_and_a_helper_that_fire_at_once_fire_each_timer_once() {
 
 /// A task moves to another waker while its timer fires: the new waker is woken, or the task is told.
 ///
-/// Mutants: `update` in `driver/timers.rs` says that a timer is there that has fired; `Wheel::update` keeps the waker
-/// that it has.
+/// Mutants in `driver/timers.rs`: `update` says that a timer is there that has fired between its two looks; it keeps the
+/// waker that is there.
 #[test]
 fn a_timer_whose_task_moves_while_it_fires_wakes_it() {
     check(|| {
-        let timers = Arc::new(Timers::new());
+        let timers = timers_of_who_is_awake();
         let (_, former) = Count::new();
         let (count, waker) = Count::new();
         let timer = insert(&timers, SOON_NS, &former);
         let task = {
             let timers = Arc::clone(&timers);
-            spawn(move || timers.update(timer.key, &waker))
+            spawn(move || timers.update_from_afar(timer, &waker).outcome)
         };
         fire(&timers, LATE_NS);
         let waits = task.join().expect("no panic");
@@ -207,7 +371,7 @@ fn a_timer_that_comes_during_the_end_is_refused_or_woken() {
         let (count, waker) = Count::new();
         let other = {
             let timers = Arc::clone(&timers);
-            spawn(move || timers.insert(LATE_NS, waker).is_some())
+            spawn(move || timers.insert_from_afar(LATE_NS, waker).outcome.is_some())
         };
         let mut all = Vec::new();
         timers.close(&mut all);

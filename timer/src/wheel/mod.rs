@@ -12,8 +12,9 @@
 //!    for each of its levels. It handles [`BATCH_ENTRIES`] entries a call, so that the lock is not held for long.
 //! 4. Timers fire in the order of their ticks; those first that were late already when they were inserted.
 //! 5. What a wheel hands out when a timer is due is mostly a [`Waker`], but may be anything (`Wheel<T>`).
-//! 6. The wheel runs no code of its users, but for [`Waker::clone`] in [`update`](Wheel::update): it neither wakes
-//!    nor drops a waker. (Dropping the wheel drops what is in it: [`drain`](Wheel::drain) it first.)
+//! 6. The wheel runs no code of its users: it neither wakes nor drops a waker, and clones one only in
+//!    [`update`](Wheel::update), which is [`will_wake`](Wheel::will_wake) and [`replace`](Wheel::replace) for owners
+//!    without a lock. (Dropping the wheel drops what is in it: [`drain`](Wheel::drain) it first.)
 //!
 //! How slots are chosen, and why the earliest one is found by two bit scans, is in `slots.rs`; the memory is in
 //! `slab.rs`.
@@ -86,6 +87,34 @@ pub enum Progress {
     More,
 }
 
+/// How far [`Wheel::advance_within`] goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The present time, in nanoseconds.
+    pub now_ns: u64,
+    /// A timer is due from its deadline on, not only from the end of its tick on.
+    pub exact: bool,
+    /// So many wakers are handed out at most. As many entries as by [`Wheel::advance`] are touched.
+    pub wakers_max: usize,
+}
+
+impl Limits {
+    fn ticks(now_ns: u64) -> Limits {
+        Limits {
+            now_ns,
+            exact: false,
+            wakers_max: BATCH_ENTRIES,
+        }
+    }
+
+    fn exactly(now_ns: u64) -> Limits {
+        Limits {
+            exact: true,
+            ..Limits::ticks(now_ns)
+        }
+    }
+}
+
 /// What became of [`Wheel::update`].
 #[must_use = "the replaced waker must be dropped without a lock, and a timer that is gone will not wake anybody"]
 #[derive(Debug)]
@@ -106,14 +135,19 @@ impl Wheel {
 
     /// Has a timer wake `waker` from now on. It is cloned only if it wakes another task than the present one.
     pub fn update(&mut self, key: Key, waker: &Waker) -> Update {
-        let Some(index) = self.slab.find(key) else {
-            return Update::Gone;
-        };
-        let present = self.slab.value_mut(index);
-        if present.will_wake(waker) {
-            return Update::Same;
+        match self.will_wake(key, waker) {
+            None => Update::Gone,
+            Some(true) => Update::Same,
+            Some(false) => self
+                .replace(key, waker.clone())
+                .map_or(Update::Gone, Update::Replaced),
         }
-        Update::Replaced(std::mem::replace(present, waker.clone()))
+    }
+
+    /// Whether a timer wakes the same task as `waker` does; `None` if it has fired or was removed.
+    pub fn will_wake(&self, key: Key, waker: &Waker) -> Option<bool> {
+        let index = self.slab.find(key)?;
+        Some(self.slab.value(index).will_wake(waker))
     }
 }
 
@@ -162,6 +196,18 @@ impl<T> Wheel<T> {
         true
     }
 
+    /// Has a timer hand out `value` from now on, and returns what it had.
+    ///
+    /// # Errors
+    ///
+    /// If it has fired or was removed: `value`, to be dropped without a lock.
+    pub fn replace(&mut self, key: Key, value: T) -> Result<T, T> {
+        match self.slab.find(key) {
+            Some(index) => Ok(std::mem::replace(self.slab.value_mut(index), value)),
+            None => Err(value),
+        }
+    }
+
     /// When to call [`advance`](Wheel::advance) next, in nanoseconds; `None` without timers.
     ///
     /// Never later than the time at which the next timer is due. It can be earlier, after the earliest timer was
@@ -200,15 +246,25 @@ impl<T> Wheel<T> {
     /// Tells the wheel that it is `now_ns`, and moves the wakers of timers that are due to `fired`, at most
     /// [`BATCH_ENTRIES`] of them. A time before that of an earlier call counts as that.
     pub fn advance(&mut self, now_ns: u64, fired: &mut Vec<T>) -> Progress {
-        self.advance_exact(round_down(now_ns), fired)
+        self.advance_within(Limits::ticks(now_ns), fired)
     }
 
     /// Like [`advance`](Wheel::advance), but without rounding: a timer is due from its deadline on. For clocks that
     /// are moved by hand.
     pub fn advance_exact(&mut self, now_ns: u64, fired: &mut Vec<T>) -> Progress {
+        self.advance_within(Limits::exactly(now_ns), fired)
+    }
+
+    /// Like [`advance`](Wheel::advance), for an owner that has use for so many wakers only.
+    pub fn advance_within(&mut self, limits: Limits, fired: &mut Vec<T>) -> Progress {
+        let now_ns = match limits.exact {
+            true => limits.now_ns,
+            false => round_down(limits.now_ns),
+        };
         let mut batch = Batch {
             limit_ns: now_ns,
-            left: BATCH_ENTRIES,
+            entries_left: BATCH_ENTRIES,
+            wakers_left: limits.wakers_max,
             fired,
         };
         if self.fire_due(&mut batch) == Progress::More {
@@ -247,12 +303,11 @@ impl<T> Wheel<T> {
                 earliest_ns = earliest_ns.min(deadline_ns);
                 continue;
             }
-            if batch.left == 0 {
+            if batch.is_full() {
                 return Progress::More;
             }
-            batch.left -= 1;
             let value = self.take(index);
-            batch.fired.push(value);
+            batch.fire(value);
         }
         self.slots.set_earliest_ns(SlotId::DUE, earliest_ns);
         Progress::Done
@@ -275,15 +330,15 @@ impl<T> Wheel<T> {
     /// Fires the entries of the open slot or moves them to where they belong now.
     fn empty(&mut self, slot: SlotId, batch: &mut Batch<'_, T>) -> Progress {
         while let Some(index) = self.slots.head(slot) {
-            if batch.left == 0 {
+            if batch.is_full() {
                 return Progress::More;
             }
-            batch.left -= 1;
             let deadline_ns = self.slab[index].deadline_ns;
             if tick_of(deadline_ns) <= self.elapsed && deadline_ns <= batch.limit_ns {
                 let value = self.take(index);
-                batch.fired.push(value);
+                batch.fire(value);
             } else {
+                batch.entries_left -= 1;
                 self.slots.unlink(&mut self.slab, index);
                 self.place(index);
             }
@@ -339,8 +394,21 @@ impl<T> Default for Wheel<T> {
 /// What one call of `advance` may still do.
 struct Batch<'a, T> {
     limit_ns: u64,
-    left: usize,
+    entries_left: usize,
+    wakers_left: usize,
     fired: &'a mut Vec<T>,
+}
+
+impl<T> Batch<'_, T> {
+    fn is_full(&self) -> bool {
+        self.entries_left == 0 || self.wakers_left == 0
+    }
+
+    fn fire(&mut self, value: T) {
+        self.entries_left -= 1;
+        self.wakers_left -= 1;
+        self.fired.push(value);
+    }
 }
 
 /// The tick at which a deadline is due.
