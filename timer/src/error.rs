@@ -6,6 +6,14 @@ use std::{error, fmt, io};
 ///
 /// The futures of this crate do not return it: a timer without a runtime panics, and wheels have no limit that a
 /// program could reach. It is here for libraries with timers of their own that report errors in these terms.
+///
+/// ```
+/// use ringway_timer::error::Error;
+///
+/// assert!(Error::shutdown().is_shutdown());
+/// assert!(Error::at_capacity().is_at_capacity());
+/// assert!(!Error::invalid().is_shutdown());
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Error(Kind);
 
@@ -65,6 +73,25 @@ impl fmt::Display for Error {
 /// The deadline of a [`Timeout`](crate::Timeout) came before the value of its future.
 ///
 /// It turns into an [`io::Error`] of the kind [`TimedOut`](io::ErrorKind::TimedOut).
+///
+/// # Examples
+///
+/// ```
+/// # let runtime = ringway_runtime::Builder::new_current_thread()
+/// #     .enable_time()
+/// #     .start_paused(true)
+/// #     .build()?;
+/// # runtime.block_on(async {
+/// use std::future::pending;
+/// use std::io;
+/// use ringway_timer::{Duration, timeout};
+///
+/// let elapsed = timeout(Duration::from_millis(1), pending::<()>()).await.unwrap_err();
+/// assert_eq!(elapsed.to_string(), "deadline has elapsed");
+/// assert_eq!(io::Error::from(elapsed).kind(), io::ErrorKind::TimedOut);
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub struct Elapsed(());
 

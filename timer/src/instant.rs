@@ -24,12 +24,27 @@ use crate::seam;
 pub struct Instant(std::time::Instant);
 
 impl Instant {
-    /// The present time: by the paused clock of this thread's runtime, if it has one, otherwise by the system's.
+    /// The present time: by the paused clock of this thread's runtime, if it has one, otherwise by the system's, which is
+    /// monotonic, and stands still while the machine is suspended.
+    ///
+    /// ```
+    /// use ringway_timer::Instant;
+    ///
+    /// let start = Instant::now();
+    /// assert!(Instant::now() >= start);
+    /// ```
     pub fn now() -> Instant {
         Instant(seam::source().map_or_else(std::time::Instant::now, |source| source.now()))
     }
 
     /// The same point in time, from the standard library's type.
+    ///
+    /// ```
+    /// use ringway_timer::Instant;
+    ///
+    /// let now = std::time::Instant::now();
+    /// assert_eq!(Instant::from_std(now).into_std(), now);
+    /// ```
     pub fn from_std(std: std::time::Instant) -> Instant {
         Instant(std)
     }
@@ -45,6 +60,14 @@ impl Instant {
     }
 
     /// The time from `earlier` to this, or `None` if `earlier` is later.
+    ///
+    /// ```
+    /// use ringway_timer::{Duration, Instant};
+    ///
+    /// let (start, step) = (Instant::now(), Duration::from_secs(1));
+    /// assert_eq!((start + step).checked_duration_since(start), Some(step));
+    /// assert_eq!(start.checked_duration_since(start + step), None);
+    /// ```
     pub fn checked_duration_since(&self, earlier: Instant) -> Option<Duration> {
         self.0.checked_duration_since(earlier.0)
     }
@@ -60,6 +83,14 @@ impl Instant {
     }
 
     /// The point in time `duration` after this, or `None` if it cannot be represented.
+    ///
+    /// ```
+    /// use ringway_timer::{Duration, Instant};
+    ///
+    /// let now = Instant::now();
+    /// assert_eq!(now.checked_add(Duration::from_secs(1)), Some(now + Duration::from_secs(1)));
+    /// assert_eq!(now.checked_add(Duration::MAX), None);
+    /// ```
     pub fn checked_add(&self, duration: Duration) -> Option<Instant> {
         self.0.checked_add(duration).map(Instant)
     }

@@ -12,6 +12,25 @@ use crate::timer::{Timer, no_further_than_30_years};
 /// # Panics
 ///
 /// If `period` is zero; on a thread that is in no runtime, and in a runtime that was built without timers.
+///
+/// # Examples
+///
+/// ```
+/// # let runtime = ringway_runtime::Builder::new_current_thread()
+/// #     .enable_time()
+/// #     .start_paused(true)
+/// #     .build()?;
+/// # runtime.block_on(async {
+/// use ringway_timer::{Duration, Instant, interval};
+///
+/// let start = Instant::now();
+/// let mut ticks = interval(Duration::from_millis(10));
+/// for millis in [0, 10, 20] {
+///     assert_eq!(ticks.tick().await - start, Duration::from_millis(millis));
+/// }
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[track_caller]
 pub fn interval(period: Duration) -> Interval {
     Interval::new(None, period)
@@ -26,6 +45,24 @@ pub fn interval(period: Duration) -> Interval {
 /// # Panics
 ///
 /// If `period` is zero; on a thread that is in no runtime, and in a runtime that was built without timers.
+///
+/// # Examples
+///
+/// ```
+/// # let runtime = ringway_runtime::Builder::new_current_thread()
+/// #     .enable_time()
+/// #     .start_paused(true)
+/// #     .build()?;
+/// # runtime.block_on(async {
+/// use ringway_timer::{Duration, Instant, interval_at};
+///
+/// let start = Instant::now() + Duration::from_millis(5);
+/// let mut ticks = interval_at(start, Duration::from_millis(10));
+/// assert_eq!(ticks.tick().await, start);
+/// assert_eq!(ticks.tick().await, start + Duration::from_millis(10));
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[track_caller]
 pub fn interval_at(start: Instant, period: Duration) -> Interval {
     Interval::new(Some(start), period)
@@ -55,12 +92,49 @@ impl Interval {
     /// # Cancel safety
     ///
     /// Dropping the future loses no tick: the next call waits for the same one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Builder::new_current_thread()
+    /// #     .enable_time()
+    /// #     .start_paused(true)
+    /// #     .build()?;
+    /// # runtime.block_on(async {
+    /// use ringway_timer::{Duration, interval, timeout};
+    ///
+    /// let mut ticks = interval(Duration::from_millis(10));
+    /// let first = ticks.tick().await;
+    /// // Nobody waits for the second tick any more, and it comes all the same.
+    /// assert!(timeout(Duration::from_millis(1), ticks.tick()).await.is_err());
+    /// assert_eq!(ticks.tick().await - first, Duration::from_millis(10));
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn tick(&mut self) -> Instant {
         poll_fn(|cx| self.poll_tick(cx)).await
     }
 
     /// Like [`tick`](Interval::tick), for futures written by hand. If the tick is still to come, the task of the
-    /// last call is woken when it is time.
+    /// last call is woken when it is time. Takes a unit of the task's cooperative budget.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Builder::new_current_thread()
+    /// #     .enable_time()
+    /// #     .start_paused(true)
+    /// #     .build()?;
+    /// # runtime.block_on(async {
+    /// use std::future::poll_fn;
+    /// use ringway_timer::{Duration, interval};
+    ///
+    /// let mut ticks = interval(Duration::from_millis(10));
+    /// let first = poll_fn(|cx| ticks.poll_tick(cx)).await;
+    /// assert_eq!(poll_fn(|cx| ticks.poll_tick(cx)).await - first, ticks.period());
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
         ready!(self.timer.poll(cx));
         let planned = self.timer.deadline();
@@ -69,22 +143,98 @@ impl Interval {
     }
 
     /// Plans the next tick for one period from now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Builder::new_current_thread()
+    /// #     .enable_time()
+    /// #     .start_paused(true)
+    /// #     .build()?;
+    /// # runtime.block_on(async {
+    /// use ringway_timer::{Duration, interval, sleep};
+    ///
+    /// let mut ticks = interval(Duration::from_millis(10));
+    /// let first = ticks.tick().await;
+    /// sleep(Duration::from_millis(4)).await;
+    /// ticks.reset();
+    /// assert_eq!(ticks.tick().await - first, Duration::from_millis(14));
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn reset(&mut self) {
         self.timer.reset(Instant::now() + self.period);
     }
 
     /// Plans the next tick for now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Builder::new_current_thread()
+    /// #     .enable_time()
+    /// #     .start_paused(true)
+    /// #     .build()?;
+    /// # runtime.block_on(async {
+    /// use ringway_timer::{Duration, interval, sleep};
+    ///
+    /// let mut ticks = interval(Duration::from_millis(10));
+    /// let first = ticks.tick().await;
+    /// sleep(Duration::from_millis(4)).await;
+    /// ticks.reset_immediately();
+    /// assert_eq!(ticks.tick().await - first, Duration::from_millis(4));
+    /// assert_eq!(ticks.tick().await - first, Duration::from_millis(14));
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn reset_immediately(&mut self) {
         self.timer.reset(Instant::now());
     }
 
     /// Plans the next tick for `after` from now. More than 30 years count as 30 years.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Builder::new_current_thread()
+    /// #     .enable_time()
+    /// #     .start_paused(true)
+    /// #     .build()?;
+    /// # runtime.block_on(async {
+    /// use ringway_timer::{Duration, interval};
+    ///
+    /// let mut ticks = interval(Duration::from_millis(10));
+    /// let first = ticks.tick().await;
+    /// ticks.reset_after(Duration::from_millis(1));
+    /// assert_eq!(ticks.tick().await - first, Duration::from_millis(1));
+    /// assert_eq!(ticks.tick().await - first, Duration::from_millis(11));
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn reset_after(&mut self, after: Duration) {
         self.timer
             .reset(Instant::now() + no_further_than_30_years(after));
     }
 
     /// Plans the next tick for `deadline`. If that has passed, the ticks since then count as missed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Builder::new_current_thread()
+    /// #     .enable_time()
+    /// #     .start_paused(true)
+    /// #     .build()?;
+    /// # runtime.block_on(async {
+    /// use ringway_timer::{Duration, interval};
+    ///
+    /// let mut ticks = interval(Duration::from_millis(10));
+    /// let next = ticks.tick().await + Duration::from_secs(1);
+    /// ticks.reset_at(next);
+    /// assert_eq!(ticks.tick().await, next);
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn reset_at(&mut self, deadline: Instant) {
         self.timer.reset(deadline);
     }
@@ -95,6 +245,28 @@ impl Interval {
     }
 
     /// Decides what happens from now on when ticks were missed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Builder::new_current_thread()
+    /// #     .enable_time()
+    /// #     .start_paused(true)
+    /// #     .build()?;
+    /// # runtime.block_on(async {
+    /// use ringway_timer::{Duration, MissedTickBehavior, interval, sleep};
+    ///
+    /// let mut ticks = interval(Duration::from_millis(50));
+    /// ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    /// assert_eq!(ticks.missed_tick_behavior(), MissedTickBehavior::Skip);
+    /// let first = ticks.tick().await;
+    /// sleep(Duration::from_millis(120)).await;
+    /// for millis in [50, 150, 200] {
+    ///     assert_eq!(ticks.tick().await - first, Duration::from_millis(millis));
+    /// }
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn set_missed_tick_behavior(&mut self, behavior: MissedTickBehavior) {
         self.missed_tick_behavior = behavior;
     }

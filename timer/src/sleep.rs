@@ -25,6 +25,23 @@ use crate::timer::{Timer, no_further_than_30_years};
 /// # Panics
 ///
 /// On a thread that is in no runtime, and in a runtime that was built without timers.
+///
+/// # Examples
+///
+/// ```
+/// # let runtime = ringway_runtime::Builder::new_current_thread()
+/// #     .enable_time()
+/// #     .start_paused(true)
+/// #     .build()?;
+/// # runtime.block_on(async {
+/// use ringway_timer::{Duration, Instant, sleep};
+///
+/// let start = Instant::now();
+/// sleep(Duration::from_millis(100)).await;
+/// assert!(start.elapsed() >= Duration::from_millis(100));
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[track_caller]
 pub fn sleep(duration: Duration) -> Sleep {
     sleep_until(Instant::now() + no_further_than_30_years(duration))
@@ -35,6 +52,23 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// # Panics
 ///
 /// On a thread that is in no runtime, and in a runtime that was built without timers.
+///
+/// # Examples
+///
+/// ```
+/// # let runtime = ringway_runtime::Builder::new_current_thread()
+/// #     .enable_time()
+/// #     .start_paused(true)
+/// #     .build()?;
+/// # runtime.block_on(async {
+/// use ringway_timer::{Duration, Instant, sleep_until};
+///
+/// let deadline = Instant::now() + Duration::from_millis(100);
+/// sleep_until(deadline).await;
+/// assert!(Instant::now() >= deadline);
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[track_caller]
 pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep {
@@ -53,6 +87,30 @@ pin_project! {
     /// # Panics
     ///
     /// When it is polled, and would have to wait, after its runtime was shut down.
+    ///
+    /// # Examples
+    ///
+    /// A limit that begins anew with whatever happens:
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Builder::new_current_thread()
+    /// #     .enable_time()
+    /// #     .start_paused(true)
+    /// #     .build()?;
+    /// # runtime.block_on(async {
+    /// use std::pin::pin;
+    /// use ringway_timer::{Duration, Instant, sleep};
+    ///
+    /// let idle = Duration::from_secs(30);
+    /// let mut limit = pin!(sleep(idle));
+    /// // Something has happened.
+    /// limit.as_mut().reset(Instant::now() + idle);
+    /// // Nothing more happens.
+    /// limit.as_mut().await;
+    /// assert!(limit.is_elapsed());
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[project(!Unpin)]
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
@@ -67,17 +125,74 @@ const _: () = assert!(size_of::<Sleep>() <= 40);
 
 impl Sleep {
     /// The point in time at which it is ready.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Builder::new_current_thread()
+    /// #     .enable_time()
+    /// #     .start_paused(true)
+    /// #     .build()?;
+    /// # runtime.block_on(async {
+    /// use ringway_timer::{Duration, Instant, sleep};
+    ///
+    /// let timer = sleep(Duration::from_secs(1));
+    /// assert!(timer.deadline() >= Instant::now());
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn deadline(&self) -> Instant {
         self.timer.deadline()
     }
 
     /// Whether the deadline has come. Before the first poll it has not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Builder::new_current_thread()
+    /// #     .enable_time()
+    /// #     .start_paused(true)
+    /// #     .build()?;
+    /// # runtime.block_on(async {
+    /// use std::pin::pin;
+    /// use ringway_timer::{Duration, sleep};
+    ///
+    /// let mut timer = pin!(sleep(Duration::from_secs(1)));
+    /// assert!(!timer.is_elapsed());
+    /// timer.as_mut().await;
+    /// assert!(timer.is_elapsed());
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn is_elapsed(&self) -> bool {
         self.timer.is_elapsed()
     }
 
     /// Moves the deadline, earlier or later, also after it has come: then the future waits anew. A task that waits
     /// for it is woken at the new deadline, without having to poll again.
+    ///
+    /// Costs no allocation, and may be called on any thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Builder::new_current_thread()
+    /// #     .enable_time()
+    /// #     .start_paused(true)
+    /// #     .build()?;
+    /// # runtime.block_on(async {
+    /// use std::pin::pin;
+    /// use ringway_timer::{Duration, Instant, sleep};
+    ///
+    /// let start = Instant::now();
+    /// let mut timer = pin!(sleep(Duration::from_secs(1)));
+    /// timer.as_mut().reset(start + Duration::from_millis(10));
+    /// timer.as_mut().await;
+    /// assert!(start.elapsed() < Duration::from_secs(1));
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
         self.project().timer.reset(deadline);
     }

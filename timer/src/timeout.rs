@@ -30,6 +30,24 @@ use crate::sleep::{Sleep, sleep_until};
 /// # Panics
 ///
 /// On a thread that is in no runtime, and in a runtime that was built without timers.
+///
+/// # Examples
+///
+/// ```
+/// # let runtime = ringway_runtime::Builder::new_current_thread()
+/// #     .enable_time()
+/// #     .start_paused(true)
+/// #     .build()?;
+/// # runtime.block_on(async {
+/// use std::future::pending;
+/// use ringway_timer::{Duration, timeout};
+///
+/// let limit = Duration::from_millis(10);
+/// assert_eq!(timeout(limit, async { "in time" }).await, Ok("in time"));
+/// assert!(timeout(limit, pending::<()>()).await.is_err());
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[track_caller]
 pub fn timeout<F>(duration: Duration, future: F) -> Timeout<F::IntoFuture>
 where
@@ -54,6 +72,24 @@ where
 /// # Panics
 ///
 /// On a thread that is in no runtime, and in a runtime that was built without timers.
+///
+/// # Examples
+///
+/// ```
+/// # let runtime = ringway_runtime::Builder::new_current_thread()
+/// #     .enable_time()
+/// #     .start_paused(true)
+/// #     .build()?;
+/// # runtime.block_on(async {
+/// use ringway_timer::{Duration, Instant, sleep, timeout_at};
+///
+/// // Both have to be done by then.
+/// let deadline = Instant::now() + Duration::from_millis(15);
+/// assert!(timeout_at(deadline, sleep(Duration::from_millis(10))).await.is_ok());
+/// assert!(timeout_at(deadline, sleep(Duration::from_millis(10))).await.is_err());
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[track_caller]
 pub fn timeout_at<F>(deadline: Instant, future: F) -> Timeout<F::IntoFuture>
 where
@@ -79,16 +115,67 @@ pin_project! {
 
 impl<T> Timeout<T> {
     /// The future that has to be in time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Builder::new_current_thread()
+    /// #     .enable_time()
+    /// #     .start_paused(true)
+    /// #     .build()?;
+    /// # runtime.block_on(async {
+    /// use ringway_timer::{Duration, Instant, sleep, timeout};
+    ///
+    /// let limited = timeout(Duration::from_secs(1), sleep(Duration::from_secs(2)));
+    /// assert!(limited.get_ref().deadline() >= Instant::now());
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn get_ref(&self) -> &T {
         &self.value
     }
 
     /// The future that has to be in time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Builder::new_current_thread()
+    /// #     .enable_time()
+    /// #     .start_paused(true)
+    /// #     .build()?;
+    /// # runtime.block_on(async {
+    /// use std::future::{Ready, ready};
+    /// use ringway_timer::{Duration, timeout};
+    ///
+    /// let mut limited = timeout(Duration::from_secs(1), ready(1));
+    /// *limited.get_mut() = ready(2);
+    /// assert_eq!(limited.await, Ok(2));
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn get_mut(&mut self) -> &mut T {
         &mut self.value
     }
 
     /// The future, without its deadline.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Builder::new_current_thread()
+    /// #     .enable_time()
+    /// #     .start_paused(true)
+    /// #     .build()?;
+    /// # runtime.block_on(async {
+    /// use std::future::ready;
+    /// use ringway_timer::{Duration, timeout};
+    ///
+    /// let limited = timeout(Duration::from_secs(1), ready(1));
+    /// assert_eq!(limited.into_inner().await, 1);
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn into_inner(self) -> T {
         self.value
     }
