@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use ringway::io::{AsyncReadExt, AsyncWriteExt};
-use ringway::net::{TcpListener, TcpStream};
+use ringway::net::{TcpListener, TcpStream, UnixStream};
 use ringway::runtime::{Builder, Handle, Runtime};
+use ringway::sync::mpsc::{Sender, channel as mpsc_channel};
 use ringway::sync::oneshot;
 use ringway::task::{JoinSet, LocalSet, block_in_place, spawn_blocking, yield_now};
 use ringway::time::{self, DelayQueue, Instant, advance, interval, sleep, sleep_until, timeout};
@@ -87,8 +88,7 @@ fn sleepers_on_all_workers_wake_in_the_order_of_their_deadlines() {
 /// What tasks do between themselves, on all workers, over channels, jobs and sockets, takes no time of this clock, though
 /// timers of other tasks would be due at once.
 ///
-/// Mutants: a jump that does not look at the injector, at the park words, at jobs, at the answers in rings; one that does not
-/// call workers which have not looked; a worker that does not submit before it looks.
+/// Mutants: a jump that does not ask for jobs, or for operations that are on their way.
 #[test]
 fn what_tasks_do_takes_no_time() {
     on_paused_workers(|| async {
@@ -185,7 +185,7 @@ async fn echo() {
 /// A thread that is none of the runtime's spawns and wakes at every moment of falling asleep and jumping: every task
 /// runs, and none sees the clock move while it runs.
 ///
-/// Mutants: `rise` does not wait for a jump that is being made; a jump does not look at the park words, or at the injector.
+/// Mutant: a jump that asks neither who sleeps nor the park words.
 #[test]
 fn spawns_and_wakes_from_outside_are_neither_lost_nor_overtaken_while_they_run() {
     for workers in [1, 2, 4] {
@@ -220,6 +220,56 @@ fn spawns_and_wakes_from_outside_are_neither_lost_nor_overtaken_while_they_run()
                 runtime.block_on(task).expect("it ends");
             }
         });
+    }
+}
+
+/// Readers on all workers, and one who writes to them and gives them no time at all.
+///
+/// Mutants: a jump that does not call workers which have not looked; a worker that does not submit before it looks.
+#[test]
+fn what_was_sent_over_sockets_of_this_machine_has_arrived_before_time_passes() {
+    const READERS: usize = 8;
+    for workers in [2, 4] {
+        within(WATCHDOG, move || {
+            let runtime = paused(workers);
+            let rounds = count("RINGWAY_TEST_STANDSTILL_SOCKETS", 200);
+            runtime
+                .block_on(runtime.spawn(async move {
+                    let (tell, mut told) = mpsc_channel(READERS);
+                    let mut writers: Vec<_> = (0..READERS)
+                        .map(|_| {
+                            let (writer, reader) = UnixStream::pair().expect("a pair");
+                            ringway::spawn(read_all(reader, tell.clone()));
+                            writer
+                        })
+                        .collect();
+                    for _ in 0..rounds {
+                        let start = Instant::now();
+                        for writer in &mut writers {
+                            writer.write_all(b"x").await.expect("it is read");
+                        }
+                        for _ in 0..READERS {
+                            let told = timeout(Duration::from_nanos(1), told.recv()).await;
+                            told.expect("time has passed").expect("readers are there");
+                        }
+                        assert_eq!(start.elapsed(), Duration::ZERO);
+                        sleep(Duration::from_nanos(1)).await;
+                    }
+                }))
+                .expect("in no time");
+        });
+    }
+}
+
+async fn read_all(mut reader: UnixStream, tell: Sender<()>) {
+    // Long enough that other workers help, and each reader waits on the one that it came to.
+    let start = std::time::Instant::now();
+    while start.elapsed() < ms(1) {
+        std::hint::spin_loop();
+    }
+    let mut byte = [0];
+    while reader.read_exact(&mut byte).await.is_ok() {
+        tell.send(()).await.expect("somebody listens");
     }
 }
 

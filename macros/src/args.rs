@@ -121,10 +121,15 @@ impl Arguments {
                 attribute.path()
             )
         };
+        // Several workers with a clock that stands are not tokio's: who wants them says so.
+        let paused = match self.flavor {
+            Some((Flavor::MultiThread, _)) => None,
+            _ => place(&self.start_paused, "start_paused", "current_thread"),
+        };
         // Each option that only some flavours have, and the flavour to name.
         let refused = match flavor {
             Flavor::MultiThread => [
-                place(&self.start_paused, "start_paused", "current_thread"),
+                paused,
                 place(&self.unhandled_panic, "unhandled_panic", "current_thread"),
             ],
             Flavor::CurrentThread | Flavor::Local => [

@@ -37,8 +37,8 @@ use crate::expand::{Attribute, Kind};
 ///   not be `Send`.
 /// - `name = "..."`, the runtime's name.
 /// - `worker_threads = N`, at least 1, with `multi_thread` only.
-/// - `start_paused = true` starts with the clock paused, not with `multi_thread`; to move it takes the feature
-///   `test-util`.
+/// - `start_paused = true` starts with the clock paused; beyond tokio, also with `flavor = "multi_thread"`, if that is
+///   written down. To move the clock takes the feature `test-util`.
 /// - `unhandled_panic = "ignore"` (the default) or `"shutdown_runtime"`, not with `multi_thread`: a panic of any task
 ///   ends the runtime, and the function panics.
 /// - `crate = "path"` says where ringway is to be found. It is needed only if ringway comes by way

@@ -150,6 +150,10 @@ fn each_argument_reaches_the_builder() {
         chain(quote! { start_paused = true, flavor = "current_thread", }),
         "new_current_thread().start_paused(true).enable_all().build()"
     );
+    assert_eq!(
+        chain(quote! { flavor = "multi_thread", start_paused = true }),
+        "new_multi_thread().start_paused(true).enable_all().build()"
+    );
 }
 
 #[test]
@@ -267,7 +271,7 @@ fn a_number_of_workers_must_be_one_and_needs_the_multi_thread_flavor() {
 }
 
 #[test]
-fn a_paused_clock_needs_the_current_thread_flavor() {
+fn a_paused_clock_needs_a_flavor_that_is_named() {
     let message = "The `start_paused` option requires the `current_thread` runtime flavor. \
                    Use `#[ringway::main(flavor = \"current_thread\")]`";
     assert_error(&main(), "start_paused = true", message, "true");
