@@ -52,7 +52,7 @@
 //! | `runtime` | `Runtime`, `LocalRuntime`, `Builder` with all flavours and options, task hooks among them, `Handle`, `RuntimeMetrics`; beyond tokio, `Handle::dump` and `Builder::on_blocked_worker` |
 //! | `task` | `spawn`, `spawn_blocking`, `yield_now`, `JoinHandle`, `AbortHandle`, `JoinSet`, `Builder` for tasks with a name, `coop`; beyond tokio, `AbortOnDrop`; `LocalSet`, `spawn_local`; `block_in_place` |
 //! | `task_local!` | values that belong to a task |
-//! | `time` | `sleep`, `timeout`, `interval`, `Instant` |
+//! | `time` | all of tokio's; beyond it, `DelayQueue`, and a clock that stands in a runtime with several workers too |
 //! | `net` | TCP, UDP, Unix sockets, pipes, name lookup |
 //! | `fs` | all of tokio's; beyond it, reads and writes of owned buffers at an offset, opening beneath a directory, transfer from a file to a socket |
 //! | `process` | `Command`, `Child` and its standard streams |
@@ -84,9 +84,9 @@
 //!
 //! # Features
 //!
-//! No feature is on by default; `full` is all of them except `test-util`, `tokio-compat`, `tracing` and `uring`. But for
-//! `tokio-compat` and `uring` they have tokio's names, so that a list of features written for tokio is understood; and what
-//! such a list brings is no more than what tokio has.
+//! No feature is on by default; `full` is all of them except `stream`, `test-util`, `tokio-compat`, `tracing` and `uring`.
+//! But for `stream`, `tokio-compat` and `uring` they have tokio's names, so that a list of features written for tokio is
+//! understood; and what such a list brings is no more than what tokio has.
 //!
 //! | feature | what it brings |
 //! | --- | --- |
@@ -98,6 +98,7 @@
 //! | `time` | `time` |
 //! | `process` | `process` |
 //! | `signal` | `signal` |
+//! | `stream` | `time`, whose `DelayQueue` is a `Stream` |
 //! | `sync` | `sync` |
 //! | `io-util` | the adapters and extension traits of `io` |
 //! | `test-util` | `rt`, `sync` and `time`, and `time::{pause, advance, resume}` |
