@@ -2,59 +2,20 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+pub(crate) use example::{PATIENCE, wait_until};
 
-/// How long a test waits for something that should happen at once. Only a failure takes it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+#[path = "../support/example.rs"]
+mod example;
 
 /// The path of the example, built once for this run with the profile of the tests.
 pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(build_example)
-}
-
-fn build_example() -> PathBuf {
-    // <target>[/<triple>]/<profile>/deps/<this test>
-    let test = std::env::current_exe().expect("this test has a path");
-    let profile_dir = test
-        .ancestors()
-        .nth(2)
-        .expect("tests lie in <profile>/deps");
-    let name_of = |path: &Path| {
-        path.file_name()
-            .expect("a name")
-            .to_string_lossy()
-            .into_owned()
-    };
-    let mut target_dir = profile_dir
-        .parent()
-        .expect("profiles lie in the target folder");
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-    cargo.args(["build", "--quiet", "--offline", "--example", "file_server"]);
-    if name_of(target_dir).contains("-linux-") {
-        cargo.arg("--target").arg(name_of(target_dir));
-        target_dir = target_dir
-            .parent()
-            .expect("triples lie in the target folder");
-    }
-    cargo.arg("--target-dir").arg(target_dir);
-    match name_of(profile_dir).as_str() {
-        "debug" => {}
-        profile => drop(cargo.args(["--profile", profile])),
-    }
-    let build = cargo.output().expect("cargo runs");
-    let errors = String::from_utf8_lossy(&build.stderr);
-    assert!(
-        build.status.success(),
-        "the example does not build:\n{errors}"
-    );
-    profile_dir.join("examples/file_server")
+    BINARY.get_or_init(|| example::build("file_server"))
 }
 
 /// A folder to serve, with a neighbour that must never be seen.
@@ -98,10 +59,24 @@ impl Folder {
 
 /// A running server. Dropping it kills the process.
 pub(crate) struct Server {
-    child: Child,
+    program: example::Program,
     pub(crate) address: SocketAddr,
     /// Complete lines of the access log so far.
     log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Deref for Server {
+    type Target = example::Program;
+
+    fn deref(&self) -> &example::Program {
+        &self.program
+    }
+}
+
+impl DerefMut for Server {
+    fn deref_mut(&mut self) -> &mut example::Program {
+        &mut self.program
+    }
 }
 
 impl Server {
@@ -139,7 +114,7 @@ impl Server {
             .expect("an address");
         (
             Server {
-                child,
+                program: example::Program { child },
                 address,
                 log: Arc::default(),
             },
@@ -167,71 +142,6 @@ impl Server {
 
     pub(crate) fn log(&self) -> Vec<String> {
         self.log.lock().expect("no panic").clone()
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    pub(crate) fn signal(&self, signal: Signal) {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, signal).expect("the server runs");
-    }
-
-    /// Waits until the process ends by itself.
-    pub(crate) fn wait_for_end(&mut self, patience: Duration) -> ExitStatus {
-        let deadline = Instant::now() + patience;
-        loop {
-            if let Some(status) = self.child.try_wait().expect("our child") {
-                return status;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "the server did not end within {patience:?}"
-            );
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    pub(crate) fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("our child").is_none()
-    }
-
-    pub(crate) fn open_descriptors(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.pid()))
-            .expect("the server runs")
-            .count()
-    }
-
-    /// Processor time that the process has used.
-    pub(crate) fn processor_time(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("runs");
-        let after_name = stat.rsplit(") ").next().expect("a name in parentheses");
-        let ticks: u64 = after_name
-            .split(' ')
-            .skip(11)
-            .take(2)
-            .map(|text| text.parse::<u64>().expect("ticks"))
-            .sum();
-        Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Waits until a condition holds.
-#[track_caller]
-pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
-        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -1,0 +1,310 @@
+//! A gateway process, an upstream, and a client.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread;
+
+use hickory_proto::op::{Message, Query};
+use hickory_proto::rr::rdata::{A, SOA};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
+use rustix::process::Signal;
+
+pub(crate) use example::{PATIENCE, wait_until};
+
+#[path = "../support/example.rs"]
+mod example;
+
+/// The path of the example, built once for this run.
+pub(crate) fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| example::build("dns_gateway"))
+}
+
+/// A running gateway. Dropping it kills the process.
+pub(crate) struct Gateway {
+    program: example::Program,
+    pub(crate) address: SocketAddr,
+    /// What it has said on standard error, by lines.
+    said: Arc<Mutex<Vec<String>>>,
+}
+
+impl Deref for Gateway {
+    type Target = example::Program;
+
+    fn deref(&self) -> &example::Program {
+        &self.program
+    }
+}
+
+impl DerefMut for Gateway {
+    fn deref_mut(&mut self) -> &mut example::Program {
+        &mut self.program
+    }
+}
+
+impl Gateway {
+    /// A gateway that asks `upstream`.
+    pub(crate) fn of(upstream: &Upstream, arguments: &[&str]) -> Gateway {
+        let address = upstream.address.to_string();
+        Gateway::start(&[&["--upstream", &address], arguments].concat())
+    }
+
+    pub(crate) fn start(arguments: &[&str]) -> Gateway {
+        let mut command = Command::new(binary());
+        command
+            .args(["--listen", "127.0.0.1:0", "--workers", "2"])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the example starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("piped");
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .expect("the first line");
+        let address = line
+            .split([' ', ','])
+            .nth(2)
+            .and_then(|address| address.parse().ok());
+        let address = address.unwrap_or_else(|| panic!("no address: {line:?}"));
+        let said = Arc::<Mutex<Vec<String>>>::default();
+        let lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+        let sink = Arc::clone(&said);
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                sink.lock().expect("no panic").push(line);
+            }
+        });
+        Gateway {
+            program: example::Program { child },
+            address,
+            said,
+        }
+    }
+
+    /// Asks by UDP and waits for the answer.
+    pub(crate) fn ask(&self, query: &Message) -> Message {
+        Client::of(self).ask(query)
+    }
+
+    /// The value of a counter now.
+    pub(crate) fn counter(&self, name: &str) -> u64 {
+        let lines = || self.said.lock().expect("no panic").clone();
+        let before = lines().len();
+        self.signal(Signal::USR1);
+        wait_until("it shows its counters", || lines().len() > before);
+        let shown = lines()[before].clone();
+        let value = shown
+            .split(' ')
+            .find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+        value
+            .and_then(|value| value.parse().ok())
+            .unwrap_or_else(|| panic!("no {name} in {shown:?}"))
+    }
+}
+
+/// A client by UDP, with a port of its own.
+pub(crate) struct Client {
+    pub(crate) socket: UdpSocket,
+}
+
+impl Client {
+    pub(crate) fn of(gateway: &Gateway) -> Client {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        socket.connect(gateway.address).expect("connects");
+        socket.set_read_timeout(Some(PATIENCE)).expect("sets");
+        Client { socket }
+    }
+
+    #[track_caller]
+    pub(crate) fn ask(&self, query: &Message) -> Message {
+        self.send(&encode(query));
+        let answer = self.receive();
+        assert_eq!(answer.id, query.id);
+        answer
+    }
+
+    pub(crate) fn send(&self, packet: &[u8]) {
+        self.socket.send(packet).expect("sends");
+    }
+
+    #[track_caller]
+    pub(crate) fn receive(&self) -> Message {
+        let mut packet = [0; 4096];
+        let length = self.socket.recv(&mut packet).expect("an answer");
+        Message::from_vec(&packet[..length]).expect("an answer that is well-formed")
+    }
+}
+
+/// A client by TCP.
+pub(crate) struct TcpClient {
+    pub(crate) stream: TcpStream,
+}
+
+impl TcpClient {
+    pub(crate) fn of(gateway: &Gateway) -> TcpClient {
+        let stream = TcpStream::connect(gateway.address).expect("connects");
+        stream.set_read_timeout(Some(PATIENCE)).expect("sets");
+        TcpClient { stream }
+    }
+
+    pub(crate) fn send(&mut self, query: &Message) {
+        self.stream
+            .write_all(&framed(&encode(query)))
+            .expect("sends");
+    }
+
+    #[track_caller]
+    pub(crate) fn receive(&mut self) -> Message {
+        let packet = read_framed(&mut self.stream).expect("an answer");
+        Message::from_vec(&packet).expect("an answer that is well-formed")
+    }
+
+    /// Whether the gateway closes the connection, without another word.
+    pub(crate) fn is_closed(&mut self) -> bool {
+        matches!(self.stream.read(&mut [0]), Ok(0))
+    }
+}
+
+fn framed(message: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(message.len()).expect("short");
+    [&length.to_be_bytes()[..], message].concat()
+}
+
+fn read_framed(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+    let mut length = [0; 2];
+    stream.read_exact(&mut length)?;
+    let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut message)?;
+    Ok(message)
+}
+
+/// What an upstream was asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) message: Message,
+    pub(crate) source: SocketAddr,
+    pub(crate) by_tcp: bool,
+}
+
+impl Asked {
+    /// A reply without records.
+    pub(crate) fn reply(&self) -> Message {
+        let mut reply = self.message.clone().into_response();
+        reply.metadata.recursion_available = true;
+        reply
+    }
+
+    /// A reply with one address that lives for `ttl` seconds.
+    pub(crate) fn address(&self, ttl: u32) -> Message {
+        let name = self.message.queries[0].name().clone();
+        let mut reply = self.reply();
+        reply.add_answer(Record::from_rdata(
+            name,
+            ttl,
+            RData::A(A::new(192, 0, 2, 1)),
+        ));
+        reply
+    }
+}
+
+/// An upstream, which runs until the test ends.
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddr,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+impl Upstream {
+    /// An upstream that replies by what `reply` returns, in this order. Each question is replied to in a thread of its
+    /// own, so that `reply` may wait.
+    pub(crate) fn start(
+        reply: impl Fn(&Asked) -> Vec<Message> + Send + Sync + 'static,
+    ) -> Upstream {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let socket = UdpSocket::bind(address).expect("the same port");
+        let asked = Arc::<Mutex<Vec<Asked>>>::default();
+        let reply = Arc::new(reply);
+        let note = {
+            let asked = Arc::clone(&asked);
+            move |packet: &[u8], source, by_tcp| {
+                let message = Message::from_vec(packet).expect("the gateway asks properly");
+                let question = Asked {
+                    message,
+                    source,
+                    by_tcp,
+                };
+                asked.lock().expect("no panic").push(question.clone());
+                let replies = reply(&question);
+                replies.iter().map(encode).collect::<Vec<_>>()
+            }
+        };
+        let note = Arc::new(note);
+        let by_tcp = Arc::clone(&note);
+        thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let source = stream.peer_addr().expect("connected");
+                let packet = read_framed(&mut stream).expect("a question");
+                for message in by_tcp(&packet, source, true) {
+                    stream.write_all(&framed(&message)).expect("sends");
+                }
+            }
+        });
+        thread::spawn(move || {
+            let mut packet = [0; 4096];
+            while let Ok((length, source)) = socket.recv_from(&mut packet) {
+                let (note, packet) = (Arc::clone(&note), packet[..length].to_vec());
+                let socket = socket.try_clone().expect("a descriptor");
+                thread::spawn(move || {
+                    for message in note(&packet, source, false) {
+                        // The gateway may have given up.
+                        let _ = socket.send_to(&message, source);
+                    }
+                });
+            }
+        });
+        Upstream { address, asked }
+    }
+
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().expect("no panic").clone()
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.asked().len()
+    }
+}
+
+/// A query of a client that wants the address of `name`, with EDNS.
+pub(crate) fn query(name: &str) -> Message {
+    let mut query = query_without_edns(name);
+    let mut edns = hickory_proto::op::Edns::new();
+    edns.set_max_payload(1232);
+    query.set_edns(edns);
+    query
+}
+
+pub(crate) fn query_without_edns(name: &str) -> Message {
+    let mut query = Message::query();
+    query.metadata.recursion_desired = true;
+    query.add_query(Query::query(self::name(name), RecordType::A));
+    query
+}
+
+pub(crate) fn name(text: &str) -> Name {
+    Name::from_ascii(text).expect("a name")
+}
+
+/// What says that there is nothing, for `ttl` seconds.
+pub(crate) fn soa(ttl: u32) -> Record {
+    let soa = SOA::new(name("ns.test."), name("admin.test."), 1, 2, 3, 4, ttl);
+    Record::from_rdata(name("test."), 3600, RData::SOA(soa))
+}
+
+pub(crate) fn encode(message: &Message) -> Vec<u8> {
+    message.to_vec().expect("encodes")
+}
