@@ -6,7 +6,7 @@ use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{Criterion, Throughput};
 
 use crate::meter::Meter;
-use crate::{Peer, Workload, echo_client};
+use crate::{Peer, Workload, clients, echo_client};
 
 /// Processor time of the whole process, as a measurement of criterion's.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +47,7 @@ impl Measurement for ProcessorTime {
 /// processor time.
 pub fn main(names: &[&str]) {
     echo_client::run_if_asked();
+    clients::run_if_asked();
     let mut criterion = Criterion::default()
         .with_measurement(ProcessorTime)
         .sample_size(20)

@@ -108,5 +108,6 @@ pub const GAUGES: &[Gauge] = &[
     gauge!("sleep_million", "a task of a million that sleep at once, from its spawn to its end", sleeps::million()),
     gauge!("memory_of_task", "a task that waits for ever", memory::waiting_task()),
     gauge!("memory_of_sleep", "a task that sleeps for an hour", memory::sleeping_task()),
+    gauge!("memory_of_connection", "a connection whose task waits for bytes that never come, 10,000 at once", sockets::idle_connections()),
     gauge!("idle", "a second of a runtime with a listener, a connection and a timer", idle::idle()),
 ];

@@ -11,7 +11,8 @@
 //!   counts system calls.
 //! * [`echo_client`] is the other end of the network workloads: this program again, in a process of
 //!   its own, so that its work is not counted.
-//! * [`bare`] is the echo server without a runtime.
+//! * [`clients`] is the same for other kinds of sockets.
+//! * [`bare`] is the echo server without a runtime, [`bare_sockets`] the other servers.
 //! * [`mod@bench`] hands workloads to criterion (`cargo bench -p ringway-benches`).
 //! * [`registered`] is a ring without a runtime, and what can be registered in it; `src/bin/uring.rs`
 //!   compares the ways of the completion face.
@@ -19,8 +20,10 @@
 //!   both and prints the ratios.
 
 pub mod bare;
+pub mod bare_sockets;
 pub mod bench;
 pub mod calls;
+pub mod clients;
 pub mod echo_client;
 pub mod gauges;
 pub mod meter;
@@ -175,6 +178,16 @@ pub const WORKLOADS: &[Workload] = &[
     workload!("local_yield", None, "`yield_now`, in 200 local tasks at once", local::YIELDS, yields()),
     workload!("local_mpsc", None, "a message from a thread to a local task", local::MESSAGES, messages_from_a_thread()),
     workload!("local_echo_64", None, "as echo_64, in local tasks", net::ECHOES, in local, echo(64)),
+    workload!("echo_unix_1", Some(0.85), "64 B echoed over a Unix socket, 1 connection", sockets::ECHOES, echo_unix(1)),
+    workload!("echo_unix_32", Some(0.85), "64 B echoed over Unix sockets, 32 connections", sockets::ECHOES, echo_unix(32)),
+    workload!("echo_unix_512", Some(0.85), "64 B echoed over Unix sockets, 512 connections", sockets::ECHOES, echo_unix(512)),
+    workload!("echo_unix_8000", Some(0.85), "64 B echoed over Unix sockets, 8,000 connections", sockets::ECHOES, echo_unix(8_000)),
+    workload!("echo_large_1", None, "64 KiB echoed over TCP, 1 connection", sockets::LARGE_ECHOES, echo_large(1)),
+    workload!("echo_large_32", None, "64 KiB echoed over TCP, 32 connections", sockets::LARGE_ECHOES, echo_large(32)),
+    workload!("echo_large_512", None, "64 KiB echoed over TCP, 512 connections", sockets::LARGE_ECHOES, echo_large(512)),
+    workload!("accept", Some(0.80), "a TCP connection accepted and closed, 32 at once", sockets::ACCEPTS, in sockets, accept(), bare Some(bare_sockets::accept)),
+    workload!("datagrams", Some(0.80), "64 B by UDP, answered in a task of its own, 64 at once", sockets::ECHOES, in sockets, datagrams(), bare Some(bare_sockets::datagrams)),
+    workload!("stream", Some(1.0), "64 KiB from one task to another over TCP", sockets::PIECES, in sockets, stream(), bare Some(bare_sockets::stream)),
     workload!("timer", Some(0.6), "`sleep` made, polled once and dropped", time::TIMERS, make_and_drop()),
     workload!("timer_64", Some(0.24), "the same, in 64 tasks", time::TIMERS_OF_TASKS, make_and_drop_in_tasks()),
     workload!("timer_among_1m", Some(0.6), "`sleep` made and polled, another dropped, a million pending", time::TIMERS, replace_among_many()),

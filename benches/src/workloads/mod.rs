@@ -23,6 +23,7 @@ pub mod outside;
 pub mod sets;
 pub mod single;
 pub mod sleeps;
+pub mod sockets;
 pub mod tasks;
 pub mod time;
 
