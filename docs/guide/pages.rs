@@ -12,5 +12,5 @@ macro_rules! pages {
 }
 
 pages! {
-    start tasks io files completion timers testing shutdown observing kernels moving tuning inside
+    start tasks io files processes completion timers testing shutdown observing kernels moving tuning inside
 }
