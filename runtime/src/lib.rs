@@ -42,6 +42,7 @@ mod local;
 #[doc(hidden)]
 pub mod loom;
 mod metrics;
+mod offer;
 mod pause;
 mod rand;
 mod registry;
@@ -63,6 +64,8 @@ pub use metrics::{
     HistogramConfiguration, HistogramScale, InvalidHistogramConfiguration, LogHistogram,
     LogHistogramBuilder, RingMetrics, RuntimeMetrics,
 };
+#[doc(hidden)]
+pub use offer::{Offer, Unprepared};
 #[doc(hidden)]
 pub use pause::Pause;
 pub use rand::RngSeed;

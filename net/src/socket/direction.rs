@@ -31,10 +31,12 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 
+use ringway_runtime::Offer;
 use ringway_runtime::driver::SharedFd;
 use ringway_runtime::loom::MutexGuard;
 use ringway_runtime::task::coop;
 
+use super::side::wait;
 use super::waiters::Ticket;
 use super::{Polls, Readiness, Side, SideState, Way, Who};
 use crate::op;
@@ -154,6 +156,8 @@ impl Direction {
         is_short: impl Fn(&R) -> bool,
         mut call: impl FnMut() -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
+        // Before the guard of any lock, so that it is dropped after it.
+        let mut offer = Offer::new(cx.waker());
         if self.is_worth_a_try() {
             let result = call();
             match &result {
@@ -169,7 +173,7 @@ impl Direction {
             }
         }
         loop {
-            let mut state = ready!(self.poll_state(at, cx, who.again()))?;
+            let mut state = ready!(self.poll_state(at, &mut offer, who.again()))?;
             let result = call();
             match &result {
                 Ok(value) => state.note_success(is_short(value)),
@@ -263,7 +267,9 @@ impl Direction {
         let ready = if self.is_untouched() {
             self.first_belief
         } else {
-            ready!(self.poll_state(at, cx, who))?.believed()
+            let mut offer = Offer::new(cx.waker());
+            let state = ready!(self.poll_state(at, &mut offer, who))?;
+            state.believed()
         };
         let left = free.checked_sub(1).unwrap_or(READY_PER_UNIT - 1);
         self.free_answers.store(left, Ordering::Relaxed);
@@ -275,8 +281,8 @@ impl Direction {
     fn poll_state(
         &self,
         at: &SharedFd,
-        cx: &mut Context<'_>,
-        who: Who<'_>,
+        offer: &mut Offer<'_>,
+        mut who: Who<'_>,
     ) -> Poll<io::Result<MutexGuard<'_, Readiness>>> {
         let side = self.side();
         let mut operations = side.context();
@@ -286,13 +292,15 @@ impl Direction {
             if !state.believed().is_empty() {
                 return Poll::Ready(Ok(state));
             }
-            if state.is_armed() {
-                let stale = state.waiters().register(who, cx.waker());
-                drop(state);
-                drop(stale);
+            if !state.is_armed() {
+                state.arm(at, &mut operations)?;
+                continue;
+            }
+            if wait(state, who.again(), offer) {
                 return Poll::Pending;
             }
-            state.arm(at, &mut operations)?;
+            state = side.lock();
+            state.settle(&mut operations)?;
         }
     }
 }

@@ -7,9 +7,11 @@
 use std::io;
 use std::task::{Context, Poll, ready};
 
+use ringway_runtime::Offer;
 use ringway_runtime::driver::{self, Home};
 use ringway_runtime::task::coop;
 
+use super::side::wait;
 use super::{Armed, Polls, Side, SideState, Waiters, Wakes, Who};
 use crate::op::{Trigger, Watch};
 use crate::ready::poll_events;
@@ -98,9 +100,10 @@ impl Edges {
     pub(crate) fn poll_readiness(
         &self,
         cx: &mut Context<'_>,
-        who: Who<'_>,
+        mut who: Who<'_>,
         interest: Interest,
     ) -> Poll<io::Result<Event>> {
+        let mut offer = Offer::new(cx.waker());
         let mut operations = self.side.context();
         let mut news = self.side.lock();
         news.settle(&self.watch, &mut operations)?;
@@ -109,10 +112,12 @@ impl Edges {
                 return Poll::Ready(Ok(event));
             }
             if news.poll.is_armed() {
-                let stale = news.waiters.register(who, cx.waker());
-                drop(news);
-                drop(stale);
-                return Poll::Pending;
+                if wait(news, who.again(), &mut offer) {
+                    return Poll::Pending;
+                }
+                news = self.side.lock();
+                news.settle(&self.watch, &mut operations)?;
+                continue;
             }
             // Within its runtime the watch can be asked at once. Elsewhere the operation will tell whether the runtime
             // has ended.

@@ -20,12 +20,14 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::task::{Context, Poll, ready};
 
+use ringway_runtime::Offer;
 use ringway_runtime::driver::{Home, SharedFd};
+use ringway_runtime::loom::MutexGuard;
 use ringway_runtime::task::coop;
 use socket2::{SockAddr, SockRef};
 
 use super::shortage::{self, Shortage};
-use super::side::Place;
+use super::side::{Place, wait};
 use super::stash::{Stash, Takers};
 use super::{Polls, Readiness, Side, SideState, Waiters, Wakes, Way, Who};
 use crate::op;
@@ -130,38 +132,38 @@ impl Listener {
     pub(crate) fn poll_accept(
         &self,
         cx: &mut Context<'_>,
-        who: Who<'_>,
+        mut who: Who<'_>,
     ) -> Poll<io::Result<(OwnedFd, SockAddr)>> {
         let unit = ready!(coop::poll_proceed(cx));
-        let mut queue = self.side.lock();
-        if let Some(fd) = queue.stash.pop_front() {
-            drop(queue);
-            unit.made_progress();
-            return Poll::Ready(with_peer(fd));
-        }
+        let mut offer = Offer::new(cx.waker());
         let mut operations = self.side.context();
-        match self.poll_queue(&mut queue, &mut operations) {
-            Poll::Pending => {
-                let stale = queue.waiters().register(who, cx.waker());
+        loop {
+            let mut queue = self.side.lock();
+            if let Some(fd) = queue.stash.pop_front() {
                 drop(queue);
-                drop(stale);
-                Poll::Pending
-            }
-            Poll::Ready(result) => {
                 unit.made_progress();
-                // Whoever still waits was not woken for this event, so somebody must see to the next one, which may
-                // be there already.
-                let others = queue.waiters().has_futures();
-                let readiness = &mut queue.readiness;
-                let hands_on = others
-                    && (readiness.arm(&self.at, &mut operations).is_err()
-                        || !readiness.will_tell());
-                drop(queue);
-                if hands_on {
-                    self.side.hand_on();
-                }
-                Poll::Ready(result)
+                return Poll::Ready(with_peer(fd));
             }
+            if let Poll::Ready(result) = self.poll_queue(&mut queue, &mut operations) {
+                unit.made_progress();
+                self.see_to_others(queue, &mut operations);
+                return Poll::Ready(result);
+            }
+            if wait(queue, who.again(), &mut offer) {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Whoever still waits was not woken for this event, so somebody must see to the next one, which may be there already.
+    fn see_to_others(&self, mut queue: MutexGuard<'_, Queue>, operations: &mut Context<'_>) {
+        let others = queue.waiters().has_futures();
+        let readiness = &mut queue.readiness;
+        let hands_on =
+            others && (readiness.arm(&self.at, operations).is_err() || !readiness.will_tell());
+        drop(queue);
+        if hands_on {
+            self.side.hand_on();
         }
     }
 

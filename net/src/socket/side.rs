@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Wake, Waker};
 
 use ringway_runtime::loom::{Mutex, MutexGuard};
+use ringway_runtime::{Offer, Unprepared};
 
 use super::{Waiters, Who};
 use crate::socket::waiters::Ticket;
@@ -37,6 +38,27 @@ pub(crate) struct Side<S: SideState> {
     shared: Arc<Shared<S>>,
     /// The waker made of `shared`, kept so that a poll costs no reference count.
     waker: Waker,
+}
+
+/// Has `who` woken with the next event, and gives up the lock. `false`: the waker had to be cloned, which is not done under
+/// a lock; lock and look again.
+pub(crate) fn wait<S: SideState>(
+    mut state: MutexGuard<'_, S>,
+    who: Who<'_>,
+    offer: &mut Offer<'_>,
+) -> bool {
+    let registered = state.waiters().register(who, offer);
+    drop(state);
+    match registered {
+        Ok(replaced) => {
+            drop(replaced);
+            true
+        }
+        Err(Unprepared) => {
+            offer.prepare();
+            false
+        }
+    }
 }
 
 /// What the side and the wakers of its operations share.
@@ -194,6 +216,8 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Wake, Waker};
 
+    use ringway_runtime::Offer;
+
     use super::{Side, SideState, Wakes};
     use crate::socket::{Waiters, Who};
 
@@ -238,6 +262,13 @@ mod tests {
         }
     }
 
+    fn register<S: SideState>(side: &Side<S>, mut who: Who<'_>, waker: &Waker) {
+        let replaced = Offer::until_served(waker, |offer| {
+            side.lock().waiters().register(who.again(), offer)
+        });
+        assert!(replaced.is_none());
+    }
+
     fn fire<S: SideState>(side: &Side<S>) {
         side.context().waker().wake_by_ref();
     }
@@ -249,20 +280,10 @@ mod tests {
         let mut places: Vec<_> = counts.iter().map(|_| side.place()).collect();
         for (place, count) in places.iter_mut().zip(&counts) {
             let waker = Waker::from(count.clone());
-            assert!(
-                side.lock()
-                    .waiters()
-                    .register(place.who(), &waker)
-                    .is_none()
-            );
+            register(&side, place.who(), &waker);
         }
         let last = Arc::new(Count::default());
-        assert!(
-            side.lock()
-                .waiters()
-                .register(Who::Last, &Waker::from(last.clone()))
-                .is_none()
-        );
+        register(&side, Who::Last, &Waker::from(last.clone()));
         fire(&side);
         fire(&side);
         assert_eq!(
@@ -280,12 +301,7 @@ mod tests {
         let mut places: Vec<_> = counts.iter().map(|_| side.place()).collect();
         for (place, count) in places.iter_mut().zip(&counts) {
             let waker = Waker::from(count.clone());
-            assert!(
-                side.lock()
-                    .waiters()
-                    .register(place.who(), &waker)
-                    .is_none()
-            );
+            register(&side, place.who(), &waker);
         }
         fire(&side);
         assert_eq!(
@@ -314,12 +330,7 @@ mod tests {
         let mut second = side.place();
         for (place, count) in [(&mut first, &gone), (&mut second, &stays)] {
             let waker = Waker::from(count.clone());
-            assert!(
-                side.lock()
-                    .waiters()
-                    .register(place.who(), &waker)
-                    .is_none()
-            );
+            register(&side, place.who(), &waker);
         }
         drop(first);
         fire(&side);
@@ -330,12 +341,7 @@ mod tests {
     fn a_dropped_side_keeps_no_waker() {
         let side = Side::new(Event::default());
         let count = Arc::new(Count::default());
-        assert!(
-            side.lock()
-                .waiters()
-                .register(Who::Last, &Waker::from(count.clone()))
-                .is_none()
-        );
+        register(&side, Who::Last, &Waker::from(count.clone()));
         let operation = side.context().waker().clone();
         drop(side);
         assert_eq!(Arc::strong_count(&count), 1);

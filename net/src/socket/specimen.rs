@@ -4,6 +4,9 @@ use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::task::{Context, Poll, Waker};
 
+use ringway_runtime::Offer;
+
+use super::side::wait;
 use super::{Side, SideState, Waiters, Wakes, Who};
 
 /// Who is woken by an event.
@@ -79,13 +82,14 @@ impl<C: Crowd> Specimen<C> {
         self.poll(cx, Who::Last)
     }
 
-    fn poll(&self, cx: &mut Context<'_>, who: Who<'_>) -> Poll<()> {
+    fn poll(&self, cx: &mut Context<'_>, mut who: Who<'_>) -> Poll<()> {
+        let mut offer = Offer::new(cx.waker());
         let mut events = self.0.lock();
-        if events.untaken == 0 {
-            let stale = events.waiters.register(who, cx.waker());
-            drop(events);
-            drop(stale);
-            return Poll::Pending;
+        while events.untaken == 0 {
+            if wait(events, who.again(), &mut offer) {
+                return Poll::Pending;
+            }
+            events = self.0.lock();
         }
         events.untaken -= usize::from(C::IS_TURN);
         Poll::Ready(())

@@ -9,6 +9,8 @@ use std::mem;
 use std::os::fd::OwnedFd;
 use std::task::{Context, Waker};
 
+use ringway_runtime::{Offer, Unprepared};
+
 use super::listener::Queue;
 use super::side::WeakSide;
 
@@ -58,15 +60,20 @@ pub struct Taker {
 impl Taker {
     /// A connection, if one is there; otherwise the task is woken when one is put.
     pub fn poll_take(&mut self, cx: &mut Context<'_>) -> Option<OwnedFd> {
-        let mut connection = None;
-        let mut replaced = None;
-        self.stash.0.change(|queue| {
-            connection = queue.stash.pop_front();
-            if connection.is_none() && queue.is_open {
-                let key = *self.key.get_or_insert_with(|| queue.next_key());
-                replaced = queue.register_taker(key, cx.waker());
-            }
-            false
+        let (connection, replaced) = Offer::until_served(cx.waker(), |offer| {
+            let mut found = Ok((None, None));
+            self.stash.0.change(|queue| {
+                found = match queue.stash.pop_front() {
+                    None if queue.is_open => {
+                        let key = *self.key.get_or_insert_with(|| queue.next_key());
+                        let registered = queue.register_taker(key, offer);
+                        registered.map(|replaced| (None, replaced))
+                    }
+                    connection => Ok((connection, None)),
+                };
+                false
+            });
+            found
         });
         drop(replaced);
         connection
@@ -95,13 +102,16 @@ impl Queue {
     }
 
     /// Returns the waker that it replaces.
-    fn register_taker(&mut self, key: u64, waker: &Waker) -> Option<Waker> {
+    fn register_taker(
+        &mut self,
+        key: u64,
+        offer: &mut Offer<'_>,
+    ) -> Result<Option<Waker>, Unprepared> {
         match self.takers.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, stored)) if stored.will_wake(waker) => None,
-            Some((_, stored)) => Some(mem::replace(stored, waker.clone())),
+            Some((_, stored)) => offer.renew(stored),
             None => {
-                self.takers.push((key, waker.clone()));
-                None
+                self.takers.push((key, offer.take()?));
+                Ok(None)
             }
         }
     }

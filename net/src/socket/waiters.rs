@@ -10,6 +10,8 @@
 use std::collections::VecDeque;
 use std::task::Waker;
 
+use ringway_runtime::{Offer, Unprepared};
+
 /// A future's place in the list. Tickets only grow, so the list is sorted by them.
 pub(crate) type Ticket = u64;
 
@@ -45,30 +47,37 @@ pub(crate) struct Waiters {
 }
 
 impl Waiters {
-    /// Sees to it that `waker` is woken with the next event.
+    /// Sees to it that the waker on offer is woken with the next event.
     ///
     /// Returns the waker it replaces, which the caller drops when he holds no lock any more: the last waker of
     /// a task may drop the task, and the task may own the socket.
-    #[must_use = "drop it outside of the lock"]
-    pub(crate) fn register(&mut self, who: Who<'_>, waker: &Waker) -> Option<Waker> {
+    ///
+    /// # Errors
+    ///
+    /// A clone is wanted, and there is none yet.
+    pub(crate) fn register(
+        &mut self,
+        who: Who<'_>,
+        offer: &mut Offer<'_>,
+    ) -> Result<Option<Waker>, Unprepared> {
         let place = match who {
             Who::Last => &mut self.last,
             Who::LastWriter => &mut self.last_writer,
             Who::Future(ticket) => match ticket.and_then(|ticket| self.position(ticket)) {
-                Some(index) => return renew(&mut self.futures[index].1, waker),
+                Some(index) => return offer.renew(&mut self.futures[index].1),
                 None => {
+                    self.futures.push_back((self.next, offer.take()?));
                     *ticket = Some(self.next);
-                    self.futures.push_back((self.next, waker.clone()));
                     self.next += 1;
-                    return None;
+                    return Ok(None);
                 }
             },
         };
         match place {
-            Some(known) => renew(known, waker),
+            Some(known) => offer.renew(known),
             None => {
-                *place = Some(waker.clone());
-                None
+                *place = Some(offer.take()?);
+                Ok(None)
             }
         }
     }
@@ -111,19 +120,13 @@ impl Waiters {
     }
 }
 
-fn renew(known: &mut Waker, waker: &Waker) -> Option<Waker> {
-    if known.will_wake(waker) {
-        None
-    } else {
-        Some(std::mem::replace(known, waker.clone()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Wake, Waker};
+
+    use ringway_runtime::Offer;
 
     use super::{Ticket, Waiters, Who};
 
@@ -141,8 +144,12 @@ mod tests {
         (count.clone(), Waker::from(count))
     }
 
+    fn register(waiters: &mut Waiters, mut who: Who<'_>, waker: &Waker) -> Option<Waker> {
+        Offer::until_served(waker, |offer| waiters.register(who.again(), offer))
+    }
+
     fn draw(waiters: &mut Waiters, ticket: &mut Option<Ticket>, waker: &Waker) {
-        assert!(waiters.register(Who::Future(ticket), waker).is_none());
+        assert!(register(waiters, Who::Future(ticket), waker).is_none());
     }
 
     #[test]
@@ -182,11 +189,7 @@ mod tests {
         let (new, new_waker) = counted();
         let mut ticket = None;
         draw(&mut waiters, &mut ticket, &old_waker);
-        assert!(
-            waiters
-                .register(Who::Future(&mut ticket), &new_waker)
-                .is_some()
-        );
+        assert!(register(&mut waiters, Who::Future(&mut ticket), &new_waker).is_some());
         waiters
             .take_first(waiters.next_ticket())
             .expect("a future waits")
@@ -228,8 +231,8 @@ mod tests {
         let mut waiters = Waiters::default();
         let (old, old_waker) = counted();
         let (new, new_waker) = counted();
-        assert!(waiters.register(Who::Last, &old_waker).is_none());
-        assert!(waiters.register(Who::Last, &new_waker).is_some());
+        assert!(register(&mut waiters, Who::Last, &old_waker).is_none());
+        assert!(register(&mut waiters, Who::Last, &new_waker).is_some());
         let [last, writer] = waiters.take_last();
         last.expect("one has polled").wake();
         assert!(writer.is_none());

@@ -24,7 +24,7 @@ use io_uring::{opcode, squeue};
 
 use super::bounds::Bounds;
 use super::ledger::Ledger;
-use super::op::Operation;
+use super::op::{Answers, Operation};
 use super::refusal::Closed;
 use super::slots::{
     Abandoned, Answer, CANCEL, DOORBELL, Key, MESSAGE, Next, Polled, Settled, Slots,
@@ -33,6 +33,7 @@ use super::sweep::{Sweep, is_mark};
 use super::tally::Reaped;
 use crate::loom::Mutex;
 use crate::loom::atomic::AtomicUsize;
+use crate::offer::Offer;
 
 /// The two queues shared with the kernel.
 pub trait Ring: fmt::Debug {
@@ -198,7 +199,7 @@ impl<R: Ring> Operations<R> {
 
     /// Takes the answer of an operation, or stores the waker.
     pub fn poll<T: Operation>(&self, key: Key, waker: &Waker) -> Polled<T> {
-        self.inner.lock().slots.poll(key, waker)
+        Offer::until_served(waker, |offer| self.inner.lock().slots.poll(key, offer))
     }
 
     /// The future wants an end: queues a cancel, unless the answer has come or one was queued before; says whether it
@@ -215,16 +216,22 @@ impl<R: Ring> Operations<R> {
     /// Takes an answer of an operation with many, or stores the waker. Puts the operation back into the ring if it has
     /// paused and everything is taken.
     pub fn next<T: Operation>(&self, key: Key, waker: &Waker) -> Next<T> {
-        let mut resumed = None;
-        let mut inner = self.inner.lock();
-        let closed = inner.closed;
-        let next = inner.slots.next(key, waker, closed, &mut resumed);
-        match resumed {
-            None => next,
-            Some(entry) => Next::Resumed {
-                full: !inner.queue(entry),
-            },
-        }
+        Offer::until_served(waker, |offer| {
+            if matches!(T::ANSWERS, Answers::Mask(_)) {
+                // It is kept with each answer.
+                offer.prepare();
+            }
+            let mut resumed = None;
+            let mut inner = self.inner.lock();
+            let closed = inner.closed;
+            let next = inner.slots.next(key, offer, closed, &mut resumed)?;
+            Ok(match resumed {
+                None => next,
+                Some(entry) => Next::Resumed {
+                    full: !inner.queue(entry),
+                },
+            })
+        })
     }
 
     /// The future is gone: queues a cancel, unless the answer has come.

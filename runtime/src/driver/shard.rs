@@ -346,6 +346,11 @@ impl Shard {
         self.word.is_notified() || self.operations.has_news()
     }
 
+    /// Whether the kernel has answers, as far as can be seen without asking it.
+    pub(crate) fn has_news(&self) -> bool {
+        self.operations.has_news()
+    }
+
     /// Whether the owner has queued something that the kernel has not been told.
     #[inline]
     pub(crate) fn has_unflushed(&self) -> bool {

@@ -22,6 +22,7 @@ use super::error::{lost_error, refusal_error};
 use super::ledger::{Entry, Kind, Ledger};
 use super::op::{Answers, Completion, Operation};
 use super::payload::{Face, Gather, Payload};
+use crate::offer::{Offer, Unprepared};
 
 /// Index and generation of a slot; also the user data of its SQE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -314,7 +315,11 @@ impl Slots {
     }
 
     /// Takes the answer if it has come; otherwise stores the waker.
-    pub(super) fn poll<T: Operation>(&mut self, key: Key, waker: &Waker) -> Polled<T> {
+    pub(super) fn poll<T: Operation>(
+        &mut self,
+        key: Key,
+        offer: &mut Offer<'_>,
+    ) -> Result<Polled<T>, Unprepared> {
         let slot = self.slot_mut(key.index);
         assert_eq!(
             slot.generation, key.generation,
@@ -327,10 +332,10 @@ impl Slots {
                 // the type is the one of `insert`, for keys are only held by the `Op<T>` that made them.
                 let operation = unsafe { slot.payload.take::<T>() };
                 self.give_free(key.index);
-                Polled::Ready(operation, answer)
+                Ok(Polled::Ready(operation, answer))
             }
             Stage::InFlight { waker: stored, .. } => {
-                Polled::Pending(store(stored, waker, &slot.entries))
+                store(stored, offer, &slot.entries).map(Polled::Pending)
             }
             Stage::Free { .. } | Stage::Paused { .. } | Stage::Abandoned => {
                 unreachable!("only the drop of the future abandons or frees a slot")
@@ -343,15 +348,19 @@ impl Slots {
     pub(super) fn next<T: Operation>(
         &mut self,
         key: Key,
-        waker: &Waker,
+        offer: &mut Offer<'_>,
         closed: bool,
         resumed: &mut Option<squeue::Entry>,
-    ) -> Next<T> {
+    ) -> Result<Next<T>, Unprepared> {
         let (slot, pool) = self.slot_and_pool(key.index);
         assert_eq!(
             slot.generation, key.generation,
             "an operation's slot was freed while its future lived"
         );
+        if slot.face.gather == Gather::Mask && !offer.has_clone() {
+            // The waker is kept with each of its answers, which is not given back.
+            return Err(Unprepared);
+        }
         if let Some(answer) = slot.answers.pop(pool) {
             match &mut slot.stage {
                 // A poll that is put back looks at what is there.
@@ -361,20 +370,20 @@ impl Slots {
                         last.result |= answer.result;
                     }
                 }
-                _ => return slot.item(answer, waker),
+                _ => return slot.item(answer, offer),
             }
         }
         let answer = match &mut slot.stage {
             Stage::InFlight { waker: stored, .. } => {
-                return Next::Pending(store(stored, waker, &slot.entries));
+                return store(stored, offer, &slot.entries).map(Next::Pending);
             }
             Stage::Paused { tries } if !closed => {
-                let stored = Stored::new(waker.clone(), &slot.entries);
+                let stored = Stored::new(offer.take()?, &slot.entries);
                 slot.stage = Stage::in_flight(stored, *tries);
                 slot.entries.operation = slot.entries.slot.beside(Kind::Operation);
                 *resumed = Some(slot.entry(key));
                 self.in_flight += 1;
-                return Next::Pending(None);
+                return Ok(Next::Pending(None));
             }
             Stage::Paused { .. } => Answer::CANCELED,
             Stage::Done(answer) => *answer,
@@ -386,7 +395,7 @@ impl Slots {
         // is the one of `insert`, for keys are only held by the `Many<T>` that made them.
         let operation = unsafe { slot.payload.take::<T>() };
         self.give_free(key.index);
-        Next::Last(operation, answer)
+        Ok(Next::Last(operation, answer))
     }
 
     /// The future is gone.
@@ -613,7 +622,11 @@ impl Slot {
     }
 
     /// Hands an answer out that is not the last.
-    fn item<T: Operation>(&mut self, answer: Answer, waker: &Waker) -> Next<T> {
+    fn item<T: Operation>(
+        &mut self,
+        answer: Answer,
+        offer: &mut Offer<'_>,
+    ) -> Result<Next<T>, Unprepared> {
         let item = T::ANSWERS
             .item()
             .expect("an operation with one answer is an `Op`");
@@ -624,11 +637,12 @@ impl Slot {
         let operation = unsafe { &*place };
         let replaced = match (&mut self.stage, T::ANSWERS) {
             (Stage::InFlight { waker: stored, .. }, Answers::Mask(_)) => {
-                store(stored, waker, &self.entries)
+                store(stored, offer, &self.entries)?
             }
             (_, _) => None,
         };
-        Next::Item(item(operation, answer.into_completion()), replaced)
+        let output = item(operation, answer.into_completion());
+        Ok(Next::Item(output, replaced))
     }
 
     /// The answer that counts, now that the last has come.
@@ -683,12 +697,17 @@ impl Stored {
     }
 }
 
-/// Stores `waker`; returns the one that it replaced.
-fn store(stored: &mut Option<Stored>, waker: &Waker, entries: &Entries) -> Option<Waker> {
+/// Stores the waker that is offered; returns the one that it replaced.
+fn store(
+    stored: &mut Option<Stored>,
+    offer: &mut Offer<'_>,
+    entries: &Entries,
+) -> Result<Option<Waker>, Unprepared> {
     match stored {
-        Some(stored) if stored.waker.will_wake(waker) => None,
-        _ => stored
-            .replace(Stored::new(waker.clone(), entries))
-            .map(|stored| stored.waker),
+        Some(stored) if offer.is_known_as(&stored.waker) => Ok(None),
+        _ => {
+            let replaced = stored.replace(Stored::new(offer.take()?, entries));
+            Ok(replaced.map(|stored| stored.waker))
+        }
     }
 }

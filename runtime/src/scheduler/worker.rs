@@ -164,10 +164,15 @@ impl WorkerContext {
                 core.inject_at = core.tick;
             }
         }
-        let task = self.next_task(&mut core);
+        let mut task = self.next_task(&mut core);
         if task.is_none() && core.scratch.has_more_timers() {
             core.fire_at = core.popped;
             return Turn::Ran(self.service(core));
+        }
+        if task.is_none() && self.shard().has_news() {
+            // What the kernel has for this worker comes before others' tasks, and before a sleep that would be none.
+            core = self.service(core);
+            task = self.next_task(&mut core);
         }
         match task.or_else(|| self.search(&mut core)) {
             Some(task) => match self.run(core, task) {

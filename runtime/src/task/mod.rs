@@ -85,4 +85,5 @@ pub(crate) mod internals {
     }
 }
 
+pub(crate) use waker::is_of_task;
 pub(crate) use yield_now::take_yielded;

@@ -42,6 +42,12 @@ fn raw(task: NonNull<Header>) -> RawWaker {
 
 static TABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
 
+/// Whether `waker` is a task's. Its clone is one more reference.
+#[inline]
+pub(crate) fn is_of_task(waker: &Waker) -> bool {
+    std::ptr::eq(waker.vtable(), &TABLE)
+}
+
 /// # Safety
 /// `task` is a waker's pointer, whose reference keeps the task.
 unsafe fn header<'a>(task: *const ()) -> &'a Header {
