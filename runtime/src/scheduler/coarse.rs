@@ -1,12 +1,12 @@
 //! A clock that costs one load to read: whole milliseconds, as old as the last time somebody looked at the real one.
 //!
-//! The monitor brings it up to date at every tick, and a worker whenever it looks at its shard and when it wakes. So
+//! The monitor brings it up to date at every look, and a worker whenever it looks at its shard and when it wakes. So
 //! while any worker of a multi-thread runtime is awake, it is some 2 ms behind at most. In a current-thread runtime
 //! without a monitor (see [`super::watchdog`]) it stands still during a poll.
 
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The clock. On a line of its own, which is written a thousand times a second and read all the time.
 #[derive(Debug)]
@@ -39,6 +39,17 @@ impl CoarseClock {
         if ms != self.ms() {
             self.ms.store(ms, Relaxed);
         }
+    }
+
+    /// Nanoseconds from the epoch to `now`.
+    #[inline]
+    pub(super) fn ns_of(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.epoch).as_nanos() as u64
+    }
+
+    /// When so many nanoseconds had passed since the epoch.
+    pub(super) fn instant_of(&self, ns: u64) -> Instant {
+        self.epoch + Duration::from_nanos(ns)
     }
 
     /// Brings the clock up to date, and reads it.

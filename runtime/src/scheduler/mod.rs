@@ -30,6 +30,7 @@ pub(crate) mod spawn;
 
 mod coarse;
 mod gauges;
+mod heart;
 mod idle;
 mod monitor;
 mod pace;

@@ -1,7 +1,7 @@
 //! The monitor: a thread that does the service of workers that are stuck in user code.
 //!
-//! While any worker is awake it looks once a tick at each: one that has beaten neither since the last tick nor
-//! gone to sleep is taken to be stuck. The monitor then submits what is queued in the worker's ring, reaps its
+//! While any worker is awake it looks at each: one that has neither beaten nor gone to sleep for [`STUCK_AFTER`] is taken
+//! to be stuck. It looks again when that can next be the case, and at every tick while one is stuck. The monitor then submits what is queued in the worker's ring, reaps its
 //! completions, fires its timers, and gives the task in its next-task slot to others. It polls no task itself.
 //! When all workers sleep it goes to sleep too, after some ticks of grace, and the first worker that wakes
 //! wakes it: an idle runtime makes no system call.
@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
+use super::heart::Beat;
 use super::shared::{Remote, Shared};
 use super::watchdog::Watching;
 use crate::context;
@@ -20,9 +21,14 @@ use crate::loom::atomic::{AtomicBool, fence};
 use crate::loom::{Condvar, Mutex};
 use crate::runtime::RuntimeFlavor;
 
-/// How often the monitor looks: a worker that is stuck is found after one to two ticks. A look costs
-/// some 10 µs with the waking, so this is one percent of one processor.
+/// A worker that is awake and has not looked at its shard for so long is stuck. Workers that are not look every 200 µs or
+/// so, and a monitor that is to find the others has to wake some 550 times a second. To wake costs it some 10 to 20 µs, and
+/// whom it interrupts as much again.
+const STUCK_AFTER: Duration = Duration::from_millis(2);
+/// How often the monitor looks while a worker is stuck, and while somebody wants to be told of long polls.
 const TICK: Duration = Duration::from_millis(1);
+/// The least time between two looks, though a worker be stuck sooner than that.
+const PAUSE_MIN: Duration = Duration::from_micros(250);
 /// Looks that found a worker stuck before it is interrupted: one that was merely preempted is not interrupted at all.
 const LOOKS_BEFORE_KICK: u32 = 2;
 /// Timers of a stuck worker that are fired while not as many tasks are queued: some hundred microseconds' work. The
@@ -30,8 +36,8 @@ const LOOKS_BEFORE_KICK: u32 = 2;
 const RESCUED_TIMERS: usize = 256;
 /// Timers that are fired at each look all the same: not all of them wake a task.
 const RESCUED_TIMERS_MIN: usize = 16;
-/// Ticks with all workers asleep before the monitor sleeps too. Waking it costs as much as some ticks.
-const GRACE_TICKS: u32 = 20;
+/// Looks that found all workers asleep before the monitor sleeps too. Waking it costs as much as some looks.
+const GRACE_LOOKS: u32 = 10;
 
 /// What workers and the monitor share.
 #[derive(Debug)]
@@ -81,11 +87,11 @@ impl Monitor {
         self.wake.notify_one();
     }
 
-    /// Waits for the next tick; `false` if the thread is to end.
-    fn wait_tick(&self) -> bool {
+    /// Waits until the next look; `false` if the thread is to end.
+    fn wait(&self, pause: Duration) -> bool {
         let mut stop = self.stop.lock();
         if !*stop {
-            self.wake.wait_for(&mut stop, TICK);
+            self.wake.wait_for(&mut stop, pause);
         }
         !*stop
     }
@@ -138,17 +144,19 @@ pub(super) fn run_monitor(shared: Arc<Shared>) {
         watching: Watching::new(&shared),
         rescues: shared.config.flavor == RuntimeFlavor::MultiThread,
     };
-    let mut quiet_ticks = 0;
-    while shared.monitor.wait_tick() {
+    let mut quiet_looks = 0;
+    let mut pause = TICK;
+    while shared.monitor.wait(pause) {
         if !shared.all_asleep() {
             let now = Instant::now();
             shared.coarse.set(now);
-            quiet_ticks = 0;
-            watch.look(&shared, now);
-        } else if quiet_ticks < GRACE_TICKS {
-            quiet_ticks += 1;
+            quiet_looks = 0;
+            pause = watch.look(&shared, now);
+        } else if quiet_looks < GRACE_LOOKS {
+            quiet_looks += 1;
+            pause = STUCK_AFTER;
         } else {
-            quiet_ticks = 0;
+            quiet_looks = 0;
             if !shared.monitor.sleep(|| shared.all_asleep()) {
                 return;
             }
@@ -156,7 +164,7 @@ pub(super) fn run_monitor(shared: Arc<Shared>) {
     }
 }
 
-/// What the monitor remembers from tick to tick.
+/// What the monitor remembers from look to look.
 struct Watch {
     seen: Vec<Seen>,
     scratch: Scratch,
@@ -168,34 +176,59 @@ struct Watch {
 /// What it knows of one worker.
 #[derive(Default)]
 struct Seen {
-    /// The worker's heartbeat, if it was awake at the last tick.
-    beat: Option<u64>,
+    /// The worker's last heartbeat, if it was awake at the last look, and when it was awake and alive for all we know.
+    alive: Option<(Beat, Instant)>,
     /// Looks in a row that found it stuck.
     stuck: u32,
 }
 
+impl Seen {
+    /// The worker is awake, and `beat` its last sign of life; returns since when it has given none.
+    fn alive_at(&mut self, shared: &Shared, beat: Beat, now: Instant) -> Instant {
+        let since = match self.alive {
+            Some((former, since)) if former == beat => since,
+            // It has been called since, and may not be awake yet.
+            _ if beat.is_last() => now,
+            _ => shared.coarse.instant_of(beat.at_ns()),
+        };
+        self.alive = Some((beat, since));
+        since
+    }
+}
+
 impl Watch {
-    fn look(&mut self, shared: &Arc<Shared>, now: Instant) {
+    /// Looks at every worker; returns how long it will be until one can be stuck that is not, or has to be seen to again.
+    fn look(&mut self, shared: &Arc<Shared>, now: Instant) -> Duration {
+        let mut pause = match self.watching.is_on() {
+            true => TICK,
+            false => STUCK_AFTER,
+        };
         for (index, worker) in shared.workers.iter().enumerate() {
             self.watching.look(shared, index, now);
             if !self.rescues {
                 continue;
             }
-            let is_awake = worker.shard.word().is_awake();
-            let beat = is_awake.then(|| worker.heartbeat.load(Relaxed));
             let seen = &mut self.seen[index];
-            let former = std::mem::replace(&mut seen.beat, beat);
-            let Some(beat) = beat.filter(|_| beat == former) else {
-                seen.stuck = 0;
+            if !worker.shard.word().is_awake() {
+                *seen = Seen::default();
                 continue;
-            };
+            }
+            let beat = worker.heart.last_beat();
+            let silent = now.saturating_duration_since(seen.alive_at(shared, beat, now));
+            if silent < STUCK_AFTER {
+                seen.stuck = 0;
+                pause = pause.min(STUCK_AFTER - silent);
+                continue;
+            }
+            pause = pause.min(TICK);
             seen.stuck = seen.stuck.saturating_add(1);
             let kick = seen.stuck >= LOOKS_BEFORE_KICK;
             self.rescue(shared, index, kick);
             if worker.polls_root.load(Relaxed) {
-                shared.offer_spare(index, beat);
+                shared.offer_spare(index, beat.to_bits());
             }
         }
+        pause.max(PAUSE_MIN)
     }
 
     fn rescue(&mut self, shared: &Shared, stuck: usize, kick: bool) {

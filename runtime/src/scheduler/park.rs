@@ -87,7 +87,7 @@ impl WorkerContext {
         let now = Instant::now();
         core.pace.fall_asleep(now);
         self.metrics().park(now);
-        shared.beat(self.index());
+        self.remote().heart.rest(shared.coarse.ns_of(now));
         let searching = std::mem::take(&mut core.searching);
         let look_again = if self.retires() {
             shared.idle.retire(searching)

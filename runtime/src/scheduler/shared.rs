@@ -10,6 +10,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 use super::coarse::CoarseClock;
+use super::heart::Heart;
 use super::idle::{Idle, LentSearch};
 use super::monitor::Monitor;
 use super::queue::{Inject, NextSlot};
@@ -72,9 +73,7 @@ pub(super) struct Remote {
     gives: AtomicBool,
     /// Another worker has taken tasks from the queue since the worker's last look.
     robbed: AtomicBool,
-    /// Counts the worker's services and sleeps: one that does not change under a worker that is awake tells
-    /// the monitor that the worker is stuck.
-    pub(super) heartbeat: AtomicU64,
+    pub(super) heart: Heart,
     /// The thread that runs the core is inside the root future of `block_on`.
     pub(super) polls_root: AtomicBool,
     /// The worker has ended, and nobody gives its core to anybody any more.
@@ -138,7 +137,7 @@ impl Shared {
                     shard: Shard::new(id, index as u32, &config, device)?,
                     gives: AtomicBool::new(true),
                     robbed: AtomicBool::new(false),
-                    heartbeat: AtomicU64::new(0),
+                    heart: Heart::new(),
                     polls_root: AtomicBool::new(false),
                     has_left: AtomicBool::new(false),
                     root_calls: AtomicU32::new(0),
@@ -260,12 +259,6 @@ impl Shared {
     /// Whether a task waits where any worker does well to take it.
     pub(super) fn has_stealable_work(&self) -> bool {
         !self.inject.is_empty() || self.workers.iter().any(Remote::has_tasks_to_give)
-    }
-
-    pub(super) fn beat(&self, worker: usize) {
-        let heartbeat = &self.workers[worker].heartbeat;
-        // Relaxed: only the monitor reads it, and it acts on nothing but the change.
-        heartbeat.store(heartbeat.load(Relaxed).wrapping_add(1), Relaxed);
     }
 }
 

@@ -123,7 +123,7 @@ impl Shared {
     fn is_root_stuck(&self) -> bool {
         let worker = &self.workers[self.spare.root_worker.load(Relaxed)];
         worker.polls_root.load(Relaxed)
-            && worker.heartbeat.load(Relaxed) == self.spare.root_beat.load(Relaxed)
+            && worker.heart.last_beat().to_bits() == self.spare.root_beat.load(Relaxed)
     }
 }
 

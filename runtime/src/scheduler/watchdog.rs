@@ -162,6 +162,11 @@ impl Watching {
         }
     }
 
+    /// Whether somebody is to be told.
+    pub(super) fn is_on(&self) -> bool {
+        self.watchdog.is_some()
+    }
+
     /// A tick's look at one worker.
     pub(super) fn look(&mut self, shared: &Arc<Shared>, worker: usize, now: Instant) {
         let Some(watchdog) = &self.watchdog else {

@@ -165,14 +165,14 @@ impl WorkerContext {
             }
         }
         let mut task = self.next_task(&mut core);
-        if task.is_none() && core.scratch.has_more_timers() {
-            core.fire_at = core.popped;
-            return Turn::Ran(self.service(core));
-        }
         if task.is_none() && self.shard().has_news() {
             // What the kernel has for this worker comes before others' tasks, and before a sleep that would be none.
             core = self.service(core);
             task = self.next_task(&mut core);
+        }
+        if task.is_none() && core.scratch.has_more_timers() {
+            core.fire_at = core.popped;
+            return Turn::Ran(self.service(core));
         }
         match task.or_else(|| self.search(&mut core)) {
             Some(task) => match self.run(core, task) {
@@ -213,7 +213,7 @@ impl WorkerContext {
 
     /// Looks at the shard: submits, reaps `answers` at most, fires timers, wakes. Also shares tasks with sleepers.
     fn service_at(&self, mut core: Box<Core>, now: Instant, answers: usize) -> Box<Core> {
-        self.shared.beat(self.index);
+        self.remote().heart.beat(self.coarse.ns_of(now));
         self.metrics().end_poll();
         self.metrics().mark(now);
         self.coarse.set(now);
