@@ -15,7 +15,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::Run;
 use crate::echo_client::EchoClient;
-use crate::tokio::workloads::net::{BUFFER_BYTES, ECHOES};
+use crate::tokio::workloads::net::{BUFFER_BYTES, batch_of};
 
 /// As many as a runtime has workers in the other measurements.
 const THREADS: usize = 2;
@@ -40,7 +40,8 @@ pub fn echo(connections: usize) -> Run {
         client: Some(client),
         threads: shares.map(|share| Some(thread::spawn(move || serve(&share)))),
     };
-    Box::new(move |batches| bare.exchange(batches * ECHOES))
+    let batch = batch_of(connections);
+    Box::new(move |batches| bare.exchange(batches * batch))
 }
 
 /// The server with its client.

@@ -14,14 +14,20 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::{env, panic, process, thread};
+use std::{env, io, panic, process, thread};
 
 use ::tokio::io::{AsyncReadExt, AsyncWriteExt};
 use ::tokio::net::TcpStream;
 use futures_util::future::{join_all, try_join_all};
 
+use crate::descriptors;
+
 /// Length of a message.
 pub const MESSAGE_BYTES: usize = 64;
+
+/// Connections that a thread makes at a time. A server keeps some hundred until it accepts them; the next ones would wait
+/// for seconds.
+const CONNECTING_MAX: usize = 64;
 
 /// As many as the server has workers: a client that is slower than the server would let it idle.
 const THREADS: usize = 2;
@@ -40,6 +46,7 @@ pub struct EchoClient {
 impl EchoClient {
     /// Starts the child and waits until all its connections are open.
     pub fn connect(address: SocketAddr, connections: usize) -> EchoClient {
+        descriptors::make_room(connections);
         let mut process = Command::new(env::current_exe().unwrap())
             .env(ADDRESS, address.to_string())
             .env(CONNECTIONS, connections.to_string())
@@ -146,8 +153,7 @@ fn run_share(
         .enable_io()
         .build()
         .unwrap();
-    let connect = try_join_all((0..connections).map(|_| TcpStream::connect(address)));
-    let mut streams = runtime.block_on(connect).unwrap();
+    let mut streams = runtime.block_on(connect(address, connections)).unwrap();
     for stream in &streams {
         stream.set_nodelay(true).unwrap();
     }
@@ -158,6 +164,15 @@ fn run_share(
         ));
         done.send(()).unwrap();
     }
+}
+
+async fn connect(address: SocketAddr, connections: usize) -> io::Result<Vec<TcpStream>> {
+    let mut streams = Vec::with_capacity(connections);
+    while streams.len() < connections {
+        let next = CONNECTING_MAX.min(connections - streams.len());
+        streams.extend(try_join_all((0..next).map(|_| TcpStream::connect(address))).await?);
+    }
+    Ok(streams)
 }
 
 /// Exchanges messages until none are left to any connection.

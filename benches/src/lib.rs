@@ -12,6 +12,7 @@
 //! * [`echo_client`] is the other end of the network workloads: this program again, in a process of
 //!   its own, so that its work is not counted.
 //! * [`clients`] is the same for other kinds of sockets.
+//! * [`descriptors`] makes room for many connections.
 //! * [`bare`] is the echo server without a runtime, [`bare_sockets`] the other servers.
 //! * [`mod@bench`] hands workloads to criterion (`cargo bench -p ringway-benches`).
 //! * [`registered`] is a ring without a runtime, and what can be registered in it; `src/bin/uring.rs`
@@ -24,6 +25,7 @@ pub mod bare_sockets;
 pub mod bench;
 pub mod calls;
 pub mod clients;
+pub mod descriptors;
 pub mod echo_client;
 pub mod gauges;
 pub mod meter;
@@ -198,8 +200,10 @@ pub const WORKLOADS: &[Workload] = &[
     workload!("delay_queue", Some(0.6), "an element inserted and removed, 10,000 in the queue", time::ELEMENTS, queue_insert_and_remove()),
     workload!("delay_queue_expire", Some(0.6), "an element inserted and expired within 20 ms", time::ELEMENTS, queue_insert_and_expire()),
     workload!("echo_1", Some(1.0), "64 B echoed over TCP, 1 connection", net::ECHOES, in net, echo(1), bare Some(|| bare::echo(1))),
+    workload!("echo_32", Some(0.92), "64 B echoed over TCP, 32 connections", net::ECHOES, in net, echo(32), bare Some(|| bare::echo(32))),
     workload!("echo_64", Some(0.92), "64 B echoed over TCP, 64 connections", net::ECHOES, in net, echo(64), bare Some(|| bare::echo(64))),
     workload!("echo_512", Some(0.92), "64 B echoed over TCP, 512 connections", net::ECHOES, in net, echo(512), bare Some(|| bare::echo(512))),
+    workload!("echo_8000", Some(0.92), "64 B echoed over TCP, 8,000 connections", net::MANY, in net, echo(8_000), bare Some(|| bare::echo(8_000))),
     workload!("read_seek", Some(0.08), "4 KiB of a cached file: `seek`, `read_exact`", fs::READS, seek_and_read()),
     Workload {
         name: "read_at",

@@ -9,6 +9,9 @@ use rt::net::{TcpListener, TcpStream};
 /// Echoes in a batch, over all connections together.
 pub const ECHOES: u64 = 2_048;
 
+/// Echoes in a batch over so many connections that each of them has some.
+pub const MANY: u64 = 32_768;
+
 /// The server's buffer for each connection: larger than a message, as it is in most programs.
 pub const BUFFER_BYTES: usize = 1_024;
 
@@ -19,10 +22,19 @@ pub fn echo(connections: usize) -> Run {
     let address = listener.local_addr().unwrap();
     runtime.spawn(serve(listener));
     let mut client = EchoClient::connect(address, connections);
+    let batch = batch_of(connections);
     Box::new(move |batches| {
         let _alive = &runtime;
-        client.exchange(batches * ECHOES);
+        client.exchange(batches * batch);
     })
+}
+
+/// Echoes in a batch over `connections`.
+pub fn batch_of(connections: usize) -> u64 {
+    match connections as u64 * 4 > ECHOES {
+        true => MANY,
+        false => ECHOES,
+    }
 }
 
 async fn serve(listener: TcpListener) {
