@@ -135,7 +135,8 @@ fn a_waker_of_a_socket_may_wait_for_it_when_it_is_cloned() {
         });
         let (ours, _theirs) = UnixStream::pair().expect("a pair");
         ours.set_nonblocking(true).expect("a mode");
-        let watched = AsyncFd::new(ours).expect("a watch");
+        // SAFETY: the watch owns the descriptor.
+        let watched = unsafe { AsyncFd::register(ours) }.expect("a watch");
         wait_with_nosy(&Arc::new(watched), |watched, cx| {
             watched.poll_read_ready(cx).map(|ready| ready.is_ok())
         });

@@ -75,6 +75,7 @@ mod sigpipe;
 mod slots;
 #[cfg(feature = "models")]
 mod specimen;
+mod stored;
 mod sweep;
 mod tally;
 mod timers;

@@ -55,6 +55,10 @@ pub unsafe trait Operation: Send + Sized + 'static {
     /// Builds the SQE. Called when the operation is submitted, and again if it must be submitted once more: because
     /// the thread that had submitted it exited, or because nobody took its answers for a while ([`Answers::Queue`]).
     /// It runs under a lock of the driver and calls nothing of the driver.
+    ///
+    /// It must not panic. If it does, the panic goes on to whoever submits, or to the worker that submits once more; the
+    /// operation is given up with its slot and all that it owns, which nothing frees, for its drop may not run under that
+    /// lock.
     fn entry(&mut self) -> squeue::Entry;
 
     /// Turns the kernel's answer into the output. Called once, after the last CQE, or with an error if the

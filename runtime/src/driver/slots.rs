@@ -22,6 +22,7 @@ use super::error::{lost_error, refusal_error};
 use super::ledger::{Entry, Kind, Ledger};
 use super::op::{Answers, Completion, Operation};
 use super::payload::{Face, Gather, Payload};
+use super::stored::{Entries, Stored, store};
 use crate::offer::{Offer, Unprepared};
 
 /// Index and generation of a slot; also the user data of its SQE.
@@ -222,20 +223,6 @@ struct Slot {
     stage: Stage,
     payload: Payload,
     entries: Entries,
-}
-
-/// What the ledger says of a slot.
-#[derive(Debug, Default)]
-struct Entries {
-    slot: Entry,
-    operation: Entry,
-}
-
-/// A waker that waits for an answer.
-#[derive(Debug)]
-struct Stored {
-    waker: Waker,
-    entry: Entry,
 }
 
 #[derive(Debug)]
@@ -684,30 +671,6 @@ impl Stage {
             cancelling: false,
             suspended: false,
             tries,
-        }
-    }
-}
-
-impl Stored {
-    fn new(waker: Waker, entries: &Entries) -> Self {
-        Self {
-            waker,
-            entry: entries.slot.beside(Kind::Waker),
-        }
-    }
-}
-
-/// Stores the waker that is offered; returns the one that it replaced.
-fn store(
-    stored: &mut Option<Stored>,
-    offer: &mut Offer<'_>,
-    entries: &Entries,
-) -> Result<Option<Waker>, Unprepared> {
-    match stored {
-        Some(stored) if offer.is_known_as(&stored.waker) => Ok(None),
-        _ => {
-            let replaced = stored.replace(Stored::new(offer.take()?, entries));
-            Ok(replaced.map(|stored| stored.waker))
         }
     }
 }
