@@ -284,7 +284,42 @@ impl Jury {
 
 /// How long the machine kept threads of this process waiting for a processor, the stuck one apart.
 #[derive(Debug)]
-pub(crate) struct Noise(HashMap<OsString, Scheduled>);
+pub(crate) struct Noise {
+    threads: HashMap<OsString, Scheduled>,
+    canary: Canary,
+}
+
+/// A thread that sleeps for a millisecond, again and again, and notes by how much it was late: also when the kernel does
+/// not count it, because the machine's own processors were given to others, and timers came late with them.
+#[derive(Debug)]
+struct Canary {
+    stop: mpsc::Sender<()>,
+    thread: thread::JoinHandle<Duration>,
+}
+
+impl Canary {
+    fn begin() -> Self {
+        const NAP: Duration = Duration::from_millis(1);
+        let (stop, stopped) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            let mut worst = Duration::ZERO;
+            loop {
+                let begin = Instant::now();
+                let nap = stopped.recv_timeout(NAP);
+                worst = worst.max(begin.elapsed().saturating_sub(NAP));
+                if nap != Err(mpsc::RecvTimeoutError::Timeout) {
+                    return worst;
+                }
+            }
+        });
+        Self { stop, thread }
+    }
+
+    fn stop(self) -> Duration {
+        drop(self.stop);
+        self.thread.join().expect("no panic")
+    }
+}
 
 /// What the kernel says of a thread.
 #[derive(Clone, Copy, Debug, Default)]
@@ -295,7 +330,10 @@ struct Scheduled {
 
 impl Noise {
     pub(crate) fn listen() -> Self {
-        Self(Self::threads())
+        Self {
+            threads: Self::threads(),
+            canary: Canary::begin(),
+        }
     }
 
     /// The longest that a thread waited since.
@@ -306,7 +344,7 @@ impl Noise {
     /// The longest that a thread waited since that has run for less than `busy`.
     pub(crate) fn stop_but(self, busy: Duration) -> Duration {
         let since = Self::threads().into_iter().map(|(thread, now)| {
-            let before = self.0.get(&thread).copied().unwrap_or_default();
+            let before = self.threads.get(&thread).copied().unwrap_or_default();
             (
                 now.ran.saturating_sub(before.ran),
                 now.waited.saturating_sub(before.waited),
@@ -315,7 +353,7 @@ impl Noise {
         let waits = since
             .filter(|(ran, _)| *ran < busy)
             .map(|(_, waited)| waited);
-        waits.max().unwrap_or_default()
+        waits.max().unwrap_or_default().max(self.canary.stop())
     }
 
     fn threads() -> HashMap<OsString, Scheduled> {
