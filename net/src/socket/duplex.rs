@@ -55,9 +55,11 @@ impl Duplex {
         self
     }
 
-    /// Has the first read wait, where a try could mislead.
-    pub(crate) fn wait_first(self) -> Duplex {
+    /// Believes nothing to begin with. The first read waits, for a try could mislead; the first write is tried, but
+    /// nobody is told that it could be made before the kernel has said so.
+    pub(crate) fn wait_first(mut self, way: Way) -> Duplex {
         self.read.wait_first();
+        self.write = Direction::new(Interest::WRITABLE, Ready::EMPTY, way);
         self
     }
 

@@ -61,7 +61,7 @@ enum End {
 fn end_of_pipe(fd: OwnedFd) -> io::Result<Duplex> {
     Ok(Duplex::new(adopt(fd)?, Ready::EMPTY, Way::Aside)
         .read_in_pieces()
-        .wait_first())
+        .wait_first(Way::Aside))
 }
 
 /// Checks that `fd` is that end of a pipe, and makes it non-blocking.
