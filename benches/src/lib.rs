@@ -17,6 +17,8 @@
 //! * [`mod@bench`] hands workloads to criterion (`cargo bench -p ringway-benches`).
 //! * [`registered`] is a ring without a runtime, and what can be registered in it; `src/bin/uring.rs`
 //!   compares the ways of the completion face.
+//! * [`mod@datagrams`] receives messages without a runtime; `src/bin/transfers.rs` compares the ways of sockets that go
+//!   beyond tokio's. [`ways`] is how both programs compare.
 //! * `src/bin/workload.rs` runs one workload on one peer; `cargo xtask bench` runs it alternately for
 //!   both and prints the ratios.
 
@@ -25,6 +27,7 @@ pub mod bare_sockets;
 pub mod bench;
 pub mod calls;
 pub mod clients;
+pub mod datagrams;
 pub mod descriptors;
 pub mod echo_client;
 pub mod gauges;
@@ -32,6 +35,7 @@ pub mod meter;
 pub mod registered;
 pub mod ringway;
 pub mod tokio;
+pub mod ways;
 
 /// Runs the given number of batches of one workload, on the runtime that it owns.
 pub type Run = Box<dyn FnMut(u64)>;

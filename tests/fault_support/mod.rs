@@ -7,6 +7,7 @@
 
 pub(crate) mod completions;
 pub(crate) mod files;
+pub(crate) mod more_sockets;
 pub(crate) mod sockets;
 pub(crate) mod tasks;
 
@@ -46,6 +47,7 @@ pub(crate) use cases;
 pub(crate) fn all_cases() -> Vec<Case> {
     let parts = [
         sockets::cases(),
+        more_sockets::cases(),
         files::cases(),
         completions::cases(),
         tasks::cases(),

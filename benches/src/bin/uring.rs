@@ -1,13 +1,10 @@
 //! The ways of the completion face beside each other, and what io_uring offers beyond them: `uring [WAY...]`.
 //!
-//! Every way of a group does the same work. They alternate, for `ROUNDS` rounds, and the least processor time for one
-//! operation is printed: what disturbs the machine only ever adds. The echo's clients are in a process of their own; in
-//! the other groups both ends are in this one, the same for each way.
-
-use std::hint::black_box;
-use std::time::Duration;
+//! The echo's clients are in a process of their own; in the other groups both ends are in this one, the same for each
+//! way.
 
 use std::future::Future;
+use std::hint::black_box;
 
 use ringway::io::{AsyncReadExt, AsyncWriteExt};
 use ringway::net::{TcpListener, TcpStream};
@@ -15,27 +12,15 @@ use ringway::runtime::{Builder, Runtime};
 use ringway::uring;
 use ringway_benches::Run;
 use ringway_benches::echo_client::{self, EchoClient};
-use ringway_benches::meter::Meter;
 use ringway_benches::registered::{self, Reads};
+use ringway_benches::ways::{Way, compare};
 
-/// Rounds of all ways of a group.
-const ROUNDS: usize = 7;
-/// Processor time that one measurement takes at least: the kernel counts that of other cores by its tick.
-const LEAST: Duration = Duration::from_millis(150);
 /// Echoes in a batch.
 const ECHOES: u64 = 4_096;
 /// Bytes of a batch in the groups that move many.
 const BULK_BYTES: usize = 64 << 20;
 /// The buffer of a connection.
 const BUFFER_BYTES: usize = 1 << 16;
-
-/// One way to do the work of its group.
-struct Way {
-    group: &'static str,
-    name: &'static str,
-    operations: u64,
-    start: fn() -> Run,
-}
 
 #[rustfmt::skip] // One row, one line.
 const WAYS: &[Way] = &[
@@ -61,38 +46,7 @@ const WAYS: &[Way] = &[
 
 fn main() {
     echo_client::run_if_asked();
-    let asked: Vec<String> = std::env::args().skip(1).collect();
-    let mut groups: Vec<&str> = WAYS.iter().map(|way| way.group).collect();
-    groups.dedup();
-    for group in groups {
-        if !asked.is_empty() && !asked.iter().any(|part| group.contains(part.as_str())) {
-            continue;
-        }
-        println!("{group}");
-        let ways: Vec<&Way> = WAYS.iter().filter(|way| way.group == group).collect();
-        let mut least = vec![f64::INFINITY; ways.len()];
-        for _ in 0..ROUNDS {
-            for (least, way) in least.iter_mut().zip(&ways) {
-                *least = least.min(measure(way));
-            }
-        }
-        for (least, way) in least.iter().zip(&ways) {
-            println!("  {:<20} {least:>10.0} ns", way.name);
-        }
-    }
-}
-
-/// Processor time of one operation, in nanoseconds.
-fn measure(way: &Way) -> f64 {
-    let mut run = (way.start)();
-    run(1);
-    let meter = Meter::start();
-    let mut batches = 0;
-    while meter.read().cpu() < LEAST {
-        run(1);
-        batches += 1;
-    }
-    meter.read().cpu().as_nanos() as f64 / (batches * way.operations) as f64
+    compare(WAYS);
 }
 
 fn runtime() -> Runtime {
