@@ -53,7 +53,7 @@
 //! | `task` | `spawn`, `spawn_blocking`, `yield_now`, `JoinHandle`, `AbortHandle`, `JoinSet`, `Builder` for tasks with a name, `coop`; beyond tokio, `AbortOnDrop`; `LocalSet`, `spawn_local`; `block_in_place` |
 //! | `task_local!` | values that belong to a task |
 //! | `time` | all of tokio's; beyond it, `DelayQueue`, and a clock that stands in a runtime with several workers too |
-//! | `net` | TCP, UDP, Unix sockets, pipes, name lookup |
+//! | `net` | TCP, UDP, Unix sockets, pipes, name lookup; beyond tokio, connections as a stream, a listener for each worker, many UDP messages in one call, splices between sockets |
 //! | `fs` | all of tokio's; beyond it, reads and writes of owned buffers at an offset, opening beneath a directory, transfer from a file to a socket |
 //! | `process` | `Command`, `Child` and its standard streams |
 //! | `signal` | `ctrl_c`, `unix` |

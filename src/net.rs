@@ -39,12 +39,67 @@
 //! # }
 //! ```
 
+//! # Beyond tokio
+//!
+//! | for | there is |
+//! | --- | --- |
+//! | accepting by one request that goes on | [`TcpListener::incoming`], [`UnixListener::incoming`]: a `Stream` |
+//! | a listener, or a UDP socket, for each worker | [`TcpListener::bind_per_worker`], [`UdpSocket::bind_per_worker`] |
+//! | many UDP messages in one call, and segments (GSO, GRO) | [`UdpSocket::recv_many`], [`UdpSocket::send_many`], [`Datagram::cut_into`], [`UdpSocket::set_gro`] |
+//! | a proxy that copies nothing | [`splice()`], [`splice_bidirectional`] |
+//! | a file to a socket without a copy | `send_file`, with the feature `fs` |
+//! | owned buffers, sends from the buffer's own memory | `ringway::uring::SocketExt`, with the feature `uring` |
+//!
+//! ```
+//! # #[ringway::main]
+//! # async fn main() -> std::io::Result<()> {
+//! use ringway::io::{AsyncReadExt, AsyncWriteExt};
+//! use ringway::net::{TcpListener, TcpStream, splice_bidirectional};
+//!
+//! # let backend = TcpListener::bind("127.0.0.1:0").await?;
+//! # let backend_address = backend.local_addr()?;
+//! # ringway::spawn(async move {
+//! #     let (mut stream, _) = backend.accept().await?;
+//! #     let (mut reader, mut writer) = stream.split();
+//! #     ringway::io::copy(&mut reader, &mut writer).await
+//! # });
+//! // A proxy: one listener for each worker, one task for each connection.
+//! let listeners = TcpListener::bind_per_worker("127.0.0.1:0").await?;
+//! let address = listeners[0].local_addr()?;
+//! for listener in listeners {
+//!     ringway::spawn(async move {
+//!         let mut incoming = listener.incoming();
+//!         while let Ok(mut client) = incoming.next().await {
+//!             ringway::spawn(async move {
+//!                 let mut server = TcpStream::connect(backend_address).await?;
+//!                 splice_bidirectional(&mut client, &mut server).await
+//!             });
+//!         }
+//!     });
+//! }
+//!
+//! let mut client = TcpStream::connect(address).await?;
+//! client.write_all(b"there and back").await?;
+//! client.shutdown().await?;
+//! let mut echo = String::new();
+//! client.read_to_string(&mut echo).await?;
+//! assert_eq!(echo, "there and back");
+//! # Ok(())
+//! # }
+//! ```
+
 #[doc(inline)]
 pub use ringway_net::{
     Datagram, Incoming, Received, RecvBatch, Splice, SpliceBidirectional, SpliceSink, SpliceSource,
     TcpListener, TcpSocket, TcpStream, ToSocketAddrs, UdpSocket, UnixDatagram, UnixListener,
     UnixSocket, UnixStream, lookup_host, splice, splice_bidirectional, tcp,
 };
+
+/// Sends a part of a file to a socket, the bytes never passing through the process: `fs::transfer`, for those who look for
+/// it here.
+#[cfg(feature = "fs")]
+#[doc(inline)]
+pub use ringway_fs::transfer as send_file;
 
 /// What belongs to Unix sockets: addresses, credentials, and the halves of a stream; and pipes.
 ///
