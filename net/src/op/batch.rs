@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::mem;
+use std::mem::{self, MaybeUninit};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::ptr;
@@ -21,13 +21,14 @@ pub(crate) struct Rooms {
     bytes: Box<[u8]>,
     size: usize,
     slots: Box<[Slot]>,
+    /// Those that have come, each in the room of its place here.
+    arrived: Vec<Arrived>,
 }
 
-/// What is told of one message.
+/// Where the kernel tells of one message.
 struct Slot {
     sender: SockAddrStorage,
     control: Control,
-    arrived: Option<Arrived>,
 }
 
 /// A message that has come.
@@ -52,22 +53,20 @@ impl Rooms {
         let slot = || Slot {
             sender: SockAddrStorage::zeroed(),
             control: Control([0; CONTROL_BYTES]),
-            arrived: None,
         };
         Rooms {
             bytes: vec![0; messages * size].into(),
             size,
             slots: (0..messages).map(|_| slot()).collect(),
+            arrived: Vec::with_capacity(messages),
         }
     }
 
     /// The messages that have come.
     pub(crate) fn arrived(&self) -> impl Iterator<Item = (Arrived, &[u8])> {
-        let rooms = self.slots.iter().enumerate();
-        rooms.map_while(|(index, slot)| {
-            let arrived = slot.arrived?;
+        self.arrived.iter().enumerate().map(|(index, arrived)| {
             let start = index * self.size;
-            Some((arrived, &self.bytes[start..start + arrived.length]))
+            (*arrived, &self.bytes[start..start + arrived.length])
         })
     }
 
@@ -78,32 +77,26 @@ impl Rooms {
 
     /// How many have come.
     pub(crate) fn count(&self) -> usize {
-        self.slots
-            .iter()
-            .take_while(|slot| slot.arrived.is_some())
-            .count()
+        self.arrived.len()
     }
 
     /// Forgets what has come.
     pub(crate) fn clear(&mut self) {
-        for slot in &mut self.slots {
-            slot.arrived = None;
-        }
+        self.arrived.clear();
     }
 
     /// Receives as many messages as are there, at most [`MESSAGES_MAX`], in place of those that had come before.
     pub(crate) fn receive(&mut self, fd: &impl AsFd) -> io::Result<usize> {
         let fd = fd.as_fd().as_raw_fd();
         self.clear();
-        let count = self.slots.len().min(MESSAGES_MAX);
         let mut pieces = [NO_PIECE; MESSAGES_MAX];
-        let mut headers = [blank_header(); MESSAGES_MAX];
-        for (index, slot) in self.slots[..count].iter_mut().enumerate() {
+        let mut headers = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; MESSAGES_MAX];
+        for (index, slot) in self.slots.iter_mut().enumerate() {
             let start = index * self.size;
             let room = &mut self.bytes[start..start + self.size];
             pieces[index].iov_base = room.as_mut_ptr().cast();
             pieces[index].iov_len = room.len();
-            let header = &mut headers[index].msg_hdr;
+            let header = &mut headers[index].write(blank_header()).msg_hdr;
             header.msg_iov = &raw mut pieces[index];
             header.msg_iovlen = 1;
             header.msg_name = (&raw mut slot.sender).cast();
@@ -111,41 +104,43 @@ impl Rooms {
             header.msg_control = slot.control.0.as_mut_ptr().cast();
             header.msg_controllen = CONTROL_BYTES as _;
         }
+        let count = self.slots.len();
         let none = ptr::null_mut::<libc::timespec>();
         let flags = libc::MSG_DONTWAIT;
         let received = uninterrupted(|| {
             let headers = headers.as_mut_ptr();
-            // SAFETY: the first `count` headers point to pieces, addresses and controls that live until the call returns
-            // and that nobody else touches, with their lengths; and there is no time to wait for.
+            // SAFETY: the first `count` headers were written just now, and point to pieces, addresses and controls that live
+            // until the call returns and that nobody else touches, with their lengths; there is no time to wait for.
             counted(unsafe { libc::syscall(libc::SYS_recvmmsg, fd, headers, count, flags, none) })
         })?;
         for (slot, header) in self.slots.iter_mut().zip(&headers[..received]) {
-            slot.note(header)?;
+            // SAFETY: so many are below `count`.
+            let header = unsafe { header.assume_init_ref() };
+            self.arrived.push(slot.told(header)?);
         }
         Ok(received)
     }
 }
 
 impl Slot {
-    /// Takes down what the kernel says of this message.
-    fn note(&mut self, header: &libc::mmsghdr) -> io::Result<()> {
+    /// What the kernel says of this message.
+    fn told(&mut self, header: &libc::mmsghdr) -> io::Result<Arrived> {
         let sender = mem::replace(&mut self.sender, SockAddrStorage::zeroed());
         // SAFETY: the kernel has written an address of this length, which it keeps within the storage.
         let sender = unsafe { SockAddr::new(sender, header.msg_hdr.msg_namelen) };
         let told = header.msg_hdr.msg_controllen.min(CONTROL_BYTES);
-        self.arrived = Some(Arrived {
+        Ok(Arrived {
             length: header.msg_len as usize,
             sender: inet_address(&sender)?,
             segment: segment_of(&self.control.0[..told]),
             is_truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
-        });
-        Ok(())
+        })
     }
 }
 
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.arrived.fmt(f)
+        f.debug_struct("Slot").finish_non_exhaustive()
     }
 }
 
@@ -228,12 +223,12 @@ pub(crate) fn send_batch<'a>(
 ) -> io::Result<usize> {
     let fd = fd.as_fd().as_raw_fd();
     let mut pieces = [NO_PIECE; MESSAGES_MAX];
-    let mut headers = [blank_header(); MESSAGES_MAX];
+    let mut headers = [const { MaybeUninit::<libc::mmsghdr>::uninit() }; MESSAGES_MAX];
     let mut count = 0;
     for (index, message) in messages.take(MESSAGES_MAX).enumerate() {
         pieces[index].iov_base = message.bytes.as_ptr().cast_mut().cast();
         pieces[index].iov_len = message.bytes.len();
-        let header = &mut headers[index].msg_hdr;
+        let header = &mut headers[index].write(blank_header()).msg_hdr;
         header.msg_iov = &raw mut pieces[index];
         header.msg_iovlen = 1;
         if let Some(target) = &message.target {
@@ -249,8 +244,8 @@ pub(crate) fn send_batch<'a>(
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     uninterrupted(|| {
         let headers = headers.as_mut_ptr();
-        // SAFETY: the first `count` headers point to pieces, addresses and controls that are lent for longer than the call,
-        // with their lengths, and that the kernel only reads; the headers are ours.
+        // SAFETY: the first `count` headers were written just now, and point to pieces, addresses and controls that are lent
+        // for longer than the call, with their lengths, and that the kernel only reads.
         counted(unsafe { libc::syscall(libc::SYS_sendmmsg, fd, headers, count, flags) })
     })
 }
