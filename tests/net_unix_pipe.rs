@@ -3,6 +3,7 @@
 mod net_support;
 
 use std::fs::File;
+use std::future::poll_fn;
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
@@ -113,7 +114,7 @@ fn a_dropped_receiver_breaks_the_pipe_at_once() {
 fn readiness_says_what_a_try_will_find() {
     on_both_flavours(|| async {
         let (sender, receiver) = pipe::pipe().unwrap();
-        assert!(poll_once(|cx| sender.poll_write_ready(cx)).is_ready());
+        poll_fn(|cx| sender.poll_write_ready(cx)).await.unwrap();
         assert!(poll_once(|cx| receiver.poll_read_ready(cx)).is_pending());
         let slices = [IoSlice::new(b"ab"), IoSlice::new(b"cde")];
         assert_eq!(sender.try_write_vectored(&slices).unwrap(), 5);

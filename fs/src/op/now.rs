@@ -237,6 +237,9 @@ fn bytes_from(source: &impl IoBuf, start: usize) -> &[u8] {
 /// that may write the file.)
 pub(crate) fn look(file: Prompt<'_>, offset: u64, len: usize) -> Now {
     let last = offset + len.saturating_sub(1) as u64;
+    if offset / PAGE_BYTES == last / PAGE_BYTES {
+        return read_byte(file, last);
+    }
     for at in (offset..last).step_by(SAMPLE_STEP_BYTES) {
         match read_byte(file, at) {
             Now::Done(Ok(_)) => {}
@@ -245,6 +248,9 @@ pub(crate) fn look(file: Prompt<'_>, offset: u64, len: usize) -> Now {
     }
     read_byte(file, last)
 }
+
+/// What is in memory or not as a whole: the smallest page that Linux has.
+const PAGE_BYTES: u64 = 4096;
 
 /// Half of what the kernel reads ahead by default (128 KiB).
 const SAMPLE_STEP_BYTES: usize = 64 * 1024;
