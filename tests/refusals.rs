@@ -301,12 +301,17 @@ fn refused_for_a_time() {
         let read = read.expect("the read hangs").expect("no panic");
         assert_eq!(read.expect("it was with the kernel"), b'!');
         assert_sleeps();
-        let metrics = runtime.metrics();
-        let strays = (0..metrics.num_workers()).map(|worker| metrics.ring(worker).stray_count());
-        assert_eq!(strays.sum::<u64>(), 0, "answers of what was taken back");
+        assert_eq!(strays(&runtime), 0, "answers of what was taken back");
         drop((runtime, client));
         assert_held(before);
     }
+}
+
+/// Answers that found no operation.
+fn strays(runtime: &Runtime) -> u64 {
+    let metrics = runtime.metrics();
+    let of = |worker| metrics.ring(worker).stray_count();
+    (0..metrics.num_workers()).map(of).sum()
 }
 
 /// Nothing is to be done, and nothing is done.

@@ -10,9 +10,8 @@ use ringway_loom_models::{check, spawn};
 /// The kernel drops the answer of one of two operations, and answers the other before, during or after the search, in
 /// which a helper takes part. The first ends with an error, and the other as it would have.
 ///
-/// Mutants: in `driver/sweep.rs`, `take_lost` does not wait for the mark, `hear` forgets nobody, or the cancels are left
-/// out; in `driver/operations.rs`, what `go_on_sweeping` has queued is not said to be queued, or nobody looks for what was
-/// dropped.
+/// Mutants: in `driver/sweep.rs`, `take_lost` does not wait for the mark, or `hear` forgets nobody; in
+/// `driver/operations.rs`, nobody looks for what was dropped.
 #[test]
 fn of_two_operations_the_one_whose_answer_was_dropped_is_found() {
     check(|| {
