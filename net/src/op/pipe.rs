@@ -2,6 +2,9 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ringway_runtime::driver::without_sigpipe;
 
 use super::datagram::{Filled, Room};
 use super::sys::{SLICES_MAX, checked, uninterrupted};
@@ -58,17 +61,43 @@ pub(crate) fn read_vectored(fd: &impl AsFd, slices: &mut [IoSliceMut<'_>]) -> io
 
 /// Writes what there is room for.
 pub(crate) fn write(fd: &impl AsFd, bytes: &[u8]) -> io::Result<usize> {
-    let fd = fd.as_fd().as_raw_fd();
-    // SAFETY: the pointer and the length are those of `bytes`.
-    moved(|| unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) })
+    write_vectored(fd, &[IoSlice::new(bytes)])
 }
+
+/// `RWF_NOSIGNAL`: a pipe that nobody reads is an error, and no SIGPIPE.
+const NO_SIGNAL: libc::c_int = 0x100;
+
+/// At the file's own position: a pipe has no other.
+const OWN_POSITION: libc::off_t = -1;
+
+/// Whether the kernel has said that it does not know the flag, which came with Linux 6.18.
+static RAISES_SIGNALS: AtomicBool = AtomicBool::new(false);
 
 /// Writes what there is room for of several slices, the first one first.
 pub(crate) fn write_vectored(fd: &impl AsFd, slices: &[IoSlice<'_>]) -> io::Result<usize> {
     let fd = fd.as_fd().as_raw_fd();
-    let count = slices.len().min(SLICES_MAX) as libc::c_int;
-    // SAFETY: an `IoSlice` has the layout of an `iovec`, and its memory is lent to us.
-    moved(|| unsafe { libc::writev(fd, slices.as_ptr().cast(), count) })
+    let (pointer, count) = (slices.as_ptr().cast(), slices.len().min(SLICES_MAX));
+    let count = count as libc::c_int;
+    // Relaxed: whoever misses it asks the kernel himself.
+    if !RAISES_SIGNALS.load(Ordering::Relaxed) {
+        // SAFETY: an `IoSlice` has the layout of an `iovec`, and its memory is lent to us.
+        let written =
+            moved(|| unsafe { libc::pwritev2(fd, pointer, count, OWN_POSITION, NO_SIGNAL) });
+        match written {
+            Err(error) if is_unknown(&error) => RAISES_SIGNALS.store(true, Ordering::Relaxed),
+            result => return result,
+        }
+    }
+    // SAFETY: as above.
+    without_sigpipe(|| moved(|| unsafe { libc::writev(fd, pointer, count) }))
+}
+
+/// Whether the kernel does not know the call, or its flag.
+fn is_unknown(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EPERM)
+    )
 }
 
 /// The count that a read or a write returned.
