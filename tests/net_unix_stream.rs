@@ -355,3 +355,48 @@ fn sockets_of_the_wrong_kind_are_refused() {
         );
     });
 }
+
+/// Sends `bytes` with a descriptor beside them.
+fn send_with_descriptor(socket: &std::os::unix::net::UnixStream, bytes: &[u8]) {
+    use std::os::fd::AsRawFd;
+    let descriptor = socket.as_raw_fd().to_ne_bytes();
+    let length = size_of::<libc::cmsghdr>() + descriptor.len();
+    let control = [
+        &length.to_ne_bytes()[..],
+        &libc::SOL_SOCKET.to_ne_bytes(),
+        &libc::SCM_RIGHTS.to_ne_bytes(),
+        &descriptor,
+        &[0; 4],
+    ]
+    .concat();
+    let slices = [std::io::IoSlice::new(bytes)];
+    let message = socket2::MsgHdr::new()
+        .with_buffers(&slices)
+        .with_control(&control);
+    let sent = socket2::SockRef::from(socket).sendmsg(&message, 0);
+    assert_eq!(sent.expect("room"), bytes.len());
+}
+
+/// The kernel stops behind bytes that came with a descriptor, however much room there is. Mutant: take such a read for a
+/// proof that nothing is left (it waits for ever).
+#[test]
+fn what_follows_a_message_with_a_descriptor_is_read_too() {
+    on_this_thread(async {
+        let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().expect("a pair");
+        ours.set_nonblocking(true).expect("sets");
+        let mut stream = UnixStream::from_std(ours).expect("a stream");
+        let mut buffer = [0; 64];
+        // The poll that waits stays armed from some time on, and tells only what is new.
+        for _ in 0..8 {
+            let mut read = std::pin::pin!(stream.read(&mut buffer));
+            assert!(poll_future(read.as_mut()).await.is_pending());
+            std::io::Write::write_all(&mut theirs, b"x").expect("room");
+            assert_eq!(read.await.expect("a byte"), 1);
+        }
+        send_with_descriptor(&theirs, b"first");
+        std::io::Write::write_all(&mut theirs, b"second").expect("room");
+        assert_eq!(stream.read(&mut buffer).await.expect("bytes"), 5);
+        assert_eq!(stream.read(&mut buffer).await.expect("bytes"), 6);
+        assert_eq!(&buffer[..6], b"second");
+    });
+}

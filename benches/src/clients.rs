@@ -16,7 +16,7 @@ use std::{env, panic, process, thread};
 use ::tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use ::tokio::net::{TcpStream, UdpSocket, UnixStream};
 use ::tokio::runtime::Runtime;
-use ::tokio::time::timeout;
+use ::tokio::time::{sleep, timeout};
 use futures_util::future::join_all;
 
 /// What the clients do.
@@ -49,6 +49,9 @@ const CONNECTING_MAX: usize = 64;
 
 /// For a datagram to come back. One that is lost would stop its client for ever.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// For a listener to accept some of those who wait.
+const FULL_PAUSE: Duration = Duration::from_millis(1);
 
 const LOAD: &str = "RINGWAY_BENCH_LOAD";
 const ADDRESS: &str = "RINGWAY_BENCH_LOAD_ADDRESS";
@@ -205,7 +208,7 @@ fn run_share(
             turns.take(&mut streams, async |stream| echo(stream, left, bytes).await);
         }
         Load::Unix(bytes) => {
-            let mut streams = turns.connect(number, || UnixStream::connect(address));
+            let mut streams = turns.connect(number, || connect_unix(address));
             turns.take(&mut streams, async |stream| echo(stream, left, bytes).await);
         }
         Load::Connect => {
@@ -264,6 +267,16 @@ impl Turns<'_> {
 fn begin(left: &AtomicI64) -> Option<u8> {
     let number = left.fetch_sub(1, Ordering::Relaxed);
     (number > 0).then_some(number as u8)
+}
+
+/// A listener whose queue is full does not let a Unix client wait, as it does one of TCP.
+async fn connect_unix(path: &str) -> io::Result<UnixStream> {
+    loop {
+        match UnixStream::connect(path).await {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(FULL_PAUSE).await,
+            result => return result,
+        }
+    }
 }
 
 async fn echo(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), left: &AtomicI64, bytes: usize) {

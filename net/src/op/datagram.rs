@@ -9,26 +9,32 @@ use bytes::BufMut;
 use socket2::{SockAddr, SockRef};
 use tokio::io::ReadBuf;
 
-use super::sys::{recv_raw, uninterrupted};
+use super::sys::{recv_raw, recv_told, uninterrupted};
 
 /// That the kernel has filled so many bytes from the start of the room that it was given, and what else it said.
 #[derive(Debug)]
 pub(crate) struct Filled<A> {
     count: usize,
     sender: A,
+    /// The kernel stopped where there may be more.
+    at_boundary: bool,
 }
 
 impl Filled<()> {
     /// So many bytes of a stream, which has no sender.
     pub(super) fn of_stream(count: usize) -> Filled<()> {
-        Filled { count, sender: () }
+        Filled {
+            count,
+            sender: (),
+            at_boundary: false,
+        }
     }
 }
 
 impl<A> Filled<A> {
-    /// Whether the room, of `size` bytes, was larger than what came.
+    /// Whether the room, of `size` bytes, was larger than what there was.
     pub(crate) fn is_short_of(&self, size: usize) -> bool {
-        0 < self.count && self.count < size
+        0 < self.count && self.count < size && !self.at_boundary
     }
 }
 
@@ -38,6 +44,17 @@ pub(crate) type Room = [MaybeUninit<u8>];
 /// Receives one message, or what there is of a stream.
 pub(crate) fn recv(fd: &impl AsFd, room: &mut Room) -> io::Result<Filled<()>> {
     recv_flagged(fd, room, libc::MSG_DONTWAIT)
+}
+
+/// As [`recv`], of a Unix stream, and knows whether that was all there is. The kernel stops behind a message with
+/// descriptors or credentials, and says that there was no room for them.
+pub(crate) fn recv_to_boundary(fd: &impl AsFd, room: &mut Room) -> io::Result<Filled<()>> {
+    let (count, flags) = recv_told(fd, room)?;
+    Ok(Filled {
+        count,
+        sender: (),
+        at_boundary: flags & libc::MSG_CTRUNC != 0,
+    })
 }
 
 /// As [`recv`], and leaves it there for the next receive.
@@ -67,7 +84,11 @@ fn recv_from_flagged(
 ) -> io::Result<Filled<SockAddr>> {
     let socket = SockRef::from(fd);
     let (count, sender) = uninterrupted(|| socket.recv_from_with_flags(room, flags))?;
-    Ok(Filled { count, sender })
+    Ok(Filled {
+        count,
+        sender,
+        at_boundary: false,
+    })
 }
 
 /// Who sent the message that is received next.

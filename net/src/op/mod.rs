@@ -29,6 +29,7 @@ pub(crate) use connect::Connect;
 pub(crate) use cred::peer_cred;
 pub(crate) use datagram::{
     Filled, Room, fill_buf_mut, fill_read_buf, peek, peek_from, peek_sender, recv, recv_from,
+    recv_to_boundary,
 };
 pub(crate) use pipe::{
     flags, is_pipe, pipe, read, read_vectored, set_flags, write, write_vectored,

@@ -1,7 +1,7 @@
 //! The plain system calls. None of them blocks.
 
 use std::io::{self, IoSlice, IoSliceMut, Read};
-use std::mem::MaybeUninit;
+use std::mem::{self, MaybeUninit};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::ptr;
@@ -69,6 +69,32 @@ pub(super) fn recv_raw(
         };
         counted(received)
     })
+}
+
+/// Receives into `room`; returns how many bytes of it are filled now, and the flags by which the kernel tells how.
+///
+/// As [`recv_raw`], without the C library.
+#[inline]
+pub(super) fn recv_told(
+    fd: &impl AsFd,
+    room: &mut [MaybeUninit<u8>],
+) -> io::Result<(usize, libc::c_int)> {
+    let fd = fd.as_fd().as_raw_fd();
+    let mut slice = libc::iovec {
+        iov_base: room.as_mut_ptr().cast(),
+        iov_len: room.len(),
+    };
+    // SAFETY: it is numbers, and pointers that may be null.
+    let mut header: libc::msghdr = unsafe { mem::zeroed() };
+    header.msg_iov = &raw mut slice;
+    header.msg_iovlen = 1;
+    let count = uninterrupted(|| {
+        // SAFETY: the kernel writes within `room` and `header` during the call; there is no room for anything else.
+        let received =
+            unsafe { libc::syscall(libc::SYS_recvmsg, fd, &raw mut header, libc::MSG_DONTWAIT) };
+        counted(received)
+    })?;
+    Ok((count, header.msg_flags))
 }
 
 /// The result of a system call that returns a number of bytes.

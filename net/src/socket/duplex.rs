@@ -48,8 +48,8 @@ impl Duplex {
         Duplex { read, write, at }
     }
 
-    /// Says that a read may leave something although it brings less than there was room for: the kernel returns the bytes
-    /// of a Unix stream up to a message with descriptors, or one packet of a pipe.
+    /// Says that a read may leave something although it brings less than there was room for, and that nobody tells: the
+    /// kernel returns one packet of a pipe.
     pub(crate) fn read_in_pieces(mut self) -> Duplex {
         self.read = self.read.in_pieces();
         self

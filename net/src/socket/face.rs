@@ -163,14 +163,14 @@ pub(crate) use stream_calls;
 
 /// tokio's traits for a stream, which has the functions `socket` and `end_writing`.
 macro_rules! stream_traits {
-    (read $type:ty) => {
+    (read $type:ty, $receive:path) => {
         impl AsyncRead for $type {
             fn poll_read(
                 self: Pin<&mut Self>,
                 cx: &mut Context<'_>,
                 buffer: &mut ReadBuf<'_>,
             ) -> Poll<io::Result<()>> {
-                self.socket().poll_read(cx, buffer, op::recv)
+                self.socket().poll_read(cx, buffer, $receive)
             }
         }
     };

@@ -1,9 +1,9 @@
 //! The halves of a stream, written once for all kinds of streams.
 
 /// Writes `ReadHalf`, `WriteHalf`, `OwnedReadHalf`, `OwnedWriteHalf` and `ReuniteError` for a stream whose addresses are
-/// `$Address`.
+/// `$Address`, and which is read by `$receive`.
 macro_rules! halves {
-    ($Stream:ident, $Address:ty) => {
+    ($Stream:ident, $Address:ty, $receive:path) => {
         /// The reading direction of a stream, borrowed by its `split`.
         #[derive(Debug)]
         pub struct ReadHalf<'a>(&'a $Stream);
@@ -115,13 +115,13 @@ macro_rules! halves {
             }
         }
 
-        crate::socket::halves!(@read ReadHalf<'_>, $Stream, $Address);
-        crate::socket::halves!(@read OwnedReadHalf, $Stream, $Address);
+        crate::socket::halves!(@read ReadHalf<'_>, $Stream, $Address, $receive);
+        crate::socket::halves!(@read OwnedReadHalf, $Stream, $Address, $receive);
         crate::socket::halves!(@write WriteHalf<'_>, $Stream, $Address);
         crate::socket::halves!(@write OwnedWriteHalf, $Stream, $Address);
     };
 
-    (@read $Half:ty, $Stream:ident, $Address:ty) => {
+    (@read $Half:ty, $Stream:ident, $Address:ty, $receive:path) => {
         impl $Half {
             crate::socket::halves!(@both $Stream, $Address);
 
@@ -166,7 +166,7 @@ macro_rules! halves {
             }
         }
 
-        crate::socket::stream_traits!(read $Half);
+        crate::socket::stream_traits!(read $Half, $receive);
         crate::socket::halves!(@as_ref $Half, $Stream);
     };
 

@@ -17,7 +17,7 @@ use crate::op;
 use crate::socket::{Duplex, halves};
 use crate::{Interest, Ready};
 
-halves!(TcpStream, SocketAddr);
+halves!(TcpStream, SocketAddr, op::recv);
 
 /// The look at what comes next, which only TCP has.
 macro_rules! peeking {

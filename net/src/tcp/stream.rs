@@ -202,7 +202,7 @@ impl TcpStream {
     }
 }
 
-stream_traits!(read TcpStream);
+stream_traits!(read TcpStream, op::recv);
 stream_traits!(write TcpStream);
 descriptors!(TcpStream, net::TcpStream, peer_addr);
 

@@ -16,4 +16,4 @@ use crate::op;
 use crate::socket::{Duplex, halves};
 use crate::{Interest, Ready};
 
-halves!(UnixStream, SocketAddr);
+halves!(UnixStream, SocketAddr, op::recv_to_boundary);

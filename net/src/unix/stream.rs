@@ -101,7 +101,7 @@ impl UnixStream {
     /// Takes a connection. `first_read` says whether the first read is tried before anybody waits.
     pub(crate) fn new(fd: SharedFd, first_read: Ready) -> UnixStream {
         UnixStream {
-            socket: Duplex::new(fd, first_read, Way::Direct).read_in_pieces(),
+            socket: Duplex::new(fd, first_read, Way::Direct),
         }
     }
 
@@ -198,7 +198,7 @@ impl UnixStream {
     stream_calls!();
 }
 
-stream_traits!(read UnixStream);
+stream_traits!(read UnixStream, op::recv_to_boundary);
 stream_traits!(write UnixStream);
 descriptors!(UnixStream, net::UnixStream, peer_addr);
 
