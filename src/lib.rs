@@ -54,7 +54,7 @@
 //! | `task_local!` | values that belong to a task |
 //! | `time` | all of tokio's; beyond it, `DelayQueue`, and a clock that stands in a runtime with several workers too |
 //! | `net` | TCP, UDP, Unix sockets, pipes, name lookup; beyond tokio, connections as a stream, a listener for each worker, many UDP messages in one call, splices between sockets |
-//! | `fs` | all of tokio's; beyond it, reads and writes of owned buffers at an offset, opening beneath a directory, transfer from a file to a socket |
+//! | `fs` | all of tokio's; beyond it, reads and writes of owned buffers at an offset, past the cache too, everything beneath a `Dir`, `walk`, `fallocate`, `advise`, `sync_range`, all of statx(2), transfer from a file to a socket |
 //! | `process` | `Command`, `Child` and its standard streams |
 //! | `signal` | `ctrl_c`, `unix` |
 //! | `uring` | not in tokio: operations on sockets and files that take a buffer and give it back with the result, `Cancel`, multishot accepts and receives, operations of one's own |

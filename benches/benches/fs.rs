@@ -9,6 +9,7 @@ fn main() {
         "small_files_20",
         "metadata",
         "write_remove",
+        "create_remove",
         "walk_by_hand",
         "walk",
     ]);

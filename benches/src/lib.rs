@@ -223,6 +223,7 @@ pub const WORKLOADS: &[Workload] = &[
     workload!("small_files_20", Some(0.25), "`fs::read` of a cached 4 KiB file, 20 at once", fs::READS, small_files(20)),
     workload!("metadata", Some(0.2), "`fs::metadata` of a cached file", fs::READS, metadata()),
     workload!("write_remove", Some(0.7), "`fs::write` of 4 KiB into a new file, and `remove_file`", fs::WRITES, write_and_remove()),
+    workload!("create_remove", Some(0.7), "`File::create`, 4 KiB by `write_all` and `flush`, and `remove_file`", fs::WRITES, create_and_remove()),
     workload!("walk_by_hand", None, "an entry of a tree: `read_dir`, `metadata`", fs::ENTRIES, walk_by_hand()),
     Workload {
         name: "walk",

@@ -3,11 +3,18 @@
 //! Everything that tokio's `fs` has is here under its name, and does what it does there, but by other
 //! means: what lies in memory is done at once, what has to wait for a disk goes through the ring of the worker,
 //! and only what the kernel has no asynchronous operation for (reading directories and links, resolving paths,
-//! permissions, times, copying) goes to the blocking pool.
+//! permissions, times, copying), or hands to a thread of its own each time (changes of names, statx(2)), goes to the
+//! blocking pool.
 //!
-//! Beyond tokio there are owned buffers at given offsets ([`File::read_at`], [`File::write_at`]), paths that
-//! cannot escape ([`OpenOptions::open_beneath`]), [`transfer()`] from a file to a socket, [`status()`] and
-//! [`File::close`].
+//! Beyond tokio there are
+//!
+//! - owned buffers at given offsets, one ([`File::read_at`], [`File::write_at`]) or several
+//!   ([`File::read_vectored_at`]), past the cache if wished ([`OpenOptions::direct`], [`AlignedBuf`]);
+//! - paths that cannot escape ([`Dir`], [`OpenOptions::open_beneath`]);
+//! - [`walk()`], through everything beneath a directory;
+//! - [`File::fallocate`], [`File::advise`], [`File::sync_range`], [`File::close`];
+//! - [`status()`], which is all that statx(2) says;
+//! - [`transfer()`] from a file to a socket.
 //!
 //! # Cancel safety
 //!

@@ -1,4 +1,5 @@
-//! Opening: at once, if all that is needed is in memory, and otherwise through the ring.
+//! Opening: at once, if all that is needed is in memory; on the blocking pool, if something is made or emptied; and
+//! otherwise through the ring.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -8,6 +9,7 @@ use ringway_runtime::task::coop;
 
 use crate::file::core::is_interrupted;
 use crate::op::Open;
+use crate::pool::on_pool;
 
 /// Opens what `operation` says, again if a signal came in between.
 ///
@@ -19,10 +21,13 @@ pub(crate) async fn open(operation: impl Fn() -> io::Result<Open>) -> io::Result
     loop {
         let attempt = operation()?;
         // Outside a runtime the operation panics, as it should.
-        if Home::here().is_some()
-            && let Some(result) = attempt.now()
-        {
-            return result;
+        if Home::here().is_some() {
+            if let Some(result) = attempt.now() {
+                return result;
+            }
+            if attempt.is_for_the_pool() {
+                return on_pool(move || attempt.run()).await;
+            }
         }
         let result = Op::new(attempt).await;
         if !is_interrupted(&result) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{on_worker, rt};
 use crate::Run;
-use rt::io::{AsyncReadExt, AsyncSeekExt};
+use rt::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use tempfile::TempDir;
 
 /// Reads in a batch of every workload of this file.
@@ -117,6 +117,24 @@ pub fn write_and_remove() -> Run {
             for number in 0..batches * WRITES {
                 let path = folder.path().join(number.to_string());
                 rt::fs::write(&path, [7; BLOCK_BYTES]).await.unwrap();
+                rt::fs::remove_file(&path).await.unwrap();
+            }
+        }
+    })
+}
+
+/// One task makes small files, writes them through a handle and removes them.
+pub fn create_and_remove() -> Run {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    on_worker(move |batches| {
+        let folder = folder.clone();
+        async move {
+            for number in 0..batches * WRITES {
+                let path = folder.path().join(number.to_string());
+                let mut file = rt::fs::File::create(&path).await.unwrap();
+                file.write_all(&[7; BLOCK_BYTES]).await.unwrap();
+                file.flush().await.unwrap();
+                drop(file);
                 rt::fs::remove_file(&path).await.unwrap();
             }
         }

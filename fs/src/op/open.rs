@@ -102,6 +102,43 @@ impl Open {
     }
 }
 
+/// For the blocking pool.
+impl Open {
+    /// Whether the ring would hand it to a thread of the kernel anyway.
+    pub(crate) fn is_for_the_pool(&self) -> bool {
+        self.flags & CHANGES != 0 && self.resolve == 0
+    }
+
+    /// Opens, and waits for the disk; but for nobody at the other end of a FIFO, as the ring does not.
+    pub(crate) fn run(&self) -> io::Result<OwnedFd> {
+        if self.flags & (libc::O_NONBLOCK | libc::O_PATH) != 0 {
+            return self.call(self.flags);
+        }
+        match self.call(self.flags | libc::O_NONBLOCK) {
+            Ok(fd) => {
+                descriptor::set_open_flags(fd.as_fd(), self.flags)?;
+                Ok(fd)
+            }
+            // Somebody has a lease on the file, and is given his time.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.call(self.flags),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn call(&self, flags: libc::c_int) -> io::Result<OwnedFd> {
+        loop {
+            let (dir, path) = (self.at.raw_dir(), self.at.as_ptr());
+            // SAFETY: the path ends with a NUL byte and lives for the call.
+            match answer(unsafe { libc::openat64(dir, path, flags, self.mode) }.into()) {
+                // SAFETY: the kernel has just opened this descriptor, and nobody else has it.
+                Ok(fd) => return Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
 // SAFETY: the path is on the heap and `how` in self; both are left alone until `complete`. The directory is
 // held by self; AT_FDCWD needs no holding.
 unsafe impl Operation for Open {
