@@ -38,6 +38,8 @@ unsafe impl<V: IoBufsMut> Operation for ReadMany<V> {
 
     const ENDS_BY_ITSELF: bool = true;
 
+    const KEEPS_A_DEVICE_BUSY: bool = true;
+
     const REFUSED: &'static str = super::REFUSED;
 
     fn entry(&mut self) -> squeue::Entry {
@@ -88,6 +90,8 @@ unsafe impl<V: IoBufs> Operation for WriteMany<V> {
     type Output = (io::Result<usize>, V, Pieces);
 
     const ENDS_BY_ITSELF: bool = true;
+
+    const KEEPS_A_DEVICE_BUSY: bool = true;
 
     const REFUSED: &'static str = super::REFUSED;
 

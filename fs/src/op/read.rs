@@ -55,6 +55,8 @@ unsafe impl<B: IoBufMut> Operation for Read<B> {
 
     const ENDS_BY_ITSELF: bool = true;
 
+    const KEEPS_A_DEVICE_BUSY: bool = true;
+
     fn entry(&mut self) -> squeue::Entry {
         let target = self.buf.stable_mut_ptr().wrapping_add(self.start);
         let entry = opcode::Read::new(types::Fd(self.fd.as_raw_fd()), target, self.len)

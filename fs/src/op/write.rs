@@ -46,6 +46,8 @@ unsafe impl<B: IoBuf> Operation for Write<B> {
 
     const ENDS_BY_ITSELF: bool = true;
 
+    const KEEPS_A_DEVICE_BUSY: bool = true;
+
     fn entry(&mut self) -> squeue::Entry {
         let source = self.buf.stable_ptr().wrapping_add(self.start);
         opcode::Write::new(types::Fd(self.fd.as_raw_fd()), source, self.len)

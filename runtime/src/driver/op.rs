@@ -49,6 +49,11 @@ pub unsafe trait Operation: Send + Sized + 'static {
     /// are awaited, as it does for blocking jobs.
     const ENDS_BY_ITSELF: bool = false;
 
+    /// Whether it is made for a device, which works on it while the worker goes on: a read that did not find its bytes in
+    /// memory, say. If others are under way it is submitted at once, and not with all that the worker's tasks come to ask
+    /// for, during which the device would run dry.
+    const KEEPS_A_DEVICE_BUSY: bool = false;
+
     /// What it says when its runtime has ended.
     const REFUSED: &'static str = SHUTTING_DOWN;
 

@@ -272,7 +272,8 @@ impl Shard {
             Submitted::Refused(operation) => Err(Unsubmitted::Ended(operation)),
             Submitted::NoRoom(operation) => Err(Unsubmitted::NoRoom(operation)),
             Submitted::Queued { key, full } => {
-                self.note_queued(full);
+                let at_once = T::KEEPS_A_DEVICE_BUSY && self.operations.in_flight() > 1;
+                self.note_queued(full || at_once);
                 Ok(key)
             }
         }
@@ -330,13 +331,13 @@ impl Shard {
         }
     }
 
-    /// Sees to it that what was queued gets submitted: soon, by the owner.
-    fn note_queued(&self, full: bool) {
+    /// Sees to it that what was queued gets submitted, by the owner: soon, or at once.
+    fn note_queued(&self, at_once: bool) {
         let owned = with_owner(|shard| std::ptr::eq(&**shard, self)).unwrap_or(false);
         self.unflushed.store(true, Ordering::Relaxed);
         if !owned {
             self.unpark();
-        } else if full {
+        } else if at_once {
             self.flush();
         }
     }
