@@ -202,7 +202,7 @@ pub const WORKLOADS: &[Workload] = &[
     workload!("reset_earlier", Some(0.6), "`Sleep::reset` to earlier", time::TIMERS, in time, reset(false)),
     workload!("interval", Some(0.6), "a tick of one of 1,000 intervals of 1 ms", time::TICKS, ticks()),
     workload!("delay_queue", Some(0.6), "an element inserted and removed, 10,000 in the queue", time::ELEMENTS, queue_insert_and_remove()),
-    workload!("delay_queue_expire", Some(0.6), "an element inserted and expired within 20 ms", time::ELEMENTS, queue_insert_and_expire()),
+    workload!("delay_queue_expire", None, "an element inserted and expired within 20 ms", time::ELEMENTS, queue_insert_and_expire()),
     workload!("echo_1", Some(1.0), "64 B echoed over TCP, 1 connection", net::ECHOES, in net, echo(1), bare Some(|| bare::echo(1))),
     workload!("echo_32", Some(0.92), "64 B echoed over TCP, 32 connections", net::ECHOES, in net, echo(32), bare Some(|| bare::echo(32))),
     workload!("echo_64", Some(0.92), "64 B echoed over TCP, 64 connections", net::ECHOES, in net, echo(64), bare Some(|| bare::echo(64))),

@@ -1,6 +1,7 @@
 //! How late sleeps end, and what they cost.
 
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -90,32 +91,34 @@ pub fn naps() -> Vec<Figure> {
     ]
 }
 
-/// A million tasks that sleep at once.
+/// A million tasks that sleep at once. What they have in common is in statics, so that their memory is that of a task with
+/// a timer.
 pub fn million() -> Vec<Figure> {
-    let late = Late::leak(MILLION);
+    static LATE: OnceLock<&Late> = OnceLock::new();
+    static DONE: OnceLock<rt::sync::Notify> = OnceLock::new();
+    let late = *LATE.get_or_init(|| Late::leak(MILLION));
     let runtime = runtime();
     let before = Memory::now();
     let meter = Meter::start();
-    let done = Arc::new(rt::sync::Notify::new());
     let memory = runtime
         .block_on(runtime.spawn(async move {
             let mut numbers = Numbers(5);
             let start = Instant::now() + MILLION_AFTER;
             for _ in 0..MILLION {
-                let deadline = start
-                    + Duration::from_nanos(numbers.below(MILLION_OVER.as_nanos() as u64 / 16) * 16);
-                let done = Arc::clone(&done);
+                let micros = numbers.below(MILLION_OVER.as_micros() as u64);
+                let sleep = sleep_until(start + Duration::from_micros(micros));
                 drop(rt::spawn(async move {
-                    sleep_until(deadline).await;
-                    if late.note(deadline) == MILLION {
-                        done.notify_one();
+                    let mut sleep = pin!(sleep);
+                    sleep.as_mut().await;
+                    if LATE.get().unwrap().note(sleep.deadline()) == MILLION {
+                        DONE.get_or_init(rt::sync::Notify::new).notify_one();
                     }
                 }));
             }
             // All have been polled by now.
             sleep_until(start - MILLION_AFTER / 6).await;
             let memory = Memory::now();
-            done.notified().await;
+            DONE.get_or_init(rt::sync::Notify::new).notified().await;
             memory
         }))
         .unwrap();

@@ -247,6 +247,11 @@ impl Timers {
         }
     }
 
+    /// Until when a worker does well to sleep if the deadline that [`Self::begin_sleep`] named is still to come.
+    pub fn sleep_until_ns(&self) -> Option<u64> {
+        self.inner.with(|inner| inner.wheel.sleep_until_ns())
+    }
+
     /// The worker is awake, and will look. The owner's.
     #[inline]
     pub fn end_sleep(&self) {

@@ -105,9 +105,13 @@ impl WorkerContext {
         let timers = self.remote().shard.timers();
         let deadline_ns = timers.begin_sleep()?;
         if !shared.clock.is_paused() {
-            return Some(Duration::from_nanos(
-                deadline_ns.saturating_sub(shared.clock.now().ns),
-            ));
+            let left = |deadline_ns: u64| {
+                Duration::from_nanos(deadline_ns.saturating_sub(shared.clock.now().ns))
+            };
+            let is_due = left(deadline_ns).is_zero();
+            // One that has come waits for no other.
+            let until_ns = timers.sleep_until_ns().filter(|_| !is_due);
+            return Some(left(until_ns.unwrap_or(deadline_ns)));
         }
         // Others, or a completion, wake this worker when time may pass.
         let may_pass = !shared.standstill.is_watched() && self.may_time_pass();

@@ -43,6 +43,10 @@ pub use slab::Key;
 /// with one wake-up.
 pub const TICK_NS: u64 = 1 << TICK_SHIFT;
 
+/// How far apart two deadlines may lie that are fired with one wake-up of a thread, in ticks: 82 µs. docs/adr/0019 has the
+/// figures.
+pub const COMPANY_TICKS: u32 = 5;
+
 /// Entries that one call of [`Wheel::advance`] fires or moves at most; so also the number of wakers that a call
 /// adds to the vector. It bounds for how long the owner's lock is held: an entry takes about 5 ns when it is in the
 /// cache, and up to 100 when it is not.
@@ -230,6 +234,22 @@ impl<T> Wheel<T> {
             .map(|_| SlotId::DUE)
             .or_else(|| self.slots.first())?;
         Some(self.slots.earliest_ns(slot))
+    }
+
+    /// Until when to sleep if the [next deadline](Wheel::next_deadline_ns) is still to come, in nanoseconds; `None` without
+    /// timers.
+    ///
+    /// If there is a second deadline within [`COMPANY_TICKS`] after the next one, that one: both are fired with one
+    /// wake-up. A deadline that is further off than the next 64 ticks' boundary is not seen, and a third one not waited for.
+    pub fn sleep_until_ns(&self) -> Option<u64> {
+        let next_ns = self.next_deadline_ns()?;
+        let is_open = self.open.is_some() || self.slots.head(SlotId::DUE).is_some();
+        let first = self.slots.first().filter(|_| !is_open);
+        let second = first.and_then(|first| self.slots.next_within(first, COMPANY_TICKS));
+        Some(match second {
+            Some(second) => second.start(self.elapsed).saturating_mul(TICK_NS),
+            None => next_ns,
+        })
     }
 
     /// The earliest deadline, exactly, in nanoseconds; `None` without timers.

@@ -72,6 +72,17 @@ impl Slots {
         Some(SlotId::new(level, digit))
     }
 
+    /// The slot behind `slot`, if that is of the lowest level and this one begins within `ticks` ticks after it.
+    pub(super) fn next_within(&self, slot: SlotId, ticks: u32) -> Option<SlotId> {
+        if slot == SlotId::DUE || slot.level() != 0 {
+            return None;
+        }
+        let behind = self.occupied[0] >> slot.digit() >> 1;
+        let distance = behind.trailing_zeros() + 1;
+        let is_near = behind != 0 && distance <= ticks;
+        is_near.then(|| SlotId::new(0, slot.digit() + distance))
+    }
+
     /// Appends an entry that is in no list.
     pub(super) fn link<T>(&mut self, slab: &mut Slab<T>, slot: SlotId, index: u32) {
         let list = &mut self.lists[slot.index()];
