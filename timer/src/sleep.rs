@@ -13,7 +13,9 @@ use crate::timer::{Timer, no_further_than_30_years};
 /// Waits until `duration` has passed from now on. To be awaited.
 ///
 /// Never ready early. Deadlines are rounded up to a tick of 16.4 µs
-/// ([`wheel::TICK_NS`](crate::wheel::TICK_NS)), and what is due within a tick is woken together. More than 30 years
+/// ([`wheel::TICK_NS`](crate::wheel::TICK_NS)), and what is due within a tick is woken together; a worker that sleeps may
+/// wait for a second deadline that is no more than 82 µs ([`wheel::COMPANY_TICKS`](crate::wheel::COMPANY_TICKS)) after the
+/// first. More than 30 years
 /// count as 30 years.
 ///
 /// The time runs from this call, not from the first poll.
