@@ -1,9 +1,10 @@
 //! How late sleeps end, and what they cost.
 
-use std::pin::pin;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use futures_util::FutureExt;
 
 use super::time::Numbers;
 use super::{rt, runtime};
@@ -95,7 +96,11 @@ pub fn naps() -> Vec<Figure> {
 /// a timer.
 pub fn million() -> Vec<Figure> {
     static LATE: OnceLock<&Late> = OnceLock::new();
+    static START: OnceLock<Instant> = OnceLock::new();
     static DONE: OnceLock<rt::sync::Notify> = OnceLock::new();
+    fn deadline(micros: u32) -> Instant {
+        *START.get().unwrap() + Duration::from_micros(micros.into())
+    }
     let late = *LATE.get_or_init(|| Late::leak(MILLION));
     let runtime = runtime();
     let before = Memory::now();
@@ -103,22 +108,23 @@ pub fn million() -> Vec<Figure> {
     let memory = runtime
         .block_on(runtime.spawn(async move {
             let mut numbers = Numbers(5);
-            let start = Instant::now() + MILLION_AFTER;
-            for _ in 0..MILLION {
-                let micros = numbers.below(MILLION_OVER.as_micros() as u64);
-                let sleep = sleep_until(start + Duration::from_micros(micros));
-                drop(rt::spawn(async move {
-                    let mut sleep = pin!(sleep);
-                    sleep.as_mut().await;
-                    if LATE.get().unwrap().note(sleep.deadline()) == MILLION {
-                        DONE.get_or_init(rt::sync::Notify::new).notify_one();
+            let start = *START.get_or_init(|| Instant::now() + MILLION_AFTER);
+            let done = DONE.get_or_init(rt::sync::Notify::new);
+            for number in 0..MILLION {
+                let micros = numbers.below(MILLION_OVER.as_micros() as u64) as u32;
+                drop(rt::spawn(sleep_until(deadline(micros)).map(move |()| {
+                    if LATE.get().unwrap().note(deadline(micros)) == MILLION {
+                        DONE.get().unwrap().notify_one();
                     }
-                }));
+                })));
+                if number % 1_000 == 0 {
+                    // What was spawned begins to sleep.
+                    rt::task::yield_now().await;
+                }
             }
-            // All have been polled by now.
             sleep_until(start - MILLION_AFTER / 6).await;
             let memory = Memory::now();
-            DONE.get_or_init(rt::sync::Notify::new).notified().await;
+            done.notified().await;
             memory
         }))
         .unwrap();
