@@ -28,6 +28,8 @@ const SQ_ENTRIES_MIN: u32 = 32;
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 /// So many waits, half a second in all, which is longer than the kernel was ever seen to take.
 const PAUSES: u32 = 9;
+/// And no longer than this, for on a busy machine pauses are longer than they should be.
+const WAIT_MAX: Duration = Duration::from_millis(512);
 /// For so long after a wait in vain nobody else waits.
 const IMPATIENCE: Duration = Duration::from_secs(1);
 
@@ -54,8 +56,9 @@ pub(super) fn with_patience<T>(
     let since = *IN_VAIN.lock().unwrap_or_else(PoisonError::into_inner);
     let is_patient = since.is_none_or(|since| since.elapsed() > IMPATIENCE);
     let mut waited_in_vain = false;
+    let begin = Instant::now();
     let made = persist(entries, make, |nth| {
-        let waits = is_patient && nth < PAUSES;
+        let waits = is_patient && nth < PAUSES && begin.elapsed() < WAIT_MAX;
         if waits {
             thread::sleep(FIRST_PAUSE * (1 << nth));
         }
