@@ -2,6 +2,7 @@
 //!
 //! * `tidy` checks what the compiler and clippy cannot: arrows between crates and modules, lengths,
 //!   the budget of unsafe code, comments beside memory orderings, paths named in the documents.
+//! * `features` has clippy look at the facade with each feature alone, or each set of so many.
 //! * `console` runs the tests against the stock tokio-console.
 //! * `loom` runs the loom models, all or those whose names contain a word.
 //! * `matrix` runs the behaviour tests as on older kernels and in the smallest rings, and prints a table.
@@ -11,6 +12,7 @@
 mod bench;
 mod checkers;
 mod chore;
+mod features;
 mod matrix;
 mod quiet;
 mod report;
@@ -37,6 +39,8 @@ enum Chore {
     Matrix(matrix::Options),
     /// Run test suites under AddressSanitizer (needs a nightly toolchain)
     Asan(checkers::AsanOptions),
+    /// Look at each set of features alone
+    Features(features::Options),
     /// Run the tests against the stock tokio-console
     Console,
     /// Compare ringway with tokio and write docs/BENCHMARKS.md
@@ -49,6 +53,7 @@ fn main() -> ExitCode {
         Chore::Loom(options) => checkers::loom(&options),
         Chore::Matrix(options) => matrix::run(&options),
         Chore::Asan(options) => checkers::asan(&options),
+        Chore::Features(options) => features::run_all(&options),
         Chore::Console => checkers::console(),
         Chore::Bench(options) => bench::run(&options),
     };

@@ -28,6 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "ringway",
         &[
             "ringway-fs",
+            "ringway-hyper",
             "ringway-macros",
             "ringway-net",
             "ringway-process",
@@ -42,7 +43,9 @@ const ARROWS: &[(&str, &[&str])] = &[
         "ringway-loom-models",
         &["ringway-net", "ringway-runtime", "ringway-timer"],
     ),
+    ("ringway-hyper", &["ringway-runtime", "ringway-timer"]),
     ("ringway-compat-tests", &["ringway"]),
+    ("ringway-ecosystem-tests", &["ringway"]),
     ("ringway-console-tests", &["ringway"]),
     ("ringway-benches", &["ringway"]),
     ("ringway-guide", &[]),

@@ -15,8 +15,9 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// The crates that may not ask for `cfg(loom)`...
-const PRODUCT: [&str; 9] = [
-    "fs/", "macros/", "net/", "process/", "runtime/", "signal/", "src/", "stdio/", "timer/",
+const PRODUCT: [&str; 10] = [
+    "fs/", "hyper/", "macros/", "net/", "process/", "runtime/", "signal/", "src/", "stdio/",
+    "timer/",
 ];
 
 /// ...but for this one module.
