@@ -7,7 +7,8 @@ use ringway_runtime::driver::{
     Completion, Home, IoBuf, Operation, SharedFd, opcode, squeue, types,
 };
 
-use super::{Goal, Verdict, call_len, cancelled, nothing, poll, position};
+use super::progress::{Progress, refused};
+use super::{Goal, call_len, nothing, poll, position};
 use crate::request::{Round, Rounds};
 
 /// Where the bytes go.
@@ -30,10 +31,7 @@ pub struct Drain<B> {
     fd: SharedFd,
     buf: B,
     sink: Sink,
-    goal: Goal,
-    done: usize,
-    /// The next round waits until the descriptor is writable: the kernel would not do so by itself.
-    waits: bool,
+    progress: Progress,
 }
 
 impl<B: IoBuf> Drain<B> {
@@ -42,26 +40,22 @@ impl<B: IoBuf> Drain<B> {
             fd: fd.clone(),
             buf,
             sink,
-            goal,
-            done: 0,
-            waits: false,
+            progress: Progress::new(goal),
         }
     }
 
-    fn end(self, result: io::Result<usize>) -> Round<Self, (io::Result<usize>, B)> {
-        Round::Done((result, self.buf))
-    }
-
-    /// What an error means here: one that says that this socket, or this kernel, cannot send without a copy, has it
-    /// sent with one.
-    fn judge(&mut self, error: io::Error) -> Verdict {
-        if let (Sink::SocketWithoutCopy(flags), Some(libc::EINVAL | libc::EOPNOTSUPP)) =
-            (self.sink, error.raw_os_error())
-        {
+    /// Whether this socket, or this kernel, has said that it cannot send without a copy. Then the next round sends with one.
+    fn is_without_copy_refused(&mut self, completion: &Completion) -> bool {
+        let (Sink::SocketWithoutCopy(flags), Err(error), false) =
+            (self.sink, &completion.result, self.progress.waits())
+        else {
+            return false;
+        };
+        let is_refused = matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP));
+        if is_refused {
             self.sink = Sink::Socket(flags);
-            return Verdict::Again;
         }
-        Verdict::of(error, &mut self.waits)
+        is_refused
     }
 }
 
@@ -77,21 +71,21 @@ unsafe impl<B: IoBuf> Operation for Drain<B> {
 
     fn entry(&mut self) -> squeue::Entry {
         let fd = types::Fd(self.fd.as_raw_fd());
-        if self.waits {
+        if self.progress.waits() {
             return poll(fd, libc::POLLOUT);
         }
-        let (total, done) = (self.buf.initialized(), self.done);
-        if self.goal.is_whole() && total == done {
+        let (total, done) = (self.buf.initialized(), self.progress.done());
+        if self.progress.wants_all() && total == done {
             return nothing();
         }
         let source = self.buf.stable_ptr().wrapping_add(done);
         let len = call_len(total - done);
         match self.sink {
             Sink::Socket(flags) => opcode::Send::new(fd, source, len)
-                .flags(flags | self.goal.flags())
+                .flags(flags | self.progress.flags())
                 .build(),
             Sink::SocketWithoutCopy(flags) => opcode::SendZc::new(fd, source, len)
-                .flags(flags | self.goal.flags())
+                .flags(flags | self.progress.flags())
                 .build(),
             Sink::Stream => opcode::Write::new(fd, source, len)
                 .offset(position())
@@ -103,29 +97,15 @@ unsafe impl<B: IoBuf> Operation for Drain<B> {
     }
 
     fn complete(mut self, completion: Completion) -> Self::Output {
-        if std::mem::take(&mut self.waits) {
-            return match Verdict::of_wait(completion.result) {
-                Verdict::Again => Round::Again(self),
-                Verdict::Cancelled => Round::Done(self.give_up()),
-                Verdict::Failed(error) => self.end(Err(error)),
-            };
+        if self.is_without_copy_refused(&completion) {
+            return Round::Again(self);
         }
-        let count = match completion.result {
-            Ok(count) => count as usize,
-            Err(error) => match self.judge(error) {
-                Verdict::Again => return Round::Again(self),
-                Verdict::Cancelled => return Round::Done(self.give_up()),
-                Verdict::Failed(error) => return self.end(Err(error)),
-            },
-        };
-        self.done += count;
-        match (self.goal, self.done < self.buf.initialized()) {
-            (Goal::Whole, true) if count == 0 => self.end(Err(refused())),
-            (Goal::Whole, true) => Round::Again(self),
-            (Goal::Some, _) | (Goal::Whole, false) => {
-                let done = self.done;
-                self.end(Ok(done))
-            }
+        let over = self
+            .progress
+            .note(completion.result, |_| self.buf.initialized(), refused);
+        match over {
+            None => Round::Again(self),
+            Some(result) => Round::Done((result, self.buf)),
         }
     }
 }
@@ -134,10 +114,6 @@ impl<B: IoBuf> Rounds for Drain<B> {
     type Done = (io::Result<usize>, B);
 
     fn give_up(self) -> Self::Done {
-        (cancelled(self.done), self.buf)
+        (self.progress.give_up(), self.buf)
     }
-}
-
-pub(super) fn refused() -> io::Error {
-    io::Error::new(io::ErrorKind::WriteZero, "failed to write whole buffer")
 }

@@ -7,7 +7,8 @@ use ringway_runtime::driver::{
     Completion, Home, IoBufMut, Operation, SharedFd, opcode, squeue, types,
 };
 
-use super::{Goal, Verdict, call_len, cancelled, nothing, poll, position};
+use super::progress::{Progress, ended};
+use super::{Goal, call_len, nothing, poll, position};
 use crate::request::{Round, Rounds};
 
 /// Where the bytes come from.
@@ -27,10 +28,7 @@ pub struct Fill<B> {
     fd: SharedFd,
     buf: B,
     source: Source,
-    goal: Goal,
-    done: usize,
-    /// The next round waits until the descriptor is readable: the kernel would not do so by itself.
-    waits: bool,
+    progress: Progress,
 }
 
 impl<B: IoBufMut> Fill<B> {
@@ -39,25 +37,8 @@ impl<B: IoBufMut> Fill<B> {
             fd: fd.clone(),
             buf,
             source,
-            goal,
-            done: 0,
-            waits: false,
+            progress: Progress::new(goal),
         }
-    }
-
-    fn end(self, result: io::Result<usize>) -> Round<Self, (io::Result<usize>, B)> {
-        Round::Done((result, self.buf))
-    }
-
-    fn note(&mut self, count: usize) {
-        self.done += count;
-        // SAFETY: the kernel wrote `count` bytes behind the `done` ones that earlier rounds wrote, within the room
-        // that `entry` gave it.
-        unsafe { self.buf.set_initialized(self.done) };
-    }
-
-    fn has_room(&self) -> bool {
-        self.done < self.buf.room()
     }
 }
 
@@ -72,18 +53,18 @@ unsafe impl<B: IoBufMut> Operation for Fill<B> {
 
     fn entry(&mut self) -> squeue::Entry {
         let fd = types::Fd(self.fd.as_raw_fd());
-        if self.waits {
+        if self.progress.waits() {
             return poll(fd, libc::POLLIN);
         }
-        let (room, done) = (self.buf.room(), self.done);
-        if self.goal.is_whole() && room == done {
+        let (room, done) = (self.buf.room(), self.progress.done());
+        if self.progress.wants_all() && room == done {
             return nothing();
         }
         let target = self.buf.stable_mut_ptr().wrapping_add(done);
         let len = call_len(room - done);
         match self.source {
             Source::Socket(flags) => opcode::Recv::new(fd, target, len)
-                .flags(flags | self.goal.flags())
+                .flags(flags | self.progress.flags())
                 .build(),
             Source::Stream => opcode::Read::new(fd, target, len)
                 .offset(position())
@@ -95,29 +76,19 @@ unsafe impl<B: IoBufMut> Operation for Fill<B> {
     }
 
     fn complete(mut self, completion: Completion) -> Self::Output {
-        if std::mem::take(&mut self.waits) {
-            return match Verdict::of_wait(completion.result) {
-                Verdict::Again => Round::Again(self),
-                Verdict::Cancelled => Round::Done(self.give_up()),
-                Verdict::Failed(error) => self.end(Err(error)),
-            };
-        }
-        let count = match completion.result {
-            Ok(count) => count as usize,
-            Err(error) => match Verdict::of(error, &mut self.waits) {
-                Verdict::Again => return Round::Again(self),
-                Verdict::Cancelled => return Round::Done(self.give_up()),
-                Verdict::Failed(error) => return self.end(Err(error)),
+        let over = self.progress.note(
+            completion.result,
+            |done| {
+                // SAFETY: the kernel wrote what this round brought behind the bytes of earlier rounds, within the room that
+                // `entry` gave it.
+                unsafe { self.buf.set_initialized(done) };
+                self.buf.room()
             },
-        };
-        self.note(count);
-        match (self.goal, self.has_room()) {
-            (Goal::Whole, true) if count == 0 => self.end(Err(ended())),
-            (Goal::Whole, true) => Round::Again(self),
-            (Goal::Some, _) | (Goal::Whole, false) => {
-                let done = self.done;
-                self.end(Ok(done))
-            }
+            ended,
+        );
+        match over {
+            None => Round::Again(self),
+            Some(result) => Round::Done((result, self.buf)),
         }
     }
 }
@@ -126,10 +97,6 @@ impl<B: IoBufMut> Rounds for Fill<B> {
     type Done = (io::Result<usize>, B);
 
     fn give_up(self) -> Self::Done {
-        (cancelled(self.done), self.buf)
+        (self.progress.give_up(), self.buf)
     }
-}
-
-pub(super) fn ended() -> io::Error {
-    io::Error::new(io::ErrorKind::UnexpectedEof, "failed to fill whole buffer")
 }

@@ -7,10 +7,11 @@ use ringway_runtime::driver::{
     Completion, Home, IoBufs, IoBufsMut, Operation, Pieces, SharedFd, opcode, squeue, types,
 };
 
-use super::drain::{Sink, refused};
-use super::fill::{Source, ended};
+use super::drain::Sink;
+use super::fill::Source;
 use super::message::Header;
-use super::{Goal, Verdict, cancelled, nothing, poll, position};
+use super::progress::{Progress, ended, refused};
+use super::{Goal, nothing, poll, position};
 use crate::request::{Round, Rounds};
 
 /// Fills several buffers, the first one first: the request behind [`recv_vectored`](crate::recv_vectored),
@@ -20,10 +21,8 @@ pub struct FillMany<V> {
     fd: SharedFd,
     bufs: V,
     source: Source,
-    goal: Goal,
+    progress: Progress,
     room: usize,
-    done: usize,
-    waits: bool,
     pieces: Pieces,
     header: Header,
 }
@@ -36,17 +35,11 @@ impl<V: IoBufsMut> FillMany<V> {
             fd: fd.clone(),
             bufs,
             source,
-            goal,
+            progress: Progress::new(goal),
             room,
-            done: 0,
-            waits: false,
             pieces: Pieces::default(),
             header: Header::default(),
         }
-    }
-
-    fn end(self, result: io::Result<usize>) -> Round<Self, (io::Result<usize>, V)> {
-        Round::Done((result, self.bufs))
     }
 }
 
@@ -61,54 +54,44 @@ unsafe impl<V: IoBufsMut> Operation for FillMany<V> {
 
     fn entry(&mut self) -> squeue::Entry {
         let fd = types::Fd(self.fd.as_raw_fd());
-        if self.waits {
+        if self.progress.waits() {
             return poll(fd, libc::POLLIN);
         }
-        self.pieces.to_fill(&mut self.bufs, self.done);
+        self.pieces.to_fill(&mut self.bufs, self.progress.done());
         let (iovecs, count) = self.pieces.as_iovecs();
-        if self.goal.is_whole() && count == 0 {
+        if self.progress.wants_all() && count == 0 {
             return nothing();
         }
         match self.source {
             Source::Socket(flags) => {
                 let header = self.header.of_pieces(iovecs, count);
                 opcode::RecvMsg::new(fd, header)
-                    .flags((flags | self.goal.flags()) as u32)
+                    .flags((flags | self.progress.flags()) as u32)
                     .build()
             }
             Source::Stream => opcode::Readv::new(fd, iovecs, count)
                 .offset(position())
                 .build(),
             Source::File(offset) => opcode::Readv::new(fd, iovecs, count)
-                .offset(offset + self.done as u64)
+                .offset(offset + self.progress.done() as u64)
                 .build(),
         }
     }
 
     fn complete(mut self, completion: Completion) -> Self::Output {
-        if std::mem::take(&mut self.waits) {
-            return match Verdict::of_wait(completion.result) {
-                Verdict::Again => Round::Again(self),
-                Verdict::Cancelled => Round::Done(self.give_up()),
-                Verdict::Failed(error) => self.end(Err(error)),
-            };
-        }
-        let count = match completion.result {
-            Ok(count) => count as usize,
-            Err(error) => match Verdict::of(error, &mut self.waits) {
-                Verdict::Again => return Round::Again(self),
-                Verdict::Cancelled => return Round::Done(self.give_up()),
-                Verdict::Failed(error) => return self.end(Err(error)),
+        let over = self.progress.note(
+            completion.result,
+            |done| {
+                // SAFETY: the kernel wrote what this round brought behind the bytes of earlier rounds, in the order of the
+                // buffers.
+                unsafe { self.bufs.set_initialized(done) };
+                self.room
             },
-        };
-        self.done += count;
-        let done = self.done;
-        // SAFETY: the kernel wrote `count` bytes behind those that earlier rounds wrote, in the order of the buffers.
-        unsafe { self.bufs.set_initialized(done) };
-        match (self.goal, done < self.room) {
-            (Goal::Whole, true) if count == 0 => self.end(Err(ended())),
-            (Goal::Whole, true) => Round::Again(self),
-            (Goal::Some, _) | (Goal::Whole, false) => self.end(Ok(done)),
+            ended,
+        );
+        match over {
+            None => Round::Again(self),
+            Some(result) => Round::Done((result, self.bufs)),
         }
     }
 }
@@ -117,7 +100,7 @@ impl<V: IoBufsMut> Rounds for FillMany<V> {
     type Done = (io::Result<usize>, V);
 
     fn give_up(self) -> Self::Done {
-        (cancelled(self.done), self.bufs)
+        (self.progress.give_up(), self.bufs)
     }
 }
 
@@ -128,9 +111,7 @@ pub struct DrainMany<V> {
     fd: SharedFd,
     bufs: V,
     sink: Sink,
-    goal: Goal,
-    done: usize,
-    waits: bool,
+    progress: Progress,
     pieces: Pieces,
     header: Header,
 }
@@ -141,16 +122,10 @@ impl<V: IoBufs> DrainMany<V> {
             fd: fd.clone(),
             bufs,
             sink,
-            goal,
-            done: 0,
-            waits: false,
+            progress: Progress::new(goal),
             pieces: Pieces::default(),
             header: Header::default(),
         }
-    }
-
-    fn end(self, result: io::Result<usize>) -> Round<Self, (io::Result<usize>, V)> {
-        Round::Done((result, self.bufs))
     }
 }
 
@@ -165,52 +140,37 @@ unsafe impl<V: IoBufs> Operation for DrainMany<V> {
 
     fn entry(&mut self) -> squeue::Entry {
         let fd = types::Fd(self.fd.as_raw_fd());
-        if self.waits {
+        if self.progress.waits() {
             return poll(fd, libc::POLLOUT);
         }
-        self.pieces.to_drain(&self.bufs, self.done);
+        self.pieces.to_drain(&self.bufs, self.progress.done());
         let (iovecs, count) = self.pieces.as_iovecs();
-        if self.goal.is_whole() && count == 0 {
+        if self.progress.wants_all() && count == 0 {
             return nothing();
         }
         match self.sink {
             Sink::Socket(flags) | Sink::SocketWithoutCopy(flags) => {
                 let header = self.header.of_pieces(iovecs, count);
                 opcode::SendMsg::new(fd, header)
-                    .flags((flags | self.goal.flags()) as u32)
+                    .flags((flags | self.progress.flags()) as u32)
                     .build()
             }
             Sink::Stream => opcode::Writev::new(fd, iovecs, count)
                 .offset(position())
                 .build(),
             Sink::File(offset) => opcode::Writev::new(fd, iovecs, count)
-                .offset(offset + self.done as u64)
+                .offset(offset + self.progress.done() as u64)
                 .build(),
         }
     }
 
     fn complete(mut self, completion: Completion) -> Self::Output {
-        if std::mem::take(&mut self.waits) {
-            return match Verdict::of_wait(completion.result) {
-                Verdict::Again => Round::Again(self),
-                Verdict::Cancelled => Round::Done(self.give_up()),
-                Verdict::Failed(error) => self.end(Err(error)),
-            };
-        }
-        let count = match completion.result {
-            Ok(count) => count as usize,
-            Err(error) => match Verdict::of(error, &mut self.waits) {
-                Verdict::Again => return Round::Again(self),
-                Verdict::Cancelled => return Round::Done(self.give_up()),
-                Verdict::Failed(error) => return self.end(Err(error)),
-            },
-        };
-        self.done += count;
-        let done = self.done;
-        match (self.goal, done < self.bufs.total()) {
-            (Goal::Whole, true) if count == 0 => self.end(Err(refused())),
-            (Goal::Whole, true) => Round::Again(self),
-            (Goal::Some, _) | (Goal::Whole, false) => self.end(Ok(done)),
+        let over = self
+            .progress
+            .note(completion.result, |_| self.bufs.total(), refused);
+        match over {
+            None => Round::Again(self),
+            Some(result) => Round::Done((result, self.bufs)),
         }
     }
 }
@@ -219,6 +179,6 @@ impl<V: IoBufs> Rounds for DrainMany<V> {
     type Done = (io::Result<usize>, V);
 
     fn give_up(self) -> Self::Done {
-        (cancelled(self.done), self.bufs)
+        (self.progress.give_up(), self.bufs)
     }
 }

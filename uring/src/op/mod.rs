@@ -15,6 +15,7 @@ pub(crate) mod fill;
 pub(crate) mod many;
 pub(crate) mod message;
 pub(crate) mod number;
+mod progress;
 pub(crate) mod receive;
 pub(crate) mod splice;
 
