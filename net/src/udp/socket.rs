@@ -123,8 +123,8 @@ impl UdpSocket {
     ///
     /// # How messages are spread
     ///
-    /// As [the connections](crate::TcpListener::bind_per_worker#how-connections-are-spread): by a hash of both addresses, so
-    /// that those of one sender go to one socket.
+    /// As the connections of [`TcpListener::bind_per_worker`](crate::TcpListener::bind_per_worker): by a hash of both
+    /// addresses, so that those of one sender go to one socket.
     ///
     /// # Errors
     ///
