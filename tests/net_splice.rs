@@ -58,6 +58,9 @@ fn all_bytes_of_both_directions_arrive_in_their_order() {
     on_both_flavours(|| async {
         let (client, mut front) = pair().await;
         let (mut back, server) = pair().await;
+        // Less than a pipe holds, so that it is emptied in parts.
+        SockRef::from(&back).set_send_buffer_size(8_000).unwrap();
+        SockRef::from(&front).set_send_buffer_size(8_000).unwrap();
         let proxy =
             ringway::spawn(
                 async move { splice_bidirectional(&mut front, &mut back).await.unwrap() },
