@@ -20,13 +20,13 @@ use ringway_timer::wheel::{Key, Limits, Progress, Wheel};
 
 use super::marks::{Mark, Marks};
 use crate::contain::contain;
-use crate::loom::SpinLock;
+use crate::loom::TryLock;
 use crate::loom::atomic::{AtomicBool, AtomicU64, fence};
 
 /// The timers of one shard. Times are nanoseconds since the runtime's epoch.
 #[derive(Debug)]
 pub struct Timers {
-    inner: SpinLock<Inner>,
+    inner: TryLock<Inner>,
     /// A copy of the wheel's next deadline, so that whoever has nothing due takes no lock.
     next_ns: AtomicU64,
     /// The owner sleeps, or is about to, and works off no mark. Set with the lock held.
@@ -88,7 +88,7 @@ impl Timers {
             taken: Vec::new(),
         };
         Self {
-            inner: SpinLock::new(inner),
+            inner: TryLock::new(inner),
             next_ns: AtomicU64::new(NEVER_NS),
             asleep: AtomicBool::new(true),
             marks: Marks::new(),

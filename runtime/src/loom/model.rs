@@ -1,6 +1,7 @@
 //! The names under the model checker: loom's, and locked stand-ins for what loom cannot see.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// This is a model: sizes are not those of a running program.
@@ -73,6 +74,45 @@ impl<T> SpinLock<T> {
     /// Calls `f` with the value, unless somebody else has it.
     pub fn try_with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
         self.0.try_lock().map(|mut value| f(&mut value))
+    }
+}
+
+/// The spin lock of those who go away if they find it taken. For loom nothing lies between taking and giving back, so
+/// nobody would ever find it so; here the holder says that it has it.
+#[derive(Debug)]
+pub struct TryLock<T> {
+    lock: SpinLock<T>,
+    held: atomic::AtomicBool,
+}
+
+impl<T> TryLock<T> {
+    /// Wraps `value`.
+    pub fn new(value: T) -> Self {
+        Self {
+            lock: SpinLock::new(value),
+            held: atomic::AtomicBool::new(false),
+        }
+    }
+
+    /// Calls `f` with the value.
+    pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        self.lock.with(|value| self.hold(value, f))
+    }
+
+    /// Calls `f` with the value, unless somebody else has it. As by a compare-and-exchange that fails, the lock may be
+    /// found taken that has just been given back.
+    pub fn try_with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Option<R> {
+        if self.held.load(Relaxed) {
+            return None;
+        }
+        self.lock.try_with(|value| self.hold(value, f))
+    }
+
+    fn hold<R>(&self, value: &mut T, f: impl FnOnce(&mut T) -> R) -> R {
+        self.held.store(true, Relaxed);
+        let result = f(value);
+        self.held.store(false, Relaxed);
+        result
     }
 }
 

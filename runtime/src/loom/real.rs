@@ -3,6 +3,8 @@
 pub use parking_lot::{Condvar, Mutex, MutexGuard};
 
 pub use crate::spin::SpinLock;
+/// The spin lock, for those who go away if they find it taken.
+pub use crate::spin::SpinLock as TryLock;
 
 /// This is no model.
 pub const IS_MODEL: bool = false;

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::task::Waker;
 
+use loom::sync::atomic::AtomicBool;
+use loom::sync::atomic::Ordering::{Acquire, Release};
 use ringway_loom_models::device::{Bells, Machine, at};
 use ringway_loom_models::{Count, check, spawn};
 use ringway_runtime::internals::{FromAfar, Specimen, TimerKey, Timers};
@@ -55,8 +57,7 @@ fn from_afar<T>(shard: &Specimen, done: FromAfar<T>) -> T {
 /// A timer fires while another worker drops its future: its waker is woken, or dropped at the owner's next look at the
 /// latest, and never both.
 ///
-/// Mutants in `driver/timers.rs`: `work_off` does not remove; `fire` does not work marks off; `remove_from_afar` leaves no
-/// mark where the lock is taken.
+/// Mutants in `driver/timers.rs`: `work_off` does not remove; `fire` does not work marks off.
 #[test]
 fn a_timer_that_is_dropped_while_it_fires_goes_one_of_two_ways() {
     for asleep in [false, true] {
@@ -68,11 +69,17 @@ fn a_timer_that_is_dropped_while_it_fires_goes_one_of_two_ways() {
             let (count, waker) = Count::new();
             let timer = insert(&timers, SOON_NS, &waker);
             drop(waker);
+            let dropped = Arc::new(AtomicBool::new(false));
             let dropper = {
-                let timers = Arc::clone(&timers);
-                spawn(move || assert!(!timers.remove_from_afar(timer).before_sleeper))
+                let (timers, dropped) = (Arc::clone(&timers), Arc::clone(&dropped));
+                spawn(move || {
+                    assert!(!timers.remove_from_afar(timer).before_sleeper);
+                    dropped.store(true, Release);
+                })
             };
-            fire(&timers, LATE_NS);
+            let was_dropped = dropped.load(Acquire);
+            let fired = fire(&timers, LATE_NS);
+            assert!(!was_dropped || fired == 0, "dropped, and fired");
             dropper.join().expect("no panic");
             assert_eq!(fire(&timers, LATE_NS), 0);
             assert!(count.wakes() <= 1);
@@ -84,7 +91,7 @@ fn a_timer_that_is_dropped_while_it_fires_goes_one_of_two_ways() {
 
 /// The same, where it is the owner that drops, and a helper that fires.
 ///
-/// Mutants in `driver/timers.rs`: `remove` leaves the timer where it is; it gives back nothing.
+/// Mutant in `driver/timers.rs`: `remove` gives back nothing.
 #[test]
 fn a_timer_that_is_dropped_while_a_helper_fires_it_goes_one_of_two_ways() {
     check(|| {
@@ -115,13 +122,17 @@ fn a_timer_that_is_put_off_while_it_fires_fires_once() {
             }
             let (count, waker) = Count::new();
             let timer = insert(&timers, SOON_NS, &waker);
+            let moved = Arc::new(AtomicBool::new(false));
             let task = {
-                let timers = Arc::clone(&timers);
+                let (timers, moved) = (Arc::clone(&timers), Arc::clone(&moved));
                 spawn(move || {
                     let _ = timers.reset_from_afar(timer, 2 * LATE_NS);
+                    moved.store(true, Release);
                 })
             };
+            let was_moved = moved.load(Acquire);
             let early = fire(&timers, LATE_NS);
+            assert!(!was_moved || early == 0, "put off, and fired");
             task.join().expect("no panic");
             assert_eq!(fire(&timers, 2 * LATE_NS - 1), 0, "put off, and fired");
             fire(&timers, 3 * LATE_NS);
