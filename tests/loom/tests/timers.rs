@@ -224,7 +224,8 @@ fn a_timer_that_is_moved_there_and_here_fires_when_the_last_one_said() {
 /// stay as long as the worker sleeps.
 ///
 /// Mutants in `driver/timers.rs`: no fence in `begin_sleep`; no fence in `answer_from_afar`; `begin_sleep` works no marks
-/// off; it does not say that the worker sleeps; `answer_from_afar` does not look.
+/// off; it does not say that the worker sleeps; `answer_from_afar` does not look; `work_off` does not remove;
+/// `remove_from_afar` leaves no mark where the lock is taken.
 #[test]
 fn a_timer_that_is_dropped_while_its_worker_falls_asleep_does_not_stay() {
     check(|| {
@@ -273,7 +274,8 @@ fn timers_that_two_drop_while_their_worker_sleeps_do_not_stay() {
 
 /// A worker falls asleep while another drops its timer, with a helper, which took it to be stuck, at its wheel.
 ///
-/// Mutants in `driver/timers.rs`: `fire_from_afar` does not look; no fence in `answer_from_afar`.
+/// Mutants in `driver/timers.rs`: no fence in `answer_from_afar`, or no look; `work_off` does not remove; `begin_sleep` does
+/// not say that the worker sleeps; `remove_from_afar` leaves no mark where the lock is taken.
 #[test]
 fn a_timer_that_is_dropped_while_a_helper_looks_does_not_stay() {
     check(|| {
