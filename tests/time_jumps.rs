@@ -6,7 +6,7 @@
 
 mod support;
 
-use std::process::Command;
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 use ringway::task::yield_now;
 use ringway::time::{MissedTickBehavior, interval, sleep, sleep_until, timeout};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use support::{WATCHDOG, count, wait_until, within, workers};
 
@@ -41,9 +43,9 @@ fn timers_that_become_due_while_the_process_is_stopped_fire_when_it_goes_on() {
         .spawn()
         .expect("this program once more");
     thread::sleep(stopped / 3);
-    signal(&child, libc::SIGSTOP);
+    signal(&child, Signal::STOP);
     thread::sleep(stopped);
-    signal(&child, libc::SIGCONT);
+    signal(&child, Signal::CONT);
     let deadline = Instant::now() + WATCHDOG;
     let status = loop {
         if let Some(status) = child.try_wait().expect("our child") {
@@ -58,10 +60,9 @@ fn timers_that_become_due_while_the_process_is_stopped_fire_when_it_goes_on() {
     assert!(status.success(), "{status}");
 }
 
-fn signal(child: &std::process::Child, signal: libc::c_int) {
-    // SAFETY: the call takes two numbers; the child has not been waited for, so its number is its own.
-    let sent = unsafe { libc::kill(child.id() as libc::pid_t, signal) };
-    assert_eq!(sent, 0, "kill");
+fn signal(child: &Child, signal: Signal) {
+    // It has not been waited for, so its number is its own.
+    kill_process(Pid::from_child(child), signal).expect("our child");
 }
 
 /// The child: it sees the time jump, and what fires then.
