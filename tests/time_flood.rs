@@ -35,7 +35,7 @@ const STALL: Duration = Duration::from_secs(300);
 /// Between two bytes from outside.
 const PAUSE: Duration = Duration::from_micros(500);
 
-/// Mutant: `Timers::fire` goes on until nothing is due (as a batch of all; seen with `RINGWAY_TEST_FLOOD=1000000`).
+/// Mutant: each look fires timers, though the tasks of those before have not run (a quarter of its turns was enough).
 #[test]
 fn timers_that_are_due_in_one_tick_hold_up_neither_tasks_nor_the_kernel() {
     for runtime in [workers(1), workers(2)] {
@@ -45,7 +45,7 @@ fn timers_that_are_due_in_one_tick_hold_up_neither_tasks_nor_the_kernel() {
 
 /// All lie in one slot of a higher level, from which they are moved before the first is due, and fire by and by.
 ///
-/// Mutant: as above.
+/// Mutant: as above; a monitor that fires as many timers as it can for a worker that has lost its processor.
 #[test]
 fn timers_that_are_moved_at_once_hold_up_neither_tasks_nor_the_kernel() {
     for runtime in [workers(1), workers(2)] {
@@ -54,8 +54,6 @@ fn timers_that_are_moved_at_once_hold_up_neither_tasks_nor_the_kernel() {
 }
 
 /// On one thread the root is one of those that wait.
-///
-/// Mutant: a turn of the root's loop fires all that is due.
 #[test]
 fn timers_that_are_due_in_one_tick_do_not_hold_up_the_root_of_one_thread() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);

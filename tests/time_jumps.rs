@@ -29,8 +29,6 @@ const CHILD: &str = "RINGWAY_TEST_STOPPED_CHILD";
 const SOON: Duration = Duration::from_secs(5);
 
 /// Thousands of timers become due, level after level of the wheel, while the process is stopped.
-///
-/// Mutant: `Wheel::open_until` goes on by one slot for each call of `advance`, and not as far as to the present.
 #[test]
 fn timers_that_become_due_while_the_process_is_stopped_fire_when_it_goes_on() {
     if std::env::var_os(CHILD).is_some() {
@@ -124,8 +122,6 @@ async fn ticks_that_are_missed() {
 }
 
 /// Deadlines as far off as they can be said neither fire nor keep what is near from firing, whatever is done to them.
-///
-/// Mutants: `ns_of` wraps around beyond 2^64; the kernel is given a timeout that it refuses.
 #[test]
 fn deadlines_at_the_end_of_time_disturb_nobody() {
     within(WATCHDOG, || {

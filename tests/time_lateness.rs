@@ -25,7 +25,7 @@ const MAKING: Duration = Duration::from_micros(1);
 const LATE_MAX: Duration = Duration::from_secs(2);
 const STALL: Duration = Duration::from_secs(600);
 
-/// Mutants: a deadline is rounded down to the tick; `fire` says that it is done when the room for wakers is used up.
+/// Each says by how much it was late.
 #[test]
 fn random_sleeps_end_neither_early_nor_much_too_late() {
     let timers = count("RINGWAY_TEST_LATE_TIMERS", TIMERS);
