@@ -192,13 +192,9 @@ fn other_file_systems_are_named_and_left_out() {
 fn what_cannot_be_read_is_an_error_of_its_own() {
     on_both_flavours(|| async {
         let folder = tempfile::tempdir().unwrap();
-        let (errors, root) = (|| async {
-            let root = folder.path().join("missing");
-            let (found, errors) = gather(walk(&root), &root).await;
-            assert!(found.is_empty());
-            (errors, root)
-        })()
-        .await;
+        let root = folder.path().join("missing");
+        let (found, errors) = gather(walk(&root), &root).await;
+        assert!(found.is_empty());
         assert_eq!(errors.len(), 1);
         assert_eq!((errors[0].path(), errors[0].depth()), (&*root, 0));
         let text = errors[0].to_string();
