@@ -6,10 +6,10 @@ use std::os::fd::AsFd;
 use std::task::{Poll, ready};
 
 use bytes::BufMut;
-use socket2::{SockAddr, SockRef};
+use socket2::SockAddr;
 use tokio::io::ReadBuf;
 
-use super::sys::{recv_raw, recv_told, uninterrupted};
+use super::sys::{recv_from_raw, recv_raw, recv_told};
 
 /// That the kernel has filled so many bytes from the start of the room that it was given, and what else it said.
 #[derive(Debug)]
@@ -82,8 +82,7 @@ fn recv_from_flagged(
     room: &mut Room,
     flags: libc::c_int,
 ) -> io::Result<Filled<SockAddr>> {
-    let socket = SockRef::from(fd);
-    let (count, sender) = uninterrupted(|| socket.recv_from_with_flags(room, flags))?;
+    let (count, sender) = recv_from_raw(fd, room, flags)?;
     Ok(Filled {
         count,
         sender,

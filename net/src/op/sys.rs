@@ -103,10 +103,55 @@ pub(super) fn counted(result: libc::c_long) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
-/// Sends one message to `target`.
+/// Sends one message to `target`. As [`send`], without the C library.
 pub(crate) fn send_to(fd: &impl AsFd, bytes: &[u8], target: &SockAddr) -> io::Result<usize> {
+    let fd = fd.as_fd().as_raw_fd();
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-    uninterrupted(|| SockRef::from(fd).send_to_with_flags(bytes, target, flags))
+    uninterrupted(|| {
+        // SAFETY: the kernel reads `bytes` and the address during the call.
+        let sent = unsafe {
+            libc::syscall(
+                libc::SYS_sendto,
+                fd,
+                bytes.as_ptr(),
+                bytes.len(),
+                flags,
+                target.as_ptr(),
+                target.len(),
+            )
+        };
+        counted(sent)
+    })
+}
+
+/// Receives one message into `room`; returns how many bytes of it are filled now, and who has sent it. As
+/// [`recv_raw`], without the C library.
+pub(super) fn recv_from_raw(
+    fd: &impl AsFd,
+    room: &mut [MaybeUninit<u8>],
+    flags: libc::c_int,
+) -> io::Result<(usize, SockAddr)> {
+    let fd = fd.as_fd().as_raw_fd();
+    let receive = |storage: *mut socket2::SockAddrStorage, length: *mut libc::socklen_t| {
+        uninterrupted(|| {
+            // SAFETY: the kernel writes within `room`, and within `storage`, whose size is in `length`, during the
+            // call.
+            let received = unsafe {
+                libc::syscall(
+                    libc::SYS_recvfrom,
+                    fd,
+                    room.as_mut_ptr(),
+                    room.len(),
+                    flags,
+                    storage,
+                    length,
+                )
+            };
+            counted(received)
+        })
+    };
+    // SAFETY: `recvfrom` fills in an address of the socket's family and its length when it succeeds.
+    unsafe { SockAddr::try_init(receive) }
 }
 
 /// Sends what fits of several slices, the first one first.
