@@ -225,7 +225,7 @@ fn spawns_and_wakes_from_outside_are_neither_lost_nor_overtaken_while_they_run()
 
 /// Readers on all workers, and one who writes to them and gives them no time at all.
 ///
-/// Mutants: a jump that does not call workers which have not looked; a worker that does not submit before it looks.
+/// Mutant: a worker that does not submit before it looks.
 #[test]
 fn what_was_sent_over_sockets_of_this_machine_has_arrived_before_time_passes() {
     const READERS: usize = 8;
