@@ -64,7 +64,11 @@ fn event_interval_is_the_number_of_polls_between_two_looks() {
             });
             let fired = runtime.block_on(task).unwrap();
             let interval = interval as usize;
-            for distance in distances(&fired) {
+            // A timer that is due when it is first polled waits for no look.
+            for distance in distances(&fired)
+                .into_iter()
+                .filter(|&distance| distance > 0)
+            {
                 // One turn of each interval in which the timer fired was the sleeper's own.
                 let looks = (distance + 10) / interval;
                 let expected = looks * interval;
@@ -267,29 +271,22 @@ fn a_busy_worker_delivers_no_more_completions_at_once_than_it_is_allowed() {
     });
 }
 
-/// Each look of an idle worker is a sleep, from which it wakes at once as long as something is left in the ring.
+/// Each look is a batch of completions, and runs whom it wakes before the next.
 ///
 /// Mutant: `service_idle` serves without a limit.
 #[test]
 fn an_idle_worker_delivers_no_more_completions_at_once_than_it_is_allowed() {
     within(WATCHDOG, || {
-        let sleeps = |limit: usize| {
-            let sleeps = Arc::new(AtomicUsize::new(0));
-            let count = Arc::clone(&sleeps);
-            let runtime = current_thread(|builder| {
-                builder
-                    .max_io_events_per_tick(limit)
-                    .on_thread_park(move || _ = count.fetch_add(1, Ordering::Relaxed));
-            });
+        let mean_batch = |limit: usize| {
+            let runtime = current_thread(|builder| _ = builder.max_io_events_per_tick(limit));
             let mut readers = Readers::new(runtime);
-            sleeps.store(0, Ordering::Relaxed);
             readers.feed();
-            sleeps.load(Ordering::Relaxed)
+            readers.runtime.metrics().ring(0).mean_completion_batch()
         };
-        let one_by_one = sleeps(1);
-        assert!(one_by_one >= READERS, "{one_by_one}");
-        let at_once = sleeps(1_024);
-        assert!(at_once < READERS / 2, "{at_once}");
+        let one_by_one = mean_batch(1);
+        assert!(one_by_one <= 1.0, "{one_by_one}");
+        let at_once = mean_batch(1_024);
+        assert!(at_once > 1.5, "{at_once}");
     });
 }
 

@@ -22,6 +22,8 @@ impl Ready {
 unsafe impl Operation for Ready {
     type Output = io::Result<()>;
 
+    const REFUSED: &'static str = super::REFUSED;
+
     fn entry(&mut self) -> squeue::Entry {
         opcode::PollAdd::new(types::Fd(self.fd.as_raw_fd()), self.events as u32).build()
     }

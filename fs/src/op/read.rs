@@ -53,6 +53,8 @@ impl<B: IoBufMut> Read<B> {
 unsafe impl<B: IoBufMut> Operation for Read<B> {
     type Output = (io::Result<usize>, B);
 
+    const REFUSED: &'static str = super::REFUSED;
+
     const ENDS_BY_ITSELF: bool = true;
 
     const KEEPS_A_DEVICE_BUSY: bool = true;

@@ -44,6 +44,8 @@ impl<B: IoBuf> Write<B> {
 unsafe impl<B: IoBuf> Operation for Write<B> {
     type Output = (io::Result<usize>, B);
 
+    const REFUSED: &'static str = super::REFUSED;
+
     const ENDS_BY_ITSELF: bool = true;
 
     const KEEPS_A_DEVICE_BUSY: bool = true;
