@@ -117,12 +117,15 @@ impl TimerSource for Source {
 
     fn deregister(&self, registration: Registration) {
         let key = registration.key;
-        with_shard(&registration, |_, shard, here| match here {
-            // The waker is dropped when the lock is given back.
-            Here::Home => drop(shard.timers().remove(key)),
-            Here::OtherWorker | Here::Outside => {
-                from_afar(shard, |timers| timers.remove_from_afar(key));
-            }
+        let removed = driver::with_owner(|shard| {
+            is_home(&registration, shard).then(|| shard.timers().remove(key))
+        });
+        if let Some(Some(waker)) = removed {
+            // Its waker is dropped here, where neither the lock nor the shard is held.
+            return drop(waker);
+        }
+        with_shard(&registration, |_, shard, _| {
+            from_afar(shard, |timers| timers.remove_from_afar(key));
         });
     }
 
@@ -165,6 +168,11 @@ enum Here {
     OtherWorker,
     /// It runs no core of that runtime.
     Outside,
+}
+
+/// Whether the timer is in the wheel of `shard`.
+fn is_home(registration: &Registration, shard: &Shard) -> bool {
+    shard.runtime() == registration.runtime && shard.index() == registration.shard
 }
 
 /// Calls `f` with the shard in which this thread's timers live, and whether it is this thread's own.

@@ -139,7 +139,10 @@ impl Timers {
         }
         self.inner.with(|inner| {
             let moved = inner.wheel.reset(key, deadline_ns);
-            self.publish(inner);
+            // What the copy names too early is found out when the time has come.
+            if deadline_ns < self.next_ns.load(Relaxed) {
+                self.publish(inner);
+            }
             moved
         })
     }

@@ -194,9 +194,14 @@ impl<T> Wheel<T> {
         let Some(index) = self.slab.find(key) else {
             return false;
         };
+        let slot = SlotId::of(tick_of(deadline_ns), self.elapsed);
+        if slot == self.slab[index].slot {
+            self.slots.set_deadline(&mut self.slab, index, deadline_ns);
+            return true;
+        }
         self.slots.unlink(&mut self.slab, index);
         self.slab[index].deadline_ns = deadline_ns;
-        self.place(index);
+        self.slots.link(&mut self.slab, slot, index);
         true
     }
 

@@ -105,6 +105,17 @@ impl Slots {
         }
     }
 
+    /// Gives an entry another deadline, of the slot that it is in.
+    pub(super) fn set_deadline<T>(&mut self, slab: &mut Slab<T>, index: u32, deadline_ns: u64) {
+        let entry = &mut slab[index];
+        entry.deadline_ns = deadline_ns;
+        let list = &mut self.lists[entry.slot.index()];
+        list.earliest_ns = match list.head == list.tail {
+            true => deadline_ns,
+            false => list.earliest_ns.min(deadline_ns),
+        };
+    }
+
     /// Takes an entry out of the list it is in.
     pub(super) fn unlink<T>(&mut self, slab: &mut Slab<T>, index: u32) {
         let entry = &slab[index];
