@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use ringway_runtime::driver::{Home, Op};
+use ringway_runtime::driver::{Op, is_in_live_runtime};
 use ringway_runtime::task::coop;
 
 use crate::file::core::is_interrupted;
@@ -20,8 +20,8 @@ pub(crate) async fn open(operation: impl Fn() -> io::Result<Open>) -> io::Result
     coop::consume_budget().await;
     loop {
         let attempt = operation()?;
-        // Outside a runtime the operation panics, as it should.
-        if Home::here().is_some() {
+        // Outside a runtime the operation panics, as it should, and in one that has ended it says so.
+        if is_in_live_runtime() {
             if let Some(result) = attempt.now() {
                 return result;
             }

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use ringway_runtime::driver::{Home, SharedFd};
+use ringway_runtime::driver::{SharedFd, is_in_live_runtime};
 use ringway_runtime::task::coop;
 
 use crate::file::at::takes_no_more;
@@ -52,10 +52,10 @@ pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
 
 /// Opens what can be opened at once. The descriptor has O_NONBLOCK still.
 fn open_not_waiting(operation: impl Fn() -> io::Result<Open>) -> io::Result<Option<OwnedFd>> {
-    // Outside a runtime the operation panics, as it should.
-    match Home::here() {
-        Some(_) => operation()?.now_not_waiting().transpose(),
-        None => Ok(None),
+    // Outside a runtime the operation panics, as it should, and in one that has ended it says so.
+    match is_in_live_runtime() {
+        true => operation()?.now_not_waiting().transpose(),
+        false => Ok(None),
     }
 }
 

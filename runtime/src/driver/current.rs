@@ -126,6 +126,14 @@ pub fn check_context() -> io::Result<()> {
     })
 }
 
+/// Whether a runtime was entered on this thread that has not ended.
+pub fn is_in_live_runtime() -> bool {
+    with_here(|here| match here {
+        Here::Owner(shard) | Here::Guest(shard) => !shard.is_closed(),
+        Here::Nowhere => false,
+    })
+}
+
 /// Panics, in tokio's words, unless a runtime was entered on this thread in which sockets and the like are enabled.
 ///
 /// # Panics
