@@ -4,6 +4,8 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::SystemTime;
 
+use crate::fields::{Lists, Single};
+
 /// A strong entity tag: another file, another size or another time of change give another tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ETag {
@@ -50,15 +52,15 @@ pub(crate) struct Validators {
     pub(crate) modified: Option<u64>,
 }
 
-/// The fields of a request that make it conditional. Repeated lists are one list; other repeated
-/// fields count as absent, as invalid dates do.
+/// The fields of a request that make it conditional. Repeated lists are one list. A repeated date
+/// counts as absent, as an invalid one does; a repeated `If-Range` confirms nothing.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Conditions<'b> {
-    pub(crate) if_match: Vec<&'b [u8]>,
-    pub(crate) if_none_match: Vec<&'b [u8]>,
+    pub(crate) if_match: Lists<'b>,
+    pub(crate) if_none_match: Lists<'b>,
     pub(crate) if_modified_since: Option<&'b [u8]>,
     pub(crate) if_unmodified_since: Option<&'b [u8]>,
-    pub(crate) if_range: Option<&'b [u8]>,
+    pub(crate) if_range: Single<'b>,
 }
 
 /// What the conditions make of a GET or HEAD.
@@ -108,8 +110,9 @@ impl Conditions<'_> {
             return Verdict::NotModified;
         }
         match self.if_range {
-            Some(validator) if !confirms(validator, current, now) => Verdict::ProceedWhole,
-            _ => Verdict::Proceed,
+            Single::Absent => Verdict::Proceed,
+            Single::Once(validator) if confirms(validator, current, now) => Verdict::Proceed,
+            Single::Once(_) | Single::Repeated => Verdict::ProceedWhole,
         }
     }
 }
@@ -278,18 +281,24 @@ mod tests {
             (["", "", "", "", "nonsense"], ProceedWhole),
         ];
         for (fields, expected) in table {
-            let list = |index: usize| match fields[index] {
-                "" => vec![],
-                value => vec![value.as_bytes()],
+            let value = |index: usize| match fields[index] {
+                "" => None,
+                value => Some(value.as_bytes()),
             };
-            let single = |index: usize| list(index).first().copied();
-            let conditions = Conditions {
-                if_match: list(0),
-                if_unmodified_since: single(1),
-                if_none_match: list(2),
-                if_modified_since: single(3),
-                if_range: single(4),
+            let mut conditions = Conditions {
+                if_unmodified_since: value(1),
+                if_modified_since: value(3),
+                ..Conditions::default()
             };
+            value(0)
+                .into_iter()
+                .for_each(|list| conditions.if_match.add(list));
+            value(2)
+                .into_iter()
+                .for_each(|list| conditions.if_none_match.add(list));
+            value(4)
+                .into_iter()
+                .for_each(|validator| conditions.if_range.add(validator));
             assert_eq!(conditions.evaluate(&current(), NOW), expected, "{fields:?}");
         }
     }
@@ -297,7 +306,7 @@ mod tests {
     #[test]
     fn a_date_in_if_range_is_weak_within_its_own_second() {
         let conditions = Conditions {
-            if_range: Some(DATE.as_bytes()),
+            if_range: Single::Once(DATE.as_bytes()),
             ..Conditions::default()
         };
         assert_eq!(
@@ -310,11 +319,20 @@ mod tests {
     #[test]
     fn repeated_lists_are_one_list() {
         let tag = tag();
-        let conditions = Conditions {
-            if_none_match: vec![b"\"x\"", tag.as_bytes()],
-            ..Conditions::default()
-        };
+        let mut conditions = Conditions::default();
+        conditions.if_none_match.add(b"\"x\"");
+        conditions.if_none_match.add(tag.as_bytes());
         assert_eq!(conditions.evaluate(&current(), NOW), Verdict::NotModified);
+    }
+
+    #[test]
+    fn an_if_range_that_stands_twice_confirms_nothing() {
+        let tag = tag();
+        let mut conditions = Conditions::default();
+        conditions.if_range.add(tag.as_bytes());
+        assert_eq!(conditions.evaluate(&current(), NOW), Verdict::Proceed);
+        conditions.if_range.add(tag.as_bytes());
+        assert_eq!(conditions.evaluate(&current(), NOW), Verdict::ProceedWhole);
     }
 
     #[test]

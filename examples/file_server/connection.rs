@@ -27,8 +27,8 @@ use crate::clock::Clock;
 use crate::input::Input;
 use crate::journal::Access;
 use crate::limits::{
-    BODY_DRAIN_BYTES_MAX, LINGER_BYTES_MAX, LINGER_TIME, OUTPUT_FLUSH_BYTES, OUTPUT_KEEP_BYTES,
-    REQUESTS_PER_TURN, SMALL_BODY_BYTES_MAX, STALL_CHUNK_BYTES,
+    LINGER_BYTES_MAX, LINGER_TIME, OUTPUT_FLUSH_BYTES, OUTPUT_KEEP_BYTES, REQUESTS_PER_TURN,
+    SMALL_BODY_BYTES_MAX, STALL_CHUNK_BYTES,
 };
 use crate::reply::{Body, FilePart, Persistence, Reply, Status};
 use crate::request::{self, Refusal};
@@ -121,7 +121,7 @@ impl<'s> Connection<'s> {
         let mut in_turn = 0;
         loop {
             let ended = match self.receive_head(waits).await? {
-                Arrival::Head(head_bytes) => self.exchange(head_bytes, waits).await?,
+                Arrival::Head(head_bytes) => self.exchange(head_bytes).await?,
                 Arrival::Refused(status) => Some(self.refuse(status).await?),
                 Arrival::Nothing => Some(End::Close),
             };
@@ -205,33 +205,25 @@ impl<'s> Connection<'s> {
     }
 
     /// Answers the head at the beginning of the input; returns how the connection ends, if it does.
-    async fn exchange<S: Future>(
-        &mut self,
-        head_bytes: usize,
-        waits: &mut Waits<'_, S>,
-    ) -> io::Result<Option<End>> {
+    async fn exchange(&mut self, head_bytes: usize) -> io::Result<Option<End>> {
         let started = Instant::now();
         let now = self.clock.tick();
         let head = &self.input.received()[..head_bytes];
         let (reply, terms) = match request::parse(head) {
-            Ok(request) if request.body_bytes <= BODY_DRAIN_BYTES_MAX => {
+            Ok(request) => {
                 let terms = Terms::of(&request, self.server.stops(), started);
                 (self.server.site().answer(&request, now).await, terms)
             }
-            Ok(_) => (
-                Reply::notice(Status::ContentTooLarge),
-                Terms::refused(head, started),
-            ),
             Err(Refusal(status)) => (Reply::notice(status), Terms::refused(head, started)),
         };
         let persistence = self.send(reply, &terms, head_bytes).await?;
         self.input.consume(head_bytes);
-        if persistence == Persistence::Close {
-            self.flush().await?;
-            let lingers = terms.must_linger || !self.input.is_empty();
-            return Ok(Some(if lingers { End::Linger } else { End::Close }));
+        if persistence != Persistence::Close {
+            return Ok(None);
         }
-        self.skip_body(terms.skip_bytes, waits).await
+        self.flush().await?;
+        let lingers = terms.must_linger || !self.input.is_empty();
+        Ok(Some(if lingers { End::Linger } else { End::Close }))
     }
 
     /// Answers a head that never became complete.
@@ -353,30 +345,6 @@ impl<'s> Connection<'s> {
             moved?;
         }
         Ok(())
-    }
-
-    /// Reads the body of a request and throws it away.
-    async fn skip_body<S: Future>(
-        &mut self,
-        mut left: u64,
-        waits: &mut Waits<'_, S>,
-    ) -> io::Result<Option<End>> {
-        let deadline = Instant::now() + self.server.limits().head;
-        while left > 0 {
-            let here = self.input.received().len();
-            let count = usize::try_from(left).map_or(here, |left| left.min(here));
-            self.input.consume(count);
-            left -= count as u64;
-            if left > 0 {
-                self.flush().await?;
-                match self.receive(waits, deadline).await? {
-                    Received::Bytes => {}
-                    Received::TimedOut => return Ok(Some(End::Linger)),
-                    Received::End | Received::Stopping => return Ok(Some(End::Close)),
-                }
-            }
-        }
-        Ok(None)
     }
 
     /// Writes the finished responses.

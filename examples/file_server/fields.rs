@@ -8,13 +8,12 @@ use crate::request::{Refusal, Version};
 #[derive(Debug, Default)]
 pub(crate) struct Fields<'b> {
     pub(crate) has_host: bool,
-    pub(crate) has_transfer_encoding: bool,
-    pub(crate) body_bytes: Option<u64>,
-    pub(crate) expects_continue: bool,
+    has_transfer_encoding: bool,
+    body_bytes: Option<u64>,
+    expects_the_unknown: bool,
     says_close: bool,
     says_keep_alive: bool,
     pub(crate) range: Single<'b>,
-    if_range: Single<'b>,
     if_modified_since: Single<'b>,
     if_unmodified_since: Single<'b>,
     pub(crate) conditions: Conditions<'b>,
@@ -26,7 +25,6 @@ impl<'b> Fields<'b> {
         for header in headers {
             fields.take(header.name, header.value)?;
         }
-        fields.conditions.if_range = fields.if_range.once();
         fields.conditions.if_modified_since = fields.if_modified_since.once();
         fields.conditions.if_unmodified_since = fields.if_unmodified_since.once();
         Ok(fields)
@@ -38,11 +36,13 @@ impl<'b> Fields<'b> {
         match name.len() {
             4 if is("Host") => self.take_host(value)?,
             5 if is("Range") => self.range.add(value),
-            6 if is("Expect") => self.expects_continue = true,
-            8 if is("If-Range") => self.if_range.add(value),
-            8 if is("If-Match") => self.conditions.if_match.push(value),
+            6 if is("Expect") => {
+                self.expects_the_unknown |= !value.eq_ignore_ascii_case(b"100-continue");
+            }
+            8 if is("If-Range") => self.conditions.if_range.add(value),
+            8 if is("If-Match") => self.conditions.if_match.add(value),
             10 if is("Connection") => self.take_connection(value),
-            13 if is("If-None-Match") => self.conditions.if_none_match.push(value),
+            13 if is("If-None-Match") => self.conditions.if_none_match.add(value),
             14 if is("Content-Length") => self.take_content_length(value)?,
             17 if is("Transfer-Encoding") => self.has_transfer_encoding = true,
             17 if is("If-Modified-Since") => self.if_modified_since.add(value),
@@ -83,8 +83,49 @@ impl<'b> Fields<'b> {
         }
     }
 
+    /// Refuses what announces a body, for which no method here has a use, and what expects more
+    /// than a leave to send one. "100 Continue" itself is never said: without a body nobody waits
+    /// for it, and with one the refusal is the answer.
+    pub(crate) fn refuse_body_and_expectations(&self) -> Result<(), Refusal> {
+        if self.has_transfer_encoding {
+            return Err(Refusal(Status::BadRequest));
+        }
+        if self.body_bytes.is_some_and(|bytes| bytes > 0) {
+            return Err(Refusal(Status::ContentTooLarge));
+        }
+        if self.expects_the_unknown {
+            return Err(Refusal(Status::ExpectationFailed));
+        }
+        Ok(())
+    }
+
     pub(crate) fn keeps_alive(&self, version: Version) -> bool {
         !self.says_close && (version == Version::Http11 || self.says_keep_alive)
+    }
+}
+
+/// A field whose value is a list, and which may stand several times: all of them are one list.
+/// Nothing is allocated for a field that stands once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lists<'b> {
+    first: Option<&'b [u8]>,
+    more: Vec<&'b [u8]>,
+}
+
+impl<'b> Lists<'b> {
+    pub(crate) fn add(&mut self, value: &'b [u8]) {
+        match self.first {
+            None => self.first = Some(value),
+            Some(_) => self.more.push(value),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &'b [u8]> {
+        self.first.iter().chain(&self.more).copied()
     }
 }
 
@@ -98,7 +139,7 @@ pub(crate) enum Single<'b> {
 }
 
 impl<'b> Single<'b> {
-    fn add(&mut self, value: &'b [u8]) {
+    pub(crate) fn add(&mut self, value: &'b [u8]) {
         *self = match self {
             Single::Absent => Single::Once(value),
             Single::Once(_) | Single::Repeated => Single::Repeated,
@@ -123,6 +164,7 @@ pub(crate) fn is_authority(value: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use crate::reply::Status;
     use crate::request::parse;
 
     #[test]
@@ -150,17 +192,44 @@ mod tests {
     }
 
     #[test]
-    fn bodies_are_counted_and_fields_that_may_stand_once_are_dropped_when_repeated() {
-        let head = b"GET / HTTP/1.1\r\nHost: a\r\ncontent-length: 12\r\nRange: bytes=0-1\r\n\
-            If-None-Match: \"a\"\r\nIf-None-Match: \"b\"\r\nIf-Range: x\r\nIf-Range: y\r\n\r\n";
+    fn a_body_is_refused_and_the_announcement_of_none_is_not() {
+        let table: [(&str, Option<Status>); 9] = [
+            ("Content-Length: 0", None),
+            ("content-length: 000", None),
+            ("Content-Length: 1", Some(Status::ContentTooLarge)),
+            (
+                "Content-Length: 18446744073709551615",
+                Some(Status::ContentTooLarge),
+            ),
+            ("Transfer-Encoding: chunked", Some(Status::BadRequest)),
+            (
+                "Content-Length: 0\r\nTransfer-Encoding: chunked",
+                Some(Status::BadRequest),
+            ),
+            ("Expect: 100-Continue", None),
+            ("Expect: 100-continue, x", Some(Status::ExpectationFailed)),
+            (
+                "Expect: 100-continue\r\nContent-Length: 3",
+                Some(Status::ContentTooLarge),
+            ),
+        ];
+        for method in ["GET", "HEAD", "OPTIONS"] {
+            for (field, expected) in table {
+                let head = format!("{method} / HTTP/1.1\r\nHost: a\r\n{field}\r\n\r\n");
+                let refused = parse(head.as_bytes()).err().map(|refusal| refusal.0);
+                assert_eq!(refused, expected, "{method} {field:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn repeated_lists_are_one_and_fields_that_may_stand_once_are_dropped_when_repeated() {
+        let head = b"GET / HTTP/1.1\r\nHost: a\r\nRange: bytes=0-1\r\n\
+            If-None-Match: \"a\"\r\nIf-None-Match: \"b\"\r\nIf-None-Match: \"c\"\r\n\r\n";
         let request = parse(head).expect("valid");
-        assert_eq!(request.body_bytes, 12);
         assert_eq!(request.range, Some(b"bytes=0-1".as_slice()));
-        assert_eq!(
-            request.conditions.if_none_match,
-            [b"\"a\"".as_slice(), b"\"b\""]
-        );
-        assert_eq!(request.conditions.if_range, None);
+        let tags: Vec<&[u8]> = request.conditions.if_none_match.iter().collect();
+        assert_eq!(tags, [b"\"a\"", b"\"b\"", b"\"c\""]);
         let twice = b"GET / HTTP/1.0\r\nRange: bytes=0-1\r\nRange: bytes=2-3\r\n\r\n";
         assert_eq!(parse(twice).expect("valid").range, None);
     }

@@ -24,10 +24,6 @@ pub(crate) const INPUT_BYTES_INITIAL: usize = 2 * 1024;
 /// requests wait in the kernel, which slows their sender down.
 pub(crate) const INPUT_BYTES_MAX: usize = HEAD_BYTES_MAX;
 
-/// Bytes of a request's body that are read and thrown away, so that the connection can go on. GET
-/// has no use for a body; a longer one is answered with 413 and the connection is closed.
-pub(crate) const BODY_DRAIN_BYTES_MAX: u64 = 16 * 1024;
-
 /// Bytes of a file's part up to which it is read into memory and sent together with its head by one
 /// write. Above it two more system calls no longer matter, and the kernel moves the pages without a
 /// copy here.

@@ -10,6 +10,7 @@ use crate::conditional::Validators;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {
     Ok,
+    NoContent,
     PartialContent,
     MovedPermanently,
     NotModified,
@@ -22,8 +23,10 @@ pub(crate) enum Status {
     ContentTooLarge,
     UriTooLong,
     RangeNotSatisfiable,
+    ExpectationFailed,
     HeaderFieldsTooLarge,
     InternalServerError,
+    NotImplemented,
     ServiceUnavailable,
     HttpVersionNotSupported,
 }
@@ -33,6 +36,7 @@ impl Status {
     pub(crate) fn line(self) -> &'static str {
         match self {
             Status::Ok => "200 OK",
+            Status::NoContent => "204 No Content",
             Status::PartialContent => "206 Partial Content",
             Status::MovedPermanently => "301 Moved Permanently",
             Status::NotModified => "304 Not Modified",
@@ -45,8 +49,10 @@ impl Status {
             Status::ContentTooLarge => "413 Content Too Large",
             Status::UriTooLong => "414 URI Too Long",
             Status::RangeNotSatisfiable => "416 Range Not Satisfiable",
+            Status::ExpectationFailed => "417 Expectation Failed",
             Status::HeaderFieldsTooLarge => "431 Request Header Fields Too Large",
             Status::InternalServerError => "500 Internal Server Error",
+            Status::NotImplemented => "501 Not Implemented",
             Status::ServiceUnavailable => "503 Service Unavailable",
             Status::HttpVersionNotSupported => "505 HTTP Version Not Supported",
         }
@@ -67,17 +73,18 @@ impl Status {
             }
             Status::Forbidden => "403 Forbidden: this may not be read.\n",
             Status::NotFound => "404 Not Found: there is nothing here under this name.\n",
-            Status::MethodNotAllowed => {
-                "405 Method Not Allowed: only GET and HEAD are served here.\n"
-            }
+            Status::MethodNotAllowed => "405 Method Not Allowed: files can only be read here.\n",
             Status::RequestTimeout => "408 Request Timeout: the request took too long to arrive.\n",
             Status::PreconditionFailed => {
                 "412 Precondition Failed: the file is not the one that was asked for.\n"
             }
-            Status::ContentTooLarge => "413 Content Too Large: no request needs a body here.\n",
+            Status::ContentTooLarge => "413 Content Too Large: no request may have a body here.\n",
             Status::UriTooLong => "414 URI Too Long: the address is longer than 8 KiB.\n",
             Status::RangeNotSatisfiable => {
                 "416 Range Not Satisfiable: the range begins behind the end of the file.\n"
+            }
+            Status::ExpectationFailed => {
+                "417 Expectation Failed: only 100-continue may be expected.\n"
             }
             Status::HeaderFieldsTooLarge => {
                 "431 Request Header Fields Too Large: at most 100 fields and 16 KiB.\n"
@@ -85,11 +92,12 @@ impl Status {
             Status::InternalServerError => {
                 "500 Internal Server Error: the file could not be read.\n"
             }
+            Status::NotImplemented => "501 Not Implemented: this method is unknown here.\n",
             Status::ServiceUnavailable => "503 Service Unavailable: too busy, try again soon.\n",
             Status::HttpVersionNotSupported => {
                 "505 HTTP Version Not Supported: HTTP/1.1 and HTTP/1.0 are spoken here.\n"
             }
-            Status::Ok | Status::PartialContent | Status::NotModified => "",
+            Status::Ok | Status::NoContent | Status::PartialContent | Status::NotModified => "",
         }
     }
 }
@@ -112,7 +120,7 @@ pub(crate) struct Reply {
     reason = "most replies have a file, and none is kept"
 )]
 pub(crate) enum Body {
-    /// The status forbids a body (304).
+    /// The status forbids a body (204, 304).
     Nothing,
     /// Plain text that is always the same.
     Notice(&'static str),
@@ -185,7 +193,9 @@ impl Reply {
             Persistence::Close => line(&[b"Connection: close"]),
         }
         match self.status {
-            Status::MethodNotAllowed => line(&[b"Allow: GET, HEAD"]),
+            Status::MethodNotAllowed | Status::NoContent => {
+                line(&[b"Allow: GET, HEAD, OPTIONS"]);
+            }
             Status::ServiceUnavailable => line(&[b"Retry-After: 1"]),
             _ => {}
         }
@@ -330,8 +340,10 @@ mod tests {
             Status::ContentTooLarge,
             Status::UriTooLong,
             Status::RangeNotSatisfiable,
+            Status::ExpectationFailed,
             Status::HeaderFieldsTooLarge,
             Status::InternalServerError,
+            Status::NotImplemented,
             Status::ServiceUnavailable,
             Status::HttpVersionNotSupported,
         ] {
@@ -369,7 +381,10 @@ mod tests {
     #[test]
     fn statuses_bring_the_fields_that_they_need() {
         let allow = head(&Reply::notice(Status::MethodNotAllowed), Persistence::Close);
-        assert!(allow.contains("\r\nAllow: GET, HEAD\r\n"), "{allow}");
+        assert!(
+            allow.contains("\r\nAllow: GET, HEAD, OPTIONS\r\n"),
+            "{allow}"
+        );
         let busy = head(
             &Reply::notice(Status::ServiceUnavailable),
             Persistence::Close,

@@ -6,8 +6,8 @@
 //!
 //! 1. a line ends with CR LF; a bare LF or CR is refused;
 //! 2. a folded field, or a space before the colon, is refused;
-//! 3. a body is announced by one `Content-Length` of digits or not at all; `Transfer-Encoding` is
-//!    refused;
+//! 3. no request has a body: a `Content-Length` other than one zero and any `Transfer-Encoding` are
+//!    refused, even where a method would allow them;
 //! 4. whatever is refused here ends the connection, for nobody knows where the next request would
 //!    begin.
 
@@ -23,16 +23,13 @@ use crate::reply::Status;
 pub(crate) struct Request<'b> {
     pub(crate) method: Method,
     pub(crate) version: Version,
-    /// The path of the target as it was sent: begins with a slash, still percent-encoded.
+    /// The path of the target as it was sent: begins with a slash, still percent-encoded. It is
+    /// `*` if the options of the whole server are asked for.
     pub(crate) path: &'b [u8],
     /// What followed the first question mark of the target.
     pub(crate) query: Option<&'b [u8]>,
     /// Whether the client wants to go on using the connection.
     pub(crate) keep_alive: bool,
-    /// Bytes that follow the head and belong to this request.
-    pub(crate) body_bytes: u64,
-    /// The client waits for a word before it sends the body.
-    pub(crate) expects_continue: bool,
     pub(crate) conditions: Conditions<'b>,
     /// The value of `Range`, if there is exactly one.
     pub(crate) range: Option<&'b [u8]>,
@@ -42,6 +39,7 @@ pub(crate) struct Request<'b> {
 pub(crate) enum Method {
     Get,
     Head,
+    Options,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,26 +123,33 @@ pub(crate) fn parse(head: &[u8]) -> Result<Request<'_>, Refusal> {
     if version == Version::Http11 && !fields.has_host {
         return Err(Refusal(Status::BadRequest));
     }
-    let method = match method {
-        "GET" => Method::Get,
-        "HEAD" => Method::Head,
-        _ => return Err(Refusal(Status::MethodNotAllowed)),
+    let method = parse_method(method)?;
+    fields.refuse_body_and_expectations()?;
+    let (path, query) = match (method, target) {
+        (Method::Options, "*") => (b"*".as_slice(), None),
+        _ => split_target(target.as_bytes())?,
     };
-    if fields.has_transfer_encoding {
-        return Err(Refusal(Status::BadRequest));
-    }
-    let (path, query) = split_target(target.as_bytes())?;
     Ok(Request {
         method,
         version,
         path,
         query,
         keep_alive: fields.keeps_alive(version),
-        body_bytes: fields.body_bytes.unwrap_or(0),
-        expects_continue: fields.expects_continue,
         conditions: fields.conditions,
         range: fields.range.once(),
     })
+}
+
+fn parse_method(method: &str) -> Result<Method, Refusal> {
+    match method {
+        "GET" => Ok(Method::Get),
+        "HEAD" => Ok(Method::Head),
+        "OPTIONS" => Ok(Method::Options),
+        "POST" | "PUT" | "DELETE" | "PATCH" | "CONNECT" | "TRACE" => {
+            Err(Refusal(Status::MethodNotAllowed))
+        }
+        _ => Err(Refusal(Status::NotImplemented)),
+    }
 }
 
 fn refusal_of(error: httparse::Error, head: &[u8]) -> Refusal {
@@ -352,11 +357,26 @@ mod tests {
             let head = format!("GET / {version}\r\nHost: a\r\n\r\n");
             assert_eq!(status_of(&head), Some(Status::BadRequest), "{version}");
         }
-        for method in [
-            "POST", "PUT", "DELETE", "OPTIONS", "CONNECT", "TRACE", "get", "BREW",
-        ] {
-            let head = format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n");
-            assert_eq!(status_of(&head), Some(Status::MethodNotAllowed), "{method}");
+        let method = |method: &str| status_of(&format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n"));
+        for known in ["POST", "PUT", "DELETE", "PATCH", "CONNECT", "TRACE"] {
+            assert_eq!(method(known), Some(Status::MethodNotAllowed), "{known}");
+        }
+        for unknown in ["get", "BREW", "OPTION", "GETS"] {
+            assert_eq!(method(unknown), Some(Status::NotImplemented), "{unknown}");
+        }
+        assert_eq!(method("OPTIONS"), None);
+    }
+
+    #[test]
+    fn the_options_of_the_whole_server_may_be_asked_for_and_nothing_else_may_be_a_star() {
+        let request = parse(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").expect("valid");
+        assert_eq!(
+            (request.method, request.path),
+            (Method::Options, b"*".as_slice())
+        );
+        for line in ["GET *", "HEAD *", "OPTIONS **", "OPTIONS *?a"] {
+            let head = format!("{line} HTTP/1.1\r\nHost: a\r\n\r\n");
+            assert_eq!(status_of(&head), Some(Status::BadRequest), "{line}");
         }
     }
 
@@ -393,7 +413,7 @@ mod tests {
     #[test]
     fn damaged_heads_are_refused_or_still_mean_one_thing() {
         let seed =
-            b"GET /a/b%20c?q=1 HTTP/1.1\r\nHost: a:80\r\nContent-Length: 12\r\nRange: bytes=0-\r\n\
+            b"GET /a/b%20c?q=1 HTTP/1.1\r\nHost: a:80\r\nContent-Length: 0\r\nRange: bytes=0-\r\n\
             Connection: keep-alive\r\nIf-None-Match: \"x\"\r\nTransfer: x\r\n\r\n";
         let interesting = b"\r\n\0 \t:/%?#.,;=\"\\0aZ\x7f\x80\xff";
         let mut state = 0x2545_f491_4f6c_dd1d_u64;
@@ -438,7 +458,6 @@ mod tests {
             );
             assert!(named(b"host:") == 1 || request.version == Version::Http10);
             assert_eq!(named(b"transfer-encoding:"), 0);
-            assert!(named(b"content-length:") == 1 || request.body_bytes == 0);
             assert!(named(b"content-length:") < 2);
             assert!(lines().all(|line| line.is_empty() || line.ends_with(b"\r")));
             assert!(lines().all(|line| !line.starts_with(b" ") && !line.starts_with(b"\t")));

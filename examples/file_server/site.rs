@@ -52,6 +52,9 @@ impl Site {
 
     /// Answers a request. `now` is in seconds since 1970.
     pub(crate) async fn answer(&self, request: &Request<'_>, now: u64) -> Reply {
+        if request.method == Method::Options {
+            return Reply::notice(Status::NoContent);
+        }
         let Ok(path) = SitePath::parse(request.path) else {
             return Reply::notice(Status::BadRequest);
         };

@@ -10,16 +10,14 @@ use crate::request::{Method, Request, Version};
 pub(crate) struct Terms {
     pub(crate) with_body: bool,
     pub(crate) persistence: Persistence,
-    /// Bytes of the request's body that have to be skipped.
-    pub(crate) skip_bytes: u64,
+    /// The peer may still be sending what will never be read.
     pub(crate) must_linger: bool,
     pub(crate) started: Instant,
 }
 
 impl Terms {
     pub(crate) fn of(request: &Request<'_>, stops: bool, started: Instant) -> Terms {
-        // Who waits for a "100 Continue" has not sent the body and may or may not do so now.
-        let goes_on = request.keep_alive && !request.expects_continue && !stops;
+        let goes_on = request.keep_alive && !stops;
         Terms {
             with_body: request.method == Method::Get,
             persistence: match (goes_on, request.version) {
@@ -27,8 +25,7 @@ impl Terms {
                 (true, Version::Http10) => Persistence::KeepAlive,
                 (true, Version::Http11) => Persistence::Implied,
             },
-            skip_bytes: request.body_bytes,
-            must_linger: request.body_bytes > 0 || request.expects_continue,
+            must_linger: false,
             started,
         }
     }
@@ -38,7 +35,6 @@ impl Terms {
         Terms {
             with_body: !head.starts_with(b"HEAD "),
             persistence: Persistence::Close,
-            skip_bytes: 0,
             must_linger: true,
             started,
         }

@@ -73,7 +73,7 @@ fn pipelined_requests_are_answered_in_order_whatever_their_answers_are() {
          GET /missing HTTP/1.1\r\nHost: a\r\n\r\n\
          GET /large.bin HTTP/1.1\r\nHost: a\r\nRange: bytes=100-60099\r\n\r\n\
          GET / HTTP/1.1\r\nHost: a\r\n\r\n\
-         GET /b HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody\
+         OPTIONS * HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n\
          GET /b HTTP/1.1\r\nHost: a\r\n\r\n";
     const ROUNDS: usize = 20;
     let mut sender = client.stream.try_clone().expect("clones");
@@ -88,7 +88,7 @@ fn pipelined_requests_are_answered_in_order_whatever_their_answers_are() {
             assert_eq!(client.response().status, 404);
             assert!(client.response().body == large[100..=60_099]);
             assert!(client.response().text().contains("large.bin"));
-            assert_eq!(client.response().text(), "BB");
+            assert_eq!(client.response().status, 204);
             assert_eq!(client.response().text(), "BB");
         }
     });
@@ -135,36 +135,19 @@ fn a_flood_of_pipelined_requests_holds_little_memory() {
     assert!(grown < 16 * 1024, "{grown} KiB for one connection");
 }
 
+/// Who waits for "100 Continue" gets the refusal in its place, before it sends the body.
 #[test]
-fn small_bodies_are_skipped_and_others_end_the_connection() {
+fn a_body_is_refused_before_it_comes() {
     let (_folder, server) = site();
-    let mut client = server.connect();
-    let body = "GET /b HTTP/1.1\r\n".repeat(900);
-    assert_eq!(body.len(), 15_300);
-    client.send(format!(
-        "GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    ));
-    assert_eq!(client.response().text(), "A");
-    client.send(&body);
-    assert_eq!(
-        client.get("/a").text(),
-        "A",
-        "the body was not taken for a request"
-    );
-
-    client.send("GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n");
-    assert_eq!(client.response().status, 413);
-    client.expect_close();
-
-    let mut client = server.connect();
-    client.send("GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
-    let response = client.response();
-    assert_eq!(
-        (response.text().as_str(), response.field("Connection")),
-        ("A", Some("close"))
-    );
-    client.expect_close();
+    for fields in [
+        "Content-Length: 3\r\nExpect: 100-continue\r\n",
+        "Content-Length: 20000\r\n",
+    ] {
+        let mut client = server.connect();
+        let response = client.get_with("/a", fields);
+        assert_eq!(response.status, 413, "{fields:?}");
+        client.expect_close();
+    }
 }
 
 #[test]
@@ -181,6 +164,8 @@ fn a_refusal_reaches_a_client_that_is_still_sending() {
 }
 
 /// Behind each ambiguous head hides a second request: whoever answers it was fooled.
+///
+/// Mutants: going on after a refusal; leaving a body of a GET to be read as the next request.
 #[test]
 fn nothing_is_smuggled_behind_an_ambiguous_head() {
     let (_folder, server) = site();
@@ -214,6 +199,9 @@ fn nothing_is_smuggled_behind_an_ambiguous_head() {
         "GET /a HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".to_owned(),
         "GET /a HTTP/1.1\r\nHost: a\0\r\n\r\n".to_owned(),
         "GET /a HTTP/1.1 x\r\nHost: a\r\n\r\n".to_owned(),
+        format!("GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"),
+        format!("HEAD /a HTTP/1.0\r\nContent-Length: {length}\r\n\r\n"),
+        format!("OPTIONS /a HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"),
         format!("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"),
         "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(),
     ];
@@ -221,9 +209,12 @@ fn nothing_is_smuggled_behind_an_ambiguous_head() {
         let mut client = server.connect();
         client.send(format!("{head}{hidden}"));
         client.end_sending();
-        let response = client.response();
+        let response = match head.starts_with("HEAD") {
+            true => client.read_head(),
+            false => client.response(),
+        };
         assert!(
-            matches!(response.status, 400 | 405),
+            matches!(response.status, 400 | 405 | 413),
             "{head:?}: {}",
             response.head
         );
