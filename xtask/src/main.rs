@@ -8,11 +8,13 @@
 //! * `matrix` runs the behaviour tests as on older kernels and in the smallest rings, and prints a table.
 //! * `asan` runs test suites of the facade under AddressSanitizer (nightly).
 //! * `bench` runs every workload on ringway and on tokio alternately, and writes docs/BENCHMARKS.md.
+//! * `bench-http` compares the example `file_server` with nginx and lighttpd under `wrk`, and writes docs/BENCHMARKS.md.
 
 mod bench;
 mod checkers;
 mod chore;
 mod features;
+mod http;
 mod matrix;
 mod quiet;
 mod report;
@@ -45,6 +47,8 @@ enum Chore {
     Console,
     /// Compare ringway with tokio and write docs/BENCHMARKS.md
     Bench(bench::Options),
+    /// Compare the example file_server with nginx and lighttpd and write docs/BENCHMARKS.md
+    BenchHttp(http::Options),
 }
 
 fn main() -> ExitCode {
@@ -56,6 +60,7 @@ fn main() -> ExitCode {
         Chore::Features(options) => features::run_all(&options),
         Chore::Console => checkers::console(),
         Chore::Bench(options) => bench::run(&options),
+        Chore::BenchHttp(options) => http::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

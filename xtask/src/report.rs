@@ -155,7 +155,7 @@ fn verdict(value: f64, most: f64) -> String {
 }
 
 /// Whether a promise is kept at the precision that is printed.
-fn is_kept(value: f64, most: f64) -> bool {
+pub(crate) fn is_kept(value: f64, most: f64) -> bool {
     value < most + 0.005
 }
 
@@ -288,37 +288,47 @@ fn time(nanoseconds: f64) -> String {
 
 /// Puts the comparison into the document, in place of the last one.
 pub(crate) fn write(report: &Report) -> Result<()> {
+    let comparison = format!("{}\n{}", facts(&report.how)?, report.tables());
+    put(&comparison, BEGIN, END)
+}
+
+/// Puts a text into the document, in place of what stands between two lines of it.
+pub(crate) fn put(text: &str, begin: &str, end: &str) -> Result<()> {
     let path = root().join(DOCUMENT);
     let document = fs::read_to_string(&path).map_err(|error| format!("{DOCUMENT}: {error}"))?;
-    let comparison = format!("{}\n{}", facts(&report.how)?, report.tables());
-    let document = replace(&document, &comparison)?;
+    let document = replace(&document, text, begin, end)?;
     fs::write(&path, document).map_err(|error| format!("{DOCUMENT}: {error}"))?;
     eprintln!("written to {DOCUMENT}");
     Ok(())
 }
 
-fn replace(document: &str, comparison: &str) -> Result<String> {
-    let missing = || format!("{DOCUMENT} needs the lines `{BEGIN}` and `{END}`");
-    let (before, rest) = document.split_once(BEGIN).ok_or_else(missing)?;
-    let (_, after) = rest.split_once(END).ok_or_else(missing)?;
-    Ok(format!("{before}{BEGIN}\n\n{comparison}\n{END}{after}"))
+fn replace(document: &str, text: &str, begin: &str, end: &str) -> Result<String> {
+    let missing = || format!("{DOCUMENT} needs the lines `{begin}` and `{end}`");
+    let (before, rest) = document.split_once(begin).ok_or_else(missing)?;
+    let (_, after) = rest.split_once(end).ok_or_else(missing)?;
+    Ok(format!("{before}{begin}\n\n{text}\n{end}{after}"))
 }
 
 /// When, of what and on what the figures are.
 fn facts(how: &str) -> Result<String> {
+    let lock = fs::read_to_string(root().join("Cargo.lock"))
+        .map_err(|error| format!("Cargo.lock: {error}"))?;
+    let tokio = locked_version(&lock, "tokio").ok_or("Cargo.lock names no tokio")?;
+    facts_beside(&format!("tokio {tokio}"), how)
+}
+
+/// The same, beside programs of these versions.
+pub(crate) fn facts_beside(versions: &str, how: &str) -> Result<String> {
     let date = output(program("date").args(["-u", "+%F"]))?;
     let commit = output(program("git").args(["describe", "--always", "--dirty", "--exclude=*"]))?;
     let rustc = output(program("rustc").arg("--version"))?;
     let kernel = read("/proc/sys/kernel/osrelease")?;
     let processors = read("/proc/cpuinfo")?;
-    let lock = fs::read_to_string(root().join("Cargo.lock"))
-        .map_err(|error| format!("Cargo.lock: {error}"))?;
     Ok(format!(
-        "{date}, commit {commit}, tokio {tokio}, {rustc}; {cores} cores of {model}, Linux {kernel}.\n\
+        "{date}, commit {commit}, {versions}, {rustc}; {cores} cores of {model}, Linux {kernel}.\n\
          Each figure is {how}.\n",
         date = date.trim(),
         commit = commit.trim(),
-        tokio = locked_version(&lock, "tokio").ok_or("Cargo.lock names no tokio")?,
         rustc = rustc.trim(),
         cores = processors
             .lines()
@@ -452,9 +462,9 @@ mod tests {
     fn only_what_stands_between_the_marks_is_replaced() {
         let document = format!("a\n{BEGIN}\nold\n{END}\nb\n");
         let expected = format!("a\n{BEGIN}\n\nnew\n{END}\nb\n");
-        assert_eq!(replace(&document, "new").unwrap(), expected);
+        assert_eq!(replace(&document, "new", BEGIN, END).unwrap(), expected);
         assert!(
-            replace("a\n", "new")
+            replace("a\n", "new", BEGIN, END)
                 .unwrap_err()
                 .contains("needs the lines")
         );
