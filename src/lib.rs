@@ -57,6 +57,7 @@
 //! | `fs` | all of tokio's; beyond it, reads and writes of owned buffers at an offset, past the cache too, everything beneath a `Dir`, `walk`, `fallocate`, `advise`, `sync_range`, all of statx(2), transfer from a file to a socket |
 //! | `process` | `Command`, `Child` and its standard streams |
 //! | `signal` | `ctrl_c`, `unix` |
+//! | `axum` | not in tokio: axum's `serve`, and its `Listener` for ours |
 //! | `hyper` | not in tokio: an executor and a timer for hyper 1 |
 //! | `uring` | not in tokio: operations on sockets and files that take a buffer and give it back with the result, `Cancel`, multishot accepts and receives, operations of one's own |
 //! | `sync` | tokio's own |
@@ -85,8 +86,8 @@
 //!
 //! # Features
 //!
-//! No feature is on by default; `full` is all of them except `hyper`, `stream`, `test-util`, `tokio-compat`, `tracing` and
-//! `uring`. But for `hyper`, `stream`, `tokio-compat` and `uring` they have tokio's names, so that a list of features written
+//! No feature is on by default; `full` is all of them except `axum`, `hyper`, `stream`, `test-util`, `tokio-compat`, `tracing` and
+//! `uring`. But for `axum`, `hyper`, `stream`, `tokio-compat` and `uring` they have tokio's names, so that a list of features written
 //! for tokio is understood; and what such a list brings is no more than what tokio has.
 //!
 //! | feature | what it brings |
@@ -95,6 +96,7 @@
 //! | `rt-multi-thread` | `multi_thread` as the default of `#[main]` |
 //! | `macros` | `#[main]`, `#[test]`, `select!`, `join!`, `try_join!` |
 //! | `net` | `net`, and `io::{Interest, Ready}` |
+//! | `axum` | `axum`, with `net` |
 //! | `fs` | `fs` |
 //! | `hyper` | `hyper`, with `time` |
 //! | `time` | `time` |
@@ -120,6 +122,8 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("ringway runs on Linux only: its reactor is io_uring");
 
+#[cfg(feature = "axum")]
+pub mod axum;
 #[cfg(feature = "fs")]
 pub mod fs;
 #[cfg(feature = "hyper")]

@@ -28,6 +28,8 @@
 
 mod addr;
 mod async_fd;
+#[cfg(feature = "axum")]
+mod axum;
 mod incoming;
 mod interest;
 #[expect(

@@ -73,3 +73,5 @@ pub use runtime::{Id, Runtime, RuntimeFlavor, is_rt_shutdown_err, worker_index};
 pub use scheduler::BlockedWorker;
 pub use scheduler::in_place::block_in_place;
 pub use scheduler::spawn::{spawn, spawn_blocking, spawn_mandatory_blocking};
+#[doc(hidden)]
+pub use trace::tell_of_refused_accept;

@@ -17,14 +17,23 @@ mod nothing;
 #[cfg(feature = "tracing")]
 mod spans;
 
+use std::io;
+
 #[cfg(not(feature = "tracing"))]
 pub(crate) use self::nothing::{
-    root, task, waker, warn_of_blocked_workers, warn_of_missing_tokio, warn_of_second_driver,
+    root, task, waker, warn_of_blocked_workers, warn_of_missing_tokio, warn_of_refused_accept,
+    warn_of_second_driver,
 };
 #[cfg(feature = "tracing")]
 pub(crate) use self::spans::{
-    root, task, waker, warn_of_blocked_workers, warn_of_missing_tokio, warn_of_second_driver,
+    root, task, waker, warn_of_blocked_workers, warn_of_missing_tokio, warn_of_refused_accept,
+    warn_of_second_driver,
 };
+
+/// For listeners that have nobody to give an error to: a line on standard error, or an event with the feature `tracing`.
+pub fn tell_of_refused_accept(error: &io::Error) {
+    warn_of_refused_accept(error);
+}
 
 /// What to do about a library that has missed tokio's runtime.
 const MISSING_TOKIO: &str = "a library has called tokio itself, which needs a runtime of tokio's: build with the feature \

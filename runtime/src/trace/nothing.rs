@@ -1,6 +1,6 @@
 //! No spans.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::panic::Location;
 
 use super::{Kind, MISSING_TOKIO};
@@ -49,6 +49,11 @@ pub(crate) fn warn_of_second_driver(refused: &SetupError) {
 /// A library has missed tokio's runtime.
 pub(crate) fn warn_of_missing_tokio() {
     say(&format!("ringway: {MISSING_TOKIO}\n"));
+}
+
+/// A listener of a server goes on without the connection that it was to give.
+pub(crate) fn warn_of_refused_accept(error: &io::Error) {
+    say(&format!("ringway: accept failed: {error}\n"));
 }
 
 fn say(line: &str) {

@@ -1,5 +1,6 @@
 //! The spans.
 
+use std::io;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
@@ -121,6 +122,11 @@ pub(crate) fn warn_of_second_driver(refused: &SetupError) {
 /// A library has missed tokio's runtime.
 pub(crate) fn warn_of_missing_tokio() {
     warn!(target: "ringway::compat", "{MISSING_TOKIO}");
+}
+
+/// A listener of a server goes on without the connection that it was to give.
+pub(crate) fn warn_of_refused_accept(error: &io::Error) {
+    warn!(target: "ringway::net", "accept failed: {error}");
 }
 
 fn warn_of(blocked: &BlockedWorker) {

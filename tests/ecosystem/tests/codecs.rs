@@ -1,16 +1,11 @@
 //! tokio-util's codecs, over streams of ours.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use ringway::io::{AsyncRead, AsyncWrite};
-use ringway::net::{TcpListener, TcpStream, UnixStream, unix};
-use ringway::time::timeout;
+use ringway::net::{UnixStream, unix};
+use ringway_ecosystem_tests::{pair, within};
 use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
-
-/// No test takes this long; one that does hangs.
-const WATCHDOG: Duration = Duration::from_secs(60);
 
 /// Sends frames of many lengths, and hears them at the other end.
 async fn send_frames<W, R>(writer: W, reader: R)
@@ -36,17 +31,13 @@ where
         }
         assert!(stream.next().await.is_none());
     };
-    timeout(WATCHDOG, heard).await.expect("it hangs");
+    within(heard).await;
     writing.await.unwrap();
 }
 
 #[ringway::test(flavor = "multi_thread", worker_threads = 2)]
 async fn frames_arrive_over_tcp() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let client = TcpStream::connect(listener.local_addr().unwrap())
-        .await
-        .unwrap();
-    let (server, _) = listener.accept().await.unwrap();
+    let (client, server) = pair().await;
     let (reader, writer) = server.into_split();
     send_frames(writer, client).await;
     drop(reader);

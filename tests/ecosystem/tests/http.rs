@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::Path;
-use axum::routing::get;
+use axum::routing;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -18,16 +18,10 @@ use hyper_util::service::TowerToHyperService;
 use ringway::hyper::{Executor, Timer};
 use ringway::io::{AsyncReadExt, AsyncWriteExt};
 use ringway::net::{TcpListener, TcpStream};
-use ringway::time::timeout;
+use ringway_ecosystem_tests::{WATCHDOG, get, http1, http2, text, within};
 
-/// No test takes this long; one that does hangs.
-const WATCHDOG: Duration = Duration::from_secs(60);
 /// How long a server waits for a header that does not come.
 const HEADER_TIMEOUT: Duration = Duration::from_millis(50);
-
-async fn within<R>(body: impl Future<Output = R>) -> R {
-    timeout(WATCHDOG, body).await.expect("it hangs")
-}
 
 /// Sends the body back.
 async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -62,12 +56,6 @@ fn request(body: String) -> Request<Full<Bytes>> {
         .expect("a request")
 }
 
-async fn text(response: Response<Incoming>) -> String {
-    assert_eq!(response.status(), StatusCode::OK);
-    let body = response.into_body().collect().await.expect("a body");
-    String::from_utf8(body.to_bytes().to_vec()).expect("text")
-}
-
 #[ringway::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hyper_serves_requests_one_after_the_other() {
     within(async {
@@ -95,9 +83,7 @@ async fn hyper_serves_many_requests_at_once_over_one_connection() {
         let stream = TcpStream::connect(serve(WATCHDOG).await.unwrap())
             .await
             .unwrap();
-        let builder = hyper::client::conn::http2::Builder::new(Executor);
-        let (client, connection) = builder.handshake(TokioIo::new(stream)).await.unwrap();
-        ringway::spawn(connection);
+        let client = http2(stream).await;
         let tasks: Vec<_> = (0..100)
             .map(|number| {
                 let mut client = client.clone();
@@ -152,7 +138,7 @@ async fn hypers_clock_is_ours() {
 async fn an_axum_router_is_served_through_a_tower_of_services() {
     within(async {
         let hello = |Path(name): Path<String>| async move { format!("hello, {name}") };
-        let router = Router::new().route("/hello/{name}", get(hello));
+        let router = Router::new().route("/hello/{name}", routing::get(hello));
         let service = tower::ServiceBuilder::new()
             .concurrency_limit(8)
             .service(router);
@@ -168,15 +154,7 @@ async fn an_axum_router_is_served_through_a_tower_of_services() {
                 .map_err(|error| error.to_string())
         });
         let stream = TcpStream::connect(address).await.unwrap();
-        let io = TokioIo::new(stream);
-        let (mut client, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
-        ringway::spawn(connection);
-        let get = |path: &str| {
-            Request::get(path)
-                .header("host", "test")
-                .body(Full::<Bytes>::default())
-                .unwrap()
-        };
+        let mut client = http1(stream).await;
         let response = client.send_request(get("/hello/ring")).await.unwrap();
         assert_eq!(text(response).await, "hello, ring");
         client.ready().await.unwrap();

@@ -27,6 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "ringway",
         &[
+            "ringway-axum",
             "ringway-fs",
             "ringway-hyper",
             "ringway-macros",
@@ -42,6 +43,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "ringway-loom-models",
         &["ringway-net", "ringway-runtime", "ringway-timer"],
+    ),
+    (
+        "ringway-axum",
+        &["ringway-hyper", "ringway-net", "ringway-runtime"],
     ),
     ("ringway-hyper", &["ringway-runtime", "ringway-timer"]),
     ("ringway-compat-tests", &["ringway"]),

@@ -15,9 +15,9 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// The crates that may not ask for `cfg(loom)`...
-const PRODUCT: [&str; 10] = [
-    "fs/", "hyper/", "macros/", "net/", "process/", "runtime/", "signal/", "src/", "stdio/",
-    "timer/",
+const PRODUCT: [&str; 11] = [
+    "axum/", "fs/", "hyper/", "macros/", "net/", "process/", "runtime/", "signal/", "src/",
+    "stdio/", "timer/",
 ];
 
 /// ...but for this one module.
