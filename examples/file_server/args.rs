@@ -7,7 +7,8 @@ use std::time::Duration;
 use clap::Parser;
 use clap::builder::RangedU64ValueParser;
 
-use crate::limits::Limits;
+use crate::limits::{Limits, RANGES_MAX_CAP, RANGES_MAX_DEFAULT};
+use crate::policy::{Policy, Symlinks, parse_field_value};
 
 /// Serves the files of a directory over HTTP.
 ///
@@ -35,9 +36,34 @@ pub(crate) struct Args {
         value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) max_connections: u32,
 
+    /// Which symbolic links are followed
+    #[arg(long, value_name = "WHICH", value_enum, default_value_t = Symlinks::Within)]
+    pub(crate) symlinks: Symlinks,
+
+    /// Send name.br, name.zst or name.gz in place of a file to clients that take it compressed
+    ///
+    /// Such a file has to be at least as new as the one that it stands for. Nothing is compressed by
+    /// the server itself.
+    #[arg(long)]
+    pub(crate) precompressed: bool,
+
+    /// Value of the Cache-Control field of files, such as "public, max-age=3600" [default: none]
+    #[arg(long, value_name = "VALUE", value_parser = parse_field_value)]
+    pub(crate) cache_control: Option<String>,
+
     /// Do not write the access log to standard output
     #[arg(long, short)]
     pub(crate) quiet: bool,
+
+    /// Ranges of one request that are honoured; a request for more gets the whole file
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = RANGES_MAX_DEFAULT,
+        hide_short_help = true,
+        value_parser = clap::value_parser!(u32).range(0..=i64::from(RANGES_MAX_CAP))
+    )]
+    pub(crate) max_ranges: u32,
 
     /// Milliseconds for a request's head to arrive
     #[arg(
@@ -86,6 +112,15 @@ fn milliseconds() -> RangedU64ValueParser {
 }
 
 impl Args {
+    pub(crate) fn policy(&self) -> Policy {
+        Policy {
+            symlinks: self.symlinks,
+            precompressed: self.precompressed,
+            cache_control: self.cache_control.clone(),
+            ranges_max: self.max_ranges as usize,
+        }
+    }
+
     pub(crate) fn limits(&self) -> Limits {
         Limits {
             head: Duration::from_millis(self.head_timeout_ms),

@@ -18,12 +18,19 @@ const ETAG_BYTES: usize = 35;
 
 impl ETag {
     /// The tag of the file `inode` on `device`, as it was at `modified` (seconds and nanoseconds).
+    /// `changed` is when anything about it last changed: nobody can set it, so that a file with
+    /// other content and the same size has another tag even if its `modified` was put back.
     ///
     /// Device, inode and time go in as a hash, so that the tag tells no stranger about the disk.
     /// The hash has fixed keys: a tag survives a restart of the server.
-    pub(crate) fn new(device: u64, inode: u64, size: u64, modified: SystemTime) -> ETag {
+    pub(crate) fn new(
+        (device, inode): (u64, u64),
+        size: u64,
+        modified: SystemTime,
+        changed: SystemTime,
+    ) -> ETag {
         let mut hasher = DefaultHasher::new();
-        (device, inode, size, modified).hash(&mut hasher);
+        (device, inode, size, modified, changed).hash(&mut hasher);
         ETag {
             size,
             identity: hasher.finish(),
@@ -195,12 +202,8 @@ mod tests {
     const LATER: &str = "Sun, 09 Sep 2001 01:46:31 GMT";
 
     fn tag_of(device: u64, inode: u64, size: u64, seconds: u64, nanos: u32) -> ETag {
-        ETag::new(
-            device,
-            inode,
-            size,
-            UNIX_EPOCH + Duration::new(seconds, nanos),
-        )
+        let modified = UNIX_EPOCH + Duration::new(seconds, nanos);
+        ETag::new((device, inode), size, modified, UNIX_EPOCH)
     }
 
     fn current() -> Validators {
@@ -225,6 +228,13 @@ mod tests {
             tag_of(1, 2, 3, 9, 5),
             tag_of(1, 2, 3, 4, 9),
         ];
+        let touched = ETag::new(
+            (1, 2),
+            3,
+            UNIX_EPOCH + Duration::new(4, 5),
+            UNIX_EPOCH + Duration::new(0, 1),
+        );
+        assert_ne!(base.to_bytes(), touched.to_bytes());
         for other in others {
             assert_ne!(base.to_bytes(), other.to_bytes());
         }

@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use ringway::fs::{self, ShortTransfer};
+use ringway::fs::{self, File, ShortTransfer};
 use ringway::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, SeekFrom};
 use ringway::net::TcpStream;
 use ringway::select;
@@ -30,6 +30,8 @@ use crate::limits::{
     LINGER_BYTES_MAX, LINGER_TIME, OUTPUT_FLUSH_BYTES, OUTPUT_KEEP_BYTES, REQUESTS_PER_TURN,
     SMALL_BODY_BYTES_MAX, STALL_CHUNK_BYTES,
 };
+use crate::multipart::Multipart;
+use crate::range::Part;
 use crate::reply::{Body, FilePart, Persistence, Reply, Status};
 use crate::request::{self, Refusal};
 use crate::server::Server;
@@ -245,7 +247,12 @@ impl<'s> Connection<'s> {
         head_bytes: usize,
     ) -> io::Result<Persistence> {
         let start = self.output.len();
-        reply.write_head(&mut self.output, self.clock.http(), terms.persistence);
+        reply.write_head(
+            &mut self.output,
+            self.clock.http(),
+            terms.persistence,
+            self.server.site().file_fields(),
+        );
         let (mut status, mut persistence) = (reply.status, terms.persistence);
         let body = if terms.with_body {
             reply.body
@@ -272,6 +279,9 @@ impl<'s> Connection<'s> {
                 }
             }
             Body::File(part) => result = self.transfer_file(&part, &mut sent_bytes).await,
+            Body::FileParts(file, multipart) => {
+                result = self.send_parts(file, &multipart, &mut sent_bytes).await;
+            }
         }
         let aborted = result.is_err();
         self.log(terms, head_bytes, status, sent_bytes, aborted);
@@ -313,6 +323,45 @@ impl<'s> Connection<'s> {
         Ok(())
     }
 
+    /// Sends several parts of a file, each behind its heading. If one cannot be read, what would
+    /// follow is never sent, and the connection ends.
+    async fn send_parts(
+        &mut self,
+        file: File,
+        multipart: &Multipart,
+        sent_bytes: &mut u64,
+    ) -> io::Result<()> {
+        let mut part = FilePart {
+            file,
+            media_type: multipart.media_type,
+            coding: None,
+            offset: 0,
+            length: 0,
+        };
+        for &Part { offset, length } in &multipart.parts {
+            if self.output.len() >= OUTPUT_FLUSH_BYTES {
+                self.flush().await?;
+            }
+            let start = self.output.len();
+            multipart.write_heading(Part { offset, length }, &mut self.output);
+            *sent_bytes += (self.output.len() - start) as u64;
+            (part.offset, part.length) = (offset, length);
+            let mut moved_bytes = 0;
+            let moved = if length <= SMALL_BODY_BYTES_MAX {
+                part.file.rewind().await?;
+                self.append_file(&mut part).await
+            } else {
+                self.transfer_file(&part, &mut moved_bytes).await
+            };
+            *sent_bytes += if moved.is_ok() { length } else { moved_bytes };
+            moved?;
+        }
+        let start = self.output.len();
+        multipart.write_end(&mut self.output);
+        *sent_bytes += (self.output.len() - start) as u64;
+        Ok(())
+    }
+
     /// Answers 500 in place of a file that could not be read.
     fn append_failure(&mut self, error: &io::Error) -> (Status, Persistence) {
         self.server
@@ -322,7 +371,7 @@ impl<'s> Connection<'s> {
             Reply::notice(Status::InternalServerError),
             Persistence::Close,
         );
-        reply.write_head(&mut self.output, self.clock.http(), persistence);
+        reply.write_head(&mut self.output, self.clock.http(), persistence, b"");
         if let Body::Notice(text) = reply.body {
             self.output.extend_from_slice(text.as_bytes());
         }

@@ -16,6 +16,13 @@ pub(crate) const HEAD_FIELDS_MAX: usize = 100;
 /// Bytes of a request target. Beyond it: 414. RFC 9110 (4.1) asks for at least 8,000.
 pub(crate) const TARGET_BYTES_MAX: usize = 8 * 1024;
 
+/// Ranges of one request that are honoured unless the command line says otherwise. Download managers
+/// and PDF viewers ask for a few at a time.
+pub(crate) const RANGES_MAX_DEFAULT: u32 = 16;
+
+/// What the command line may raise that to: joining the ranges takes time by the square of it.
+pub(crate) const RANGES_MAX_CAP: u32 = 256;
+
 /// Bytes of the receive buffer of a new connection; it doubles up to [`INPUT_BYTES_MAX`] when a
 /// head needs it. curl's heads have 80 bytes, browsers' 500 to 1,500.
 pub(crate) const INPUT_BYTES_INITIAL: usize = 2 * 1024;

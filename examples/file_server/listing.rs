@@ -42,10 +42,12 @@ pub(crate) enum Kind {
     File,
 }
 
-/// Reads `directory`, which is at `path` beneath `root`. It blocks, so it belongs on the blocking
+/// Reads `directory`, which is at `path` beneath `root`, where symlinks are followed as `resolve`
+/// says. It blocks, so it belongs on the blocking
 /// pool: one trip for all names.
 pub(crate) fn gather(
     root: impl AsFd,
+    resolve: ResolveFlags,
     path: &SitePath,
     directory: impl AsFd,
 ) -> io::Result<Gathered> {
@@ -58,7 +60,7 @@ pub(crate) fn gather(
         }
         // A name that vanished since, or that may not be looked at, is not shown.
         let stat = match statat(&directory, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) if is_symlink(&stat) => stat_beneath(&root, &path.join(name)),
+            Ok(stat) if is_symlink(&stat) => stat_target(&root, resolve, &path.join(name)),
             stat => stat.map_err(io::Error::from),
         };
         let Some((stat, kind)) = stat.ok().and_then(|stat| Some((stat, kind_of(&stat)?))) else {
@@ -82,10 +84,9 @@ fn is_symlink(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::Symlink
 }
 
-/// What a symlink leads to, if it stays beneath the root. O_PATH looks at it without opening it: no
+/// What a symlink leads to, if it may be followed. O_PATH looks at it without opening it: no
 /// FIFO and no device notices.
-fn stat_beneath(root: impl AsFd, path: &SitePath) -> io::Result<Stat> {
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+fn stat_target(root: impl AsFd, resolve: ResolveFlags, path: &SitePath) -> io::Result<Stat> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     Ok(fstat(openat2(
         root,
@@ -265,6 +266,7 @@ td + td { font-variant-numeric: tabular-nums }
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Symlinks;
 
     fn entry(name: &[u8], kind: Kind, size: u64) -> Entry {
         Entry {
@@ -409,7 +411,13 @@ mod tests {
         let _socket = std::os::unix::net::UnixListener::bind(at("root/here/socket"));
         let open = |name: &str| std::fs::File::open(at(name)).expect("opens");
         let path = SitePath::parse(b"/here/").expect("valid");
-        let gathered = gather(open("root"), &path, open("root/here")).expect("gathers");
+        let gathered = gather(
+            open("root"),
+            Symlinks::Within.resolve_flags(),
+            &path,
+            open("root/here"),
+        )
+        .expect("gathers");
         let mut found: Vec<_> = gathered
             .entries
             .iter()

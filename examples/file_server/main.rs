@@ -12,9 +12,9 @@
 //! | `server` | accepting, the cap, the graceful stop |
 //! | `connection`, `terms` | the loop of one connection: receive, answer, send; when it ends |
 //! | `input`, `request`, `fields` | what was received; where a head ends and what it says |
-//! | `path`, `site` | from a path to an open file beneath the root, and to an answer |
-//! | `conditional`, `range` | validators, conditions, ranges |
-//! | `reply`, `listing` | the answer's head; the page that shows a directory |
+//! | `path`, `policy`, `site` | from a path to an open file beneath the root, and to an answer |
+//! | `conditional`, `range`, `coding`, `media` | validators, conditions, ranges, compressed forms, types |
+//! | `reply`, `multipart`, `listing` | the answer's head; the page that shows a directory |
 //! | `journal`, `clock` | the access log; the time as text |
 //!
 //! `path`, `range`, `conditional`, `request`, `reply`, `input`, `listing` and `clock` are plain
@@ -24,6 +24,7 @@
 
 mod args;
 mod clock;
+mod coding;
 mod conditional;
 mod connection;
 mod fields;
@@ -31,7 +32,10 @@ mod input;
 mod journal;
 mod limits;
 mod listing;
+mod media;
+mod multipart;
 mod path;
+mod policy;
 mod range;
 mod reply;
 mod request;
@@ -97,7 +101,7 @@ fn build_runtime(args: &Args) -> io::Result<Runtime> {
 
 async fn serve(args: &Args, limits: Limits, journal: Arc<Journal>) -> Result<Outcome, String> {
     let directory = &args.directory;
-    let site = Site::open_root(directory, Arc::clone(&journal))
+    let site = Site::open_root(directory, args.policy(), Arc::clone(&journal))
         .await
         .map_err(|error| {
             format!(

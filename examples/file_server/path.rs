@@ -90,6 +90,15 @@ impl SitePath {
         }
     }
 
+    /// The path of the file beside this one whose name is this one's with `suffix` behind it.
+    pub(crate) fn with_suffix(&self, suffix: &[u8]) -> SitePath {
+        let bytes = [&self.bytes, suffix].concat();
+        SitePath {
+            bytes,
+            names_directory: false,
+        }
+    }
+
     /// The names on the way from the root to here.
     pub(crate) fn segments(&self) -> impl Iterator<Item = &[u8]> {
         self.bytes

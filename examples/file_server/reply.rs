@@ -4,7 +4,11 @@ use std::io::Write;
 
 use ringway::fs::File;
 
+use crate::coding::Coding;
 use crate::conditional::Validators;
+use crate::media::MediaType;
+use crate::multipart::Multipart;
+use crate::range::Part;
 
 /// The statuses that this server knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +110,7 @@ impl Status {
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: Status,
-    /// `ETag` and `Last-Modified`
+    /// `ETag` and `Last-Modified`: only what is about a file has them.
     pub(crate) validators: Option<Validators>,
     pub(crate) content_range: Option<ContentRange>,
     /// Path and query to go to, safe to stand in a field.
@@ -115,10 +119,6 @@ pub(crate) struct Reply {
 }
 
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "most replies have a file, and none is kept"
-)]
 pub(crate) enum Body {
     /// The status forbids a body (204, 304).
     Nothing,
@@ -127,21 +127,25 @@ pub(crate) enum Body {
     /// An HTML page made by us.
     Page(String),
     File(FilePart),
+    /// Several parts of a file, as multipart/byteranges.
+    FileParts(File, Multipart),
 }
 
 /// Bytes `offset..offset + length` of an open file.
 #[derive(Debug)]
 pub(crate) struct FilePart {
     pub(crate) file: File,
-    pub(crate) media_type: &'static str,
+    pub(crate) media_type: MediaType,
+    /// The file is another one in this coding.
+    pub(crate) coding: Option<Coding>,
     pub(crate) offset: u64,
     pub(crate) length: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ContentRange {
-    /// `length` bytes from `offset` on, of `size`.
-    Part { offset: u64, length: u64, size: u64 },
+    /// A part of `size` bytes.
+    Part { part: Part, size: u64 },
     /// None of `size` bytes.
     Unsatisfied { size: u64 },
 }
@@ -173,8 +177,15 @@ impl Reply {
         }
     }
 
-    /// Appends status line and fields to `output`. `date` is the present time as HTTP writes it.
-    pub(crate) fn write_head(&self, output: &mut Vec<u8>, date: &str, persistence: Persistence) {
+    /// Appends status line and fields to `output`. `date` is the present time as HTTP writes it;
+    /// `file_fields` are the lines that every answer about a file has.
+    pub(crate) fn write_head(
+        &self,
+        output: &mut Vec<u8>,
+        date: &str,
+        persistence: Persistence,
+        file_fields: &[u8],
+    ) {
         let mut line = |parts: &[&[u8]]| {
             parts.iter().for_each(|part| output.extend_from_slice(part));
             output.extend_from_slice(b"\r\n");
@@ -200,6 +211,9 @@ impl Reply {
             _ => {}
         }
         line(&[b"X-Content-Type-Options: nosniff"]);
+        if self.validators.is_some() {
+            output.extend_from_slice(file_fields);
+        }
         self.write_content_fields(output);
         output.extend_from_slice(b"\r\n");
     }
@@ -214,15 +228,11 @@ impl Reply {
             );
         }
         match self.content_range {
-            Some(ContentRange::Part {
-                offset,
-                length,
-                size,
-            }) => {
-                let last = offset + length - 1;
+            Some(ContentRange::Part { part, size }) => {
+                let (first, last) = (part.offset, part.end() - 1);
                 put(
                     output,
-                    format_args!("Content-Range: bytes {offset}-{last}/{size}\r\n"),
+                    format_args!("Content-Range: bytes {first}-{last}/{size}\r\n"),
                 );
             }
             Some(ContentRange::Unsatisfied { size }) => {
@@ -242,17 +252,17 @@ impl Body {
                 output.extend_from_slice(b"Content-Type: text/plain; charset=utf-8\r\n");
             }
             Body::Page(_) => output.extend_from_slice(PAGE_FIELDS.as_bytes()),
+            Body::FileParts(_, multipart) => {
+                multipart.write_content_type(output);
+                output.extend_from_slice(b"Accept-Ranges: bytes\r\n");
+            }
             Body::File(part) => {
-                let charset = if is_text(part.media_type) {
-                    "; charset=utf-8"
-                } else {
-                    ""
-                };
                 let media_type = part.media_type;
-                put(
-                    output,
-                    format_args!("Content-Type: {media_type}{charset}\r\n"),
-                );
+                put(output, format_args!("Content-Type: {media_type}\r\n"));
+                if let Some(coding) = part.coding {
+                    let token = coding.token();
+                    put(output, format_args!("Content-Encoding: {token}\r\n"));
+                }
                 output.extend_from_slice(b"Accept-Ranges: bytes\r\n");
             }
         }
@@ -269,6 +279,7 @@ impl Body {
             Body::Notice(text) => text.len() as u64,
             Body::Page(page) => page.len() as u64,
             Body::File(part) => part.length,
+            Body::FileParts(_, multipart) => multipart.length(),
         }
     }
 }
@@ -280,10 +291,6 @@ const PAGE_FIELDS: &str = "Content-Type: text/html; charset=utf-8\r\n\
     Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'none'\r\n\
     Cache-Control: no-cache\r\n";
-
-fn is_text(media_type: &str) -> bool {
-    media_type.starts_with("text/") || matches!(media_type, "application/json" | "application/xml")
-}
 
 /// Writing to a vector cannot fail.
 fn put(output: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
@@ -300,7 +307,7 @@ mod tests {
 
     fn head(reply: &Reply, persistence: Persistence) -> String {
         let mut output = b"before".to_vec();
-        reply.write_head(&mut output, DATE, persistence);
+        reply.write_head(&mut output, DATE, persistence, b"Vary: x\r\n");
         let text = String::from_utf8(output).expect("ASCII");
         text.strip_prefix("before").expect("appended").to_owned()
     }
@@ -359,7 +366,7 @@ mod tests {
 
     #[test]
     fn a_304_has_validators_and_neither_body_nor_length() {
-        let etag = ETag::new(1, 2, 3, std::time::UNIX_EPOCH);
+        let etag = ETag::new((1, 2), 3, std::time::UNIX_EPOCH, std::time::UNIX_EPOCH);
         let validators = Some(Validators {
             etag,
             modified: Some(1_000_000_000),
@@ -375,6 +382,7 @@ mod tests {
             head.contains(&format!("\r\nLast-Modified: {DATE}\r\n")),
             "{head}"
         );
+        assert!(head.contains("\r\nVary: x\r\n"), "{head}");
         assert!(!head.contains("\r\nContent-"), "{head}");
     }
 

@@ -14,7 +14,7 @@
 use std::mem::MaybeUninit;
 
 use crate::conditional::Conditions;
-use crate::fields::{Fields, is_authority};
+use crate::fields::{Fields, Lists, is_authority};
 use crate::limits::{HEAD_BYTES_MAX, HEAD_FIELDS_MAX, TARGET_BYTES_MAX};
 use crate::reply::Status;
 
@@ -33,6 +33,7 @@ pub(crate) struct Request<'b> {
     pub(crate) conditions: Conditions<'b>,
     /// The value of `Range`, if there is exactly one.
     pub(crate) range: Option<&'b [u8]>,
+    pub(crate) accept_encoding: Lists<'b>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +138,7 @@ pub(crate) fn parse(head: &[u8]) -> Result<Request<'_>, Refusal> {
         keep_alive: fields.keeps_alive(version),
         conditions: fields.conditions,
         range: fields.range.once(),
+        accept_encoding: fields.accept_encoding,
     })
 }
 

@@ -1,12 +1,12 @@
 //! The served directory: from a request to an answer, with the file open.
 //!
-//! Every open goes through [`Site::open`], which resolves beneath the root in the kernel (`openat2`
+//! Every open goes through [`Tree::open`], which resolves beneath the root in the kernel (`openat2`
 //! with RESOLVE_BENEATH): neither a path nor a symlink, nor somebody who renames directories at
-//! that moment, leads out. What is opened is looked at through its descriptor, never again through
-//! its name.
+//! that moment, leads out, unless all symlinks are to be followed. What is opened is looked at
+//! through its descriptor, never again through its name.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,19 +15,36 @@ use ringway::task::spawn_blocking;
 use rustix::fs::OFlags;
 
 use crate::clock::HTTP_SECONDS_MAX;
+use crate::coding;
+use crate::coding::Coding;
 use crate::conditional::{ETag, Validators, Verdict};
 use crate::journal::Journal;
 use crate::listing;
+use crate::media::MediaType;
+use crate::multipart::Multipart;
 use crate::path::SitePath;
-use crate::range::{Selection, select};
+use crate::policy::{Policy, Symlinks};
+use crate::range::{Part, Selection, select};
 use crate::reply::{Body, ContentRange, FilePart, Reply, Status};
 use crate::request::{Method, Request};
 
 /// A directory whose files are served.
 #[derive(Debug)]
 pub(crate) struct Site {
-    root: Dir,
+    tree: Tree,
+    policy: Policy,
+    /// See [`Policy::field_lines`].
+    file_fields: Vec<u8>,
     journal: Arc<Journal>,
+}
+
+/// The directory, and how paths in it are resolved.
+#[derive(Clone, Debug)]
+struct Tree {
+    root: Dir,
+    /// The directory's own path, if all symlinks are followed: then paths begin here, and the kernel
+    /// does not watch over them.
+    unwatched: Option<PathBuf>,
 }
 
 /// Something that was opened, and what it is.
@@ -37,17 +54,34 @@ struct Opened {
     status: ringway::fs::Status,
 }
 
+/// A regular file that is to be sent.
+struct Found {
+    opened: Opened,
+    media_type: MediaType,
+    coding: Option<Coding>,
+}
+
 /// The name that stands for its directory.
 const INDEX_NAME: &[u8] = b"index.html";
 
-/// The type of bytes of which nothing is known.
-const MEDIA_TYPE_UNKNOWN: &str = "application/octet-stream";
-
 impl Site {
     /// Opens the directory to be served. Errors are those of opening it, or `NotADirectory`.
-    pub(crate) async fn open_root(path: &Path, journal: Arc<Journal>) -> io::Result<Site> {
-        let root = Dir::open(path).await?;
-        Ok(Site { root, journal })
+    pub(crate) async fn open_root(
+        path: &Path,
+        policy: Policy,
+        journal: Arc<Journal>,
+    ) -> io::Result<Site> {
+        Ok(Site {
+            tree: Tree::open_root(path, policy.symlinks).await?,
+            file_fields: policy.field_lines(),
+            policy,
+            journal,
+        })
+    }
+
+    /// The lines that every answer about a file has.
+    pub(crate) fn file_fields(&self) -> &[u8] {
+        &self.file_fields
     }
 
     /// Answers a request. `now` is in seconds since 1970.
@@ -73,17 +107,16 @@ impl Site {
         request: &Request<'_>,
         now: u64,
     ) -> io::Result<Reply> {
-        let opened = self.open(path).await?;
+        let opened = self.tree.open(path).await?;
         if opened.status.is_dir() {
             return Ok(redirect_to_directory(path, request.query));
         }
         if !opened.status.is_file() {
             return Ok(Reply::notice(Status::Forbidden));
         }
-        let media_type = mime_guess::from_path(path.as_path())
-            .first_raw()
-            .unwrap_or(MEDIA_TYPE_UNKNOWN);
-        Ok(file_reply(opened, media_type, request, now))
+        let media_type = MediaType::of(path.as_path());
+        let found = self.choose_coding(path, opened, media_type, request).await;
+        Ok(self.file_reply(found, request, now))
     }
 
     /// A path with a slash at its end: the index if there is one, or else the listing.
@@ -93,14 +126,17 @@ impl Site {
         request: &Request<'_>,
         now: u64,
     ) -> io::Result<Reply> {
-        match self.open(&path.join(INDEX_NAME)).await {
+        let index_path = path.join(INDEX_NAME);
+        match self.tree.open(&index_path).await {
             Ok(index) if index.status.is_file() => {
-                return Ok(file_reply(index, "text/html", request, now));
+                let html = MediaType::HTML;
+                let found = self.choose_coding(&index_path, index, html, request).await;
+                return Ok(self.file_reply(found, request, now));
             }
             Err(error) if status_of(&error) != Status::NotFound => return Err(error),
             Ok(_) | Err(_) => {}
         }
-        let directory = self.open(path).await?;
+        let directory = self.tree.open(path).await?;
         if !directory.status.is_dir() {
             return Ok(Reply::notice(Status::NotFound));
         }
@@ -111,24 +147,120 @@ impl Site {
         })
     }
 
-    /// Opens beneath the root. `O_NONBLOCK` keeps a FIFO from waiting for its writer; a terminal
-    /// does not become ours.
-    async fn open(&self, path: &SitePath) -> io::Result<Opened> {
-        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-        let mut options = OpenOptions::new();
-        options.read(true).custom_flags(flags.bits().cast_signed());
-        let file = options.open_beneath(&self.root, path.as_path()).await?;
-        let status = file.status().await?;
-        Ok(Opened { file, status })
+    /// Takes a compressed sibling in place of the file at `path`, if the client takes one. A sibling
+    /// that is older than its file was made of another state of it, and does not count; nor does
+    /// one that cannot be opened.
+    async fn choose_coding(
+        &self,
+        path: &SitePath,
+        opened: Opened,
+        media_type: MediaType,
+        request: &Request<'_>,
+    ) -> Found {
+        let plain = |opened| Found {
+            opened,
+            media_type,
+            coding: None,
+        };
+        if !self.policy.precompressed || request.accept_encoding.is_empty() {
+            return plain(opened);
+        }
+        for coding in coding::acceptable(&request.accept_encoding) {
+            match self.tree.open(&path.with_suffix(coding.suffix())).await {
+                Ok(sibling)
+                    if sibling.status.is_file()
+                        && sibling.status.modified() >= opened.status.modified() =>
+                {
+                    return Found {
+                        coding: Some(coding),
+                        ..plain(sibling)
+                    };
+                }
+                Ok(_) | Err(_) => {}
+            }
+        }
+        plain(opened)
     }
 
     async fn list(&self, path: &SitePath, directory: File) -> io::Result<String> {
-        let (root, path) = (self.root.clone(), path.clone());
+        let (root, path) = (self.tree.root.clone(), path.clone());
+        let resolve = self.policy.symlinks.resolve_flags();
         let list = move || {
-            let gathered = listing::gather(&root, &path, &directory)?;
+            let gathered = listing::gather(&root, resolve, &path, &directory)?;
             Ok(listing::render(&path, gathered))
         };
         spawn_blocking(list).await.map_err(io::Error::other)?
+    }
+
+    /// The answer with an open regular file, as its conditions and its range will have it.
+    fn file_reply(&self, found: Found, request: &Request<'_>, now: u64) -> Reply {
+        let Opened { file, status } = found.opened;
+        let size = status.len();
+        let identity = (status.dev(), status.ino());
+        let validators = Validators {
+            etag: ETag::new(identity, size, status.modified(), status.changed()),
+            modified: last_modified(status.modified(), now),
+        };
+        let selection = match request.conditions.evaluate(&validators, now) {
+            Verdict::NotModified => {
+                return Reply {
+                    validators: Some(validators),
+                    ..Reply::notice(Status::NotModified)
+                };
+            }
+            Verdict::PreconditionFailed => return Reply::notice(Status::PreconditionFailed),
+            // Ranges are defined for GET alone.
+            Verdict::Proceed if request.method == Method::Get => {
+                request.range.map_or(Selection::Whole, |range| {
+                    select(range, size, self.policy.ranges_max)
+                })
+            }
+            Verdict::Proceed | Verdict::ProceedWhole => Selection::Whole,
+        };
+        let part = |file, Part { offset, length }| {
+            Body::File(FilePart {
+                file,
+                media_type: found.media_type,
+                coding: found.coding,
+                offset,
+                length,
+            })
+        };
+        let whole = Reply {
+            validators: Some(validators),
+            ..Reply::notice(Status::Ok)
+        };
+        match selection {
+            Selection::Part(selected) => Reply {
+                status: Status::PartialContent,
+                content_range: Some(ContentRange::Part {
+                    part: selected,
+                    size,
+                }),
+                body: part(file, selected),
+                ..whole
+            },
+            // The standard does not say where a coding is told of parts: none is sent in one.
+            Selection::Parts(parts) if found.coding.is_none() => Reply {
+                status: Status::PartialContent,
+                body: Body::FileParts(file, Multipart::new(parts, size, found.media_type)),
+                ..whole
+            },
+            Selection::Whole | Selection::Parts(_) => Reply {
+                body: part(
+                    file,
+                    Part {
+                        offset: 0,
+                        length: size,
+                    },
+                ),
+                ..whole
+            },
+            Selection::Unsatisfiable => Reply {
+                content_range: Some(ContentRange::Unsatisfied { size }),
+                ..Reply::notice(Status::RangeNotSatisfiable)
+            },
+        }
     }
 
     /// The answer to an error. Troubles of ours are told on standard error, never to the client.
@@ -148,7 +280,7 @@ impl Site {
 /// The status that an error of opening or reading becomes.
 fn status_of(error: &io::Error) -> Status {
     use rustix::io::Errno;
-    // The path or a symlink leads out of the root, or in a circle. Nobody is told that it exists.
+    // The path or a symlink leads out of the root, or may not be followed. Nobody is told that it exists.
     if error
         .get_ref()
         .is_some_and(|inner| inner.is::<PathRefused>())
@@ -159,7 +291,7 @@ fn status_of(error: &io::Error) -> Status {
         return Status::InternalServerError;
     };
     match errno {
-        Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG => Status::NotFound,
+        Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::LOOP => Status::NotFound,
         // NXIO, NODEV: a socket, or a device without a driver.
         Errno::ACCESS | Errno::PERM | Errno::NXIO | Errno::NODEV => Status::Forbidden,
         // AGAIN: directories are being renamed faster than the path can be proven to stay inside.
@@ -186,59 +318,37 @@ fn redirect_to_directory(path: &SitePath, query: Option<&[u8]>) -> Reply {
     }
 }
 
-/// The answer with an open regular file, as its conditions and its range will have it.
-fn file_reply(opened: Opened, media_type: &'static str, request: &Request<'_>, now: u64) -> Reply {
-    let Opened { file, status } = opened;
-    let size = status.len();
-    let validators = Validators {
-        etag: ETag::new(status.dev(), status.ino(), size, status.modified()),
-        modified: last_modified(status.modified(), now),
-    };
-    let selection = match request.conditions.evaluate(&validators, now) {
-        Verdict::NotModified => {
-            return Reply {
-                validators: Some(validators),
-                ..Reply::notice(Status::NotModified)
-            };
-        }
-        Verdict::PreconditionFailed => return Reply::notice(Status::PreconditionFailed),
-        // Ranges are defined for GET alone.
-        Verdict::Proceed if request.method == Method::Get => request
-            .range
-            .map_or(Selection::Whole, |range| select(range, size)),
-        Verdict::Proceed | Verdict::ProceedWhole => Selection::Whole,
-    };
-    let part = |offset, length| {
-        Body::File(FilePart {
-            file,
-            media_type,
-            offset,
-            length,
+impl Tree {
+    async fn open_root(path: &Path, symlinks: Symlinks) -> io::Result<Tree> {
+        let root = Dir::open(path).await?;
+        Ok(match symlinks {
+            Symlinks::Never => Tree {
+                root: root.no_symlinks(),
+                unwatched: None,
+            },
+            Symlinks::Within => Tree {
+                root,
+                unwatched: None,
+            },
+            Symlinks::Always => Tree {
+                root,
+                unwatched: Some(ringway::fs::canonicalize(path).await?),
+            },
         })
-    };
-    let whole = Reply {
-        validators: Some(validators),
-        ..Reply::notice(Status::Ok)
-    };
-    match selection {
-        Selection::Whole => Reply {
-            body: part(0, size),
-            ..whole
-        },
-        Selection::Part { offset, length } => Reply {
-            status: Status::PartialContent,
-            content_range: Some(ContentRange::Part {
-                offset,
-                length,
-                size,
-            }),
-            body: part(offset, length),
-            ..whole
-        },
-        Selection::Unsatisfiable => Reply {
-            content_range: Some(ContentRange::Unsatisfied { size }),
-            ..Reply::notice(Status::RangeNotSatisfiable)
-        },
+    }
+
+    /// Opens what is at `path`. `O_NONBLOCK` keeps a FIFO from waiting for its writer; a terminal
+    /// does not become ours.
+    async fn open(&self, path: &SitePath) -> io::Result<Opened> {
+        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(flags.bits().cast_signed());
+        let file = match &self.unwatched {
+            None => options.open_beneath(&self.root, path.as_path()).await?,
+            Some(root) => options.open(root.join(path.as_path())).await?,
+        };
+        let status = file.status().await?;
+        Ok(Opened { file, status })
     }
 }
 
@@ -294,6 +404,7 @@ mod tests {
             (2, Status::NotFound),
             (20, Status::NotFound),
             (36, Status::NotFound),
+            (40, Status::NotFound),
             (13, Status::Forbidden),
             (6, Status::Forbidden),
             (24, Status::ServiceUnavailable),

@@ -3,7 +3,7 @@
 use std::fs::{File, FileTimes};
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::support::{Folder, Server, pattern};
+use crate::support::{Folder, Response, Server, pattern};
 
 /// 2001-09-09, so that dates are strong validators.
 const MODIFIED: u64 = 1_000_000_000;
@@ -104,6 +104,23 @@ fn a_tag_changes_when_the_file_does_even_within_the_second() {
     assert_ne!(second, tag(), "another file with the same size and time");
 }
 
+/// Mutant: a tag made of size and time of modification, which anybody may set.
+#[test]
+fn a_tag_changes_with_the_content_even_if_size_and_date_are_put_back() {
+    let folder = Folder::new();
+    let path = folder.write("file.txt", "before");
+    set_modified(&path, Duration::from_secs(MODIFIED));
+    let server = Server::start(&folder.root());
+    let mut client = server.connect();
+    let before = client.get("/file.txt");
+    std::fs::write(&path, "behind").expect("writes");
+    set_modified(&path, Duration::from_secs(MODIFIED));
+    let after = client.get("/file.txt");
+    assert_eq!(before.field("Last-Modified"), after.field("Last-Modified"));
+    assert_eq!(after.text(), "behind");
+    assert_ne!(before.field("ETag"), after.field("ETag"));
+}
+
 #[test]
 fn dates_that_no_field_can_say_are_left_out() {
     let folder = Folder::new();
@@ -167,8 +184,8 @@ fn ranges_of_small_and_of_large_files_are_their_bytes() {
             );
         }
         for range in [
-            "bytes=0-1,5-6",
             "bytes=5-2",
+            "bytes=0-1,5-2",
             "lines=1-2",
             "bytes",
             "bytes=a-b",
@@ -179,6 +196,99 @@ fn ranges_of_small_and_of_large_files_are_their_bytes() {
             assert_eq!(response.field("Accept-Ranges"), Some("bytes"));
         }
     }
+}
+
+/// Reads a multipart/byteranges body: each part's `Content-Range` and bytes.
+fn split_parts(response: &Response) -> Vec<(String, Vec<u8>)> {
+    let content_type = response.field("Content-Type").expect("a type");
+    let boundary = content_type
+        .strip_prefix("multipart/byteranges; boundary=")
+        .unwrap_or_else(|| panic!("{content_type}"));
+    let mut rest = response.body.as_slice();
+    let mut parts = Vec::new();
+    loop {
+        let delimiter = format!("\r\n--{boundary}");
+        rest = rest.strip_prefix(delimiter.as_bytes()).expect("a boundary");
+        if rest == b"--\r\n" {
+            return parts;
+        }
+        let end = rest.windows(4).position(|window| window == b"\r\n\r\n");
+        let (head, body) = rest.split_at(end.expect("a heading") + 4);
+        let head = String::from_utf8(head.to_vec()).expect("ASCII");
+        assert!(head.starts_with("\r\nContent-Type: application/octet-stream\r\n"));
+        let range = head.split("Content-Range: bytes ").nth(1).expect("a range");
+        let range = range.trim_end();
+        let (first, last) = range
+            .split_once('/')
+            .expect("a size")
+            .0
+            .split_once('-')
+            .expect("ends");
+        let length = last.parse::<usize>().expect("a number")
+            - first.parse::<usize>().expect("a number")
+            + 1;
+        parts.push((range.to_owned(), body[..length].to_vec()));
+        rest = &body[length..];
+    }
+}
+
+/// Mutants: a `Content-Length` that counts the parts alone; a small part read where the one before
+/// it ended.
+#[test]
+fn several_ranges_come_as_parts_and_the_connection_goes_on() {
+    let folder = Folder::new();
+    let content = pattern(500_000);
+    folder.write("file.bin", &content);
+    let server = Server::start(&folder.root());
+    let mut client = server.connect();
+    // Small and large parts, forwards and backwards.
+    for ranges in [
+        &[(0, 0), (499_999, 499_999)][..],
+        &[(400_000, 400_009), (0, 9), (200, 299)],
+        &[(0, 99_999), (100_001, 100_002), (200_000, 400_000)],
+        &[(300_000, 499_999), (0, 9), (1_000, 280_000)],
+    ] {
+        let list: Vec<String> = ranges.iter().map(|(a, b)| format!("{a}-{b}")).collect();
+        let field = format!("Range: bytes={}\r\n", list.join(", "));
+        let response = client.get_with("/file.bin", &field);
+        assert_eq!(response.status, 206, "{field}");
+        assert_eq!(response.field("Content-Range"), None, "it is in the parts");
+        let parts = split_parts(&response);
+        assert_eq!(parts.len(), ranges.len());
+        for ((range, bytes), &(first, last)) in parts.iter().zip(ranges) {
+            assert_eq!(range, &format!("{first}-{last}/500000"));
+            assert!(bytes == &content[first..=last], "{range}");
+        }
+    }
+    assert_eq!(client.get("/file.bin").body.len(), 500_000, "in step");
+}
+
+/// Mutant: parts that are sent as they were asked for, which lets 16 bytes ask for a whole file
+/// again.
+#[test]
+fn a_bomb_of_ranges_is_answered_with_no_more_than_the_file() {
+    let folder = Folder::new();
+    folder.write("file.bin", pattern(100_000));
+    let server = Server::start_with(&folder.root(), &["--max-ranges", "4"]);
+    let mut client = server.connect();
+    let mut get =
+        |ranges: &str| client.get_with("/file.bin", &format!("Range: bytes={ranges}\r\n"));
+    let bomb = get("0-,0-,0-,0-");
+    assert_eq!(
+        (bomb.status, bomb.body.len()),
+        (206, 100_000),
+        "they are one"
+    );
+    let overlapping = get("0-99,50-149,10-20");
+    assert_eq!(
+        overlapping.field("Content-Range"),
+        Some("bytes 0-149/100000")
+    );
+    let four = get("0-0,2-2,4-4,6-6");
+    assert_eq!(split_parts(&four).len(), 4);
+    let five = get("0-0,2-2,4-4,6-6,8-8");
+    assert_eq!((five.status, five.body.len()), (200, 100_000), "too many");
+    assert_eq!(get("100000-,200000-").status, 416);
 }
 
 #[test]

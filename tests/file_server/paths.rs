@@ -212,6 +212,66 @@ fn no_symlink_leads_out_and_those_that_stay_inside_are_followed() {
     assert_eq!(server.get("/to-dir").field("Location"), Some("/to-dir/"));
 }
 
+/// Mutant: RESOLVE_NO_SYMLINKS left out of the handle of the root.
+#[test]
+fn no_symlink_is_followed_where_none_may_be() {
+    let folder = Folder::new();
+    folder.write("dir/file.txt", "inside");
+    folder.symlink("dir/file.txt", "to-file");
+    folder.symlink("dir", "to-dir");
+    folder.symlink("../secret.txt", "escape");
+    folder.symlink("file.txt", "dir/index.html");
+    let server = Server::start_with(&folder.root(), &["--symlinks", "never"]);
+    assert_eq!(server.get("/dir/file.txt").text(), "inside");
+    for target in [
+        "/to-file",
+        "/to-dir",
+        "/to-dir/",
+        "/to-dir/file.txt",
+        "/escape",
+        "/dir/index.html",
+    ] {
+        let response = server.get(target);
+        assert_kept_secret(target, &response);
+        assert_eq!(response.status, 404, "{target}");
+    }
+    let listing = server.get("/").text();
+    assert!(listing.contains("dir/") && !listing.contains("to-") && !listing.contains("escape"));
+    assert!(
+        !server.get("/dir/").text().contains("index.html"),
+        "what cannot be fetched"
+    );
+}
+
+/// Even then the path itself leads nowhere but down.
+#[test]
+fn every_symlink_is_followed_where_all_may_be_and_no_path_leads_out() {
+    let folder = Folder::new();
+    folder.write("dir/file.txt", "inside");
+    folder.symlink("dir", "to-dir");
+    folder.symlink("../outside", "escape");
+    folder.symlink("/dev/null", "device");
+    folder.symlink("loop", "loop");
+    folder.symlink("nowhere", "dangling");
+    let server = Server::start_with(&folder.root(), &["--symlinks", "always"]);
+    assert_eq!(server.get("/to-dir/file.txt").text(), "inside");
+    assert_eq!(server.get("/escape/secret.txt").text(), SECRET);
+    assert!(server.get("/").text().contains("escape/"));
+    assert!(server.get("/escape/").text().contains("secret.txt"));
+    for (target, status) in [("/device", 403), ("/loop", 404), ("/dangling", 404)] {
+        assert_eq!(server.get(target).status, status, "{target}");
+    }
+    for target in [
+        "/../secret.txt",
+        "/%2e%2e/secret.txt",
+        "/escape/../../secret.txt",
+    ] {
+        let response = server.get(target);
+        assert_kept_secret(target, &response);
+        assert_eq!(response.status, 400, "{target}");
+    }
+}
+
 #[test]
 fn an_index_that_is_a_symlink_out_is_not_shown() {
     let folder = Folder::new();
