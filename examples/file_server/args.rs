@@ -5,9 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use clap::builder::RangedU64ValueParser;
+use clap::builder::{RangedI64ValueParser, RangedU64ValueParser};
 
-use crate::limits::{Limits, RANGES_MAX_CAP, RANGES_MAX_DEFAULT};
+use crate::limits::{
+    CONNECTIONS_DEFAULT, CONNECTIONS_PER_ADDRESS_DEFAULT, HEAD_BYTES_DEFAULT, HEAD_FIELDS_CAP,
+    HEAD_FIELDS_DEFAULT, HeadLimits, Limits, PIPELINED_BYTES_DEFAULT, RANGES_MAX_CAP,
+    RANGES_MAX_DEFAULT, RECEIVED_BYTES_CAP, TARGET_BYTES_DEFAULT,
+};
 use crate::policy::{Policy, Symlinks, parse_field_value};
 
 /// Serves the files of a directory over HTTP.
@@ -32,9 +36,14 @@ pub(crate) struct Args {
     pub(crate) workers: Option<u16>,
 
     /// Connections served at a time; more wait
-    #[arg(long, value_name = "N", default_value_t = 1024,
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = CONNECTIONS_DEFAULT,
+        value_parser = count(1_000_000))]
     pub(crate) max_connections: u32,
+
+    /// Connections of one address at a time, or of one IPv6 network of 2^64; more get a 503
+    #[arg(long, value_name = "N", default_value_t = CONNECTIONS_PER_ADDRESS_DEFAULT,
+        hide_short_help = true, value_parser = count(1_000_000))]
+    pub(crate) max_connections_per_address: u32,
 
     /// Which symbolic links are followed
     #[arg(long, value_name = "WHICH", value_enum, default_value_t = Symlinks::Within)]
@@ -64,6 +73,26 @@ pub(crate) struct Args {
         value_parser = clap::value_parser!(u32).range(0..=i64::from(RANGES_MAX_CAP))
     )]
     pub(crate) max_ranges: u32,
+
+    /// Bytes of a request's head; a longer one gets a 431
+    #[arg(long, value_name = "BYTES", default_value_t = HEAD_BYTES_DEFAULT,
+        hide_short_help = true, value_parser = count(RECEIVED_BYTES_CAP))]
+    pub(crate) max_head_bytes: u32,
+
+    /// Fields of a request's head; more get a 431
+    #[arg(long, value_name = "N", default_value_t = HEAD_FIELDS_DEFAULT,
+        hide_short_help = true, value_parser = count(HEAD_FIELDS_CAP as u32))]
+    pub(crate) max_head_fields: u32,
+
+    /// Bytes of a request's target; a longer one gets a 414
+    #[arg(long, value_name = "BYTES", default_value_t = TARGET_BYTES_DEFAULT,
+        hide_short_help = true, value_parser = count(RECEIVED_BYTES_CAP))]
+    pub(crate) max_target_bytes: u32,
+
+    /// Bytes of pipelined requests that a connection holds; more wait in the kernel
+    #[arg(long, value_name = "BYTES", default_value_t = PIPELINED_BYTES_DEFAULT,
+        hide_short_help = true, value_parser = count(RECEIVED_BYTES_CAP))]
+    pub(crate) max_pipelined_bytes: u32,
 
     /// Milliseconds for a request's head to arrive
     #[arg(
@@ -111,6 +140,11 @@ fn milliseconds() -> RangedU64ValueParser {
     RangedU64ValueParser::new().range(1..=86_400_000)
 }
 
+/// From one to `max`.
+fn count(max: u32) -> RangedI64ValueParser<u32> {
+    RangedI64ValueParser::new().range(1..=i64::from(max))
+}
+
 impl Args {
     pub(crate) fn policy(&self) -> Policy {
         Policy {
@@ -128,6 +162,13 @@ impl Args {
             stall: Duration::from_millis(self.stall_timeout_ms),
             drain: Duration::from_millis(self.drain_timeout_ms),
             connections: self.max_connections as usize,
+            connections_per_address: self.max_connections_per_address,
+            head_size: HeadLimits {
+                bytes: self.max_head_bytes as usize,
+                fields: self.max_head_fields as usize,
+                target_bytes: self.max_target_bytes as usize,
+            },
+            pipelined_bytes: self.max_pipelined_bytes.max(self.max_head_bytes) as usize,
         }
     }
 }
@@ -156,6 +197,13 @@ mod tests {
         let limits = args.limits();
         assert_eq!((limits.head.as_secs(), limits.idle.as_secs()), (10, 60));
         assert_eq!((limits.drain.as_secs(), limits.connections), (10, 1024));
+        assert_eq!(limits.connections_per_address, 512);
+        let head = limits.head_size;
+        assert_eq!(
+            (head.bytes, head.fields, head.target_bytes),
+            (16_384, 100, 8_192)
+        );
+        assert_eq!(limits.pipelined_bytes, 16_384);
     }
 
     #[test]
@@ -173,6 +221,13 @@ mod tests {
             ["--workers", "0"],
             ["--workers", "many"],
             ["--max-connections", "0"],
+            ["--max-connections-per-address", "0"],
+            ["--max-head-fields", "257"],
+            ["--max-head-bytes", "1048577"],
+            ["--max-ranges", "-1"],
+            ["--symlinks", "some"],
+            ["--cache-control", "a\r\nb"],
+            ["--cache-control", " "],
             ["--head-timeout-ms", "0"],
             ["--drain-timeout-ms", "18446744073709551615"],
             ["--addr", "localhost"],

@@ -111,7 +111,7 @@ impl<'s> Connection<'s> {
             server,
             stream,
             peer,
-            input: Input::new(),
+            input: Input::new(server.limits().pipelined_bytes),
             output: Vec::new(),
             lines: Vec::new(),
             clock: Clock::default(),
@@ -154,7 +154,7 @@ impl<'s> Connection<'s> {
                 self.input.consume(2);
                 may_skip_line = false;
             }
-            match request::find_head_end(self.input.received(), scanned) {
+            match request::find_head_end(self.input.received(), scanned, &limits.head_size) {
                 Ok(Some(head_bytes)) => return Ok(Arrival::Head(head_bytes)),
                 Ok(None) => scanned = self.input.received().len(),
                 Err(Refusal(status)) => return Ok(Arrival::Refused(status)),
@@ -211,7 +211,7 @@ impl<'s> Connection<'s> {
         let started = Instant::now();
         let now = self.clock.tick();
         let head = &self.input.received()[..head_bytes];
-        let (reply, terms) = match request::parse(head) {
+        let (reply, terms) = match request::parse(head, &self.server.limits().head_size) {
             Ok(request) => {
                 let terms = Terms::of(&request, self.server.stops(), started);
                 (self.server.site().answer(&request, now).await, terms)

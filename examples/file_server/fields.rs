@@ -166,8 +166,13 @@ pub(crate) fn is_authority(value: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::reply::Status;
-    use crate::request::parse;
+    use super::*;
+    use crate::limits::HeadLimits;
+    use crate::request::{self, Request};
+
+    fn parse(head: &[u8]) -> Result<Request<'_>, Refusal> {
+        request::parse(head, &HeadLimits::default())
+    }
 
     #[test]
     fn the_connection_field_decides_with_the_version() {

@@ -2,22 +2,25 @@
 
 use std::ops::Range;
 
-use crate::limits::{INPUT_BYTES_INITIAL, INPUT_BYTES_MAX};
+use crate::limits::INPUT_BYTES_INITIAL;
 
-/// A buffer that is read from the front and filled at the back. It grows to hold one head, never
-/// further.
+/// A buffer that is read from the front and filled at the back. It grows when a head
+/// does not fit, up to its bound.
 #[derive(Debug)]
 pub(crate) struct Input {
     bytes: Vec<u8>,
     /// The part of `bytes` that was received and not yet consumed.
     filled: Range<usize>,
+    /// What `bytes` may grow to.
+    bytes_max: usize,
 }
 
 impl Input {
-    pub(crate) fn new() -> Input {
+    pub(crate) fn new(bytes_max: usize) -> Input {
         Input {
-            bytes: vec![0; INPUT_BYTES_INITIAL],
+            bytes: vec![0; INPUT_BYTES_INITIAL.min(bytes_max)],
             filled: 0..0,
+            bytes_max,
         }
     }
 
@@ -41,7 +44,7 @@ impl Input {
         }
     }
 
-    /// Room to receive into. It is empty only when [`INPUT_BYTES_MAX`] bytes wait.
+    /// Room to receive into. It is empty only when as many bytes wait as may.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         if self.filled.end == self.bytes.len() {
             self.make_room();
@@ -62,8 +65,8 @@ impl Input {
         if self.filled.start > 0 {
             self.bytes.copy_within(self.filled.clone(), 0);
             self.filled = 0..self.filled.len();
-        } else if self.bytes.len() < INPUT_BYTES_MAX {
-            let doubled = (self.bytes.len() * 2).min(INPUT_BYTES_MAX);
+        } else if self.bytes.len() < self.bytes_max {
+            let doubled = (self.bytes.len() * 2).min(self.bytes_max);
             self.bytes.resize(doubled, 0);
         }
     }
@@ -85,7 +88,7 @@ mod tests {
     fn bytes_come_out_as_they_went_in_whatever_the_pieces() {
         let stream: Vec<u8> = (0..100_000u32).map(|number| number as u8).collect();
         for piece in [1, 7, 1_000, 5_000] {
-            let (mut input, mut sent, mut taken) = (Input::new(), 0, 0);
+            let (mut input, mut sent, mut taken) = (Input::new(16 * 1024), 0, 0);
             while taken < stream.len() {
                 sent += receive(&mut input, &stream[sent..(sent + piece).min(stream.len())]);
                 let count = input.received().len().min(piece / 2 + 1);
@@ -98,8 +101,14 @@ mod tests {
     }
 
     #[test]
-    fn it_grows_to_one_head_and_no_further() {
-        let mut input = Input::new();
+    fn it_grows_to_its_bound_and_no_further() {
+        for bytes_max in [100, INPUT_BYTES_INITIAL, 5_000, 16 * 1024] {
+            grows_to(bytes_max);
+        }
+    }
+
+    fn grows_to(bytes_max: usize) {
+        let mut input = Input::new(bytes_max);
         let mut total = 0;
         loop {
             let count = receive(&mut input, &[b'a'; 100_000]);
@@ -108,9 +117,9 @@ mod tests {
             }
             total += count;
         }
-        assert_eq!(total, INPUT_BYTES_MAX);
+        assert_eq!(total, bytes_max);
         input.consume(1);
         assert_eq!(receive(&mut input, b"bc"), 1);
-        assert_eq!(input.received().len(), INPUT_BYTES_MAX);
+        assert_eq!(input.received().len(), bytes_max);
     }
 }

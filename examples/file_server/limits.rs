@@ -1,20 +1,38 @@
 //! Every bound of the server, with its unit and its reason.
 //!
 //! A server that faces strangers must know, for each thing a stranger can make it hold, how much of
-//! it there can be. What a test must be able to reach sooner is a field of [`Limits`]; the rest are
-//! constants.
+//! it there can be. What the command line can change is a field of [`Limits`], whose default is a
+//! constant here; the rest are constants.
 
 use std::time::Duration;
 
 /// Bytes of a request head: request line, fields and the empty line. Beyond it: 431 (or 414).
 /// Browsers with large cookies stay under 8 KiB; hyper and nginx take 16 to 32 KiB.
-pub(crate) const HEAD_BYTES_MAX: usize = 16 * 1024;
+pub(crate) const HEAD_BYTES_DEFAULT: u32 = 16 * 1024;
 
 /// Header fields in a request. Beyond it: 431. The same number as hyper's.
-pub(crate) const HEAD_FIELDS_MAX: usize = 100;
+pub(crate) const HEAD_FIELDS_DEFAULT: u32 = 100;
+
+/// What the command line may raise that to: parsing reserves 8 KiB of stack for so many.
+pub(crate) const HEAD_FIELDS_CAP: usize = 256;
 
 /// Bytes of a request target. Beyond it: 414. RFC 9110 (4.1) asks for at least 8,000.
-pub(crate) const TARGET_BYTES_MAX: usize = 8 * 1024;
+pub(crate) const TARGET_BYTES_DEFAULT: u32 = 8 * 1024;
+
+/// Bytes received and not yet answered that a connection may hold, or one head if that is more. More
+/// pipelined requests wait in the kernel, which slows their sender down.
+pub(crate) const PIPELINED_BYTES_DEFAULT: u32 = 16 * 1024;
+
+/// What the command line may raise heads, targets and pipelines to: each connection may hold so
+/// much.
+pub(crate) const RECEIVED_BYTES_CAP: u32 = 1024 * 1024;
+
+/// Connections at a time, of all addresses together; more wait in the kernel's queue.
+pub(crate) const CONNECTIONS_DEFAULT: u32 = 1024;
+
+/// Connections of one address: half of all, so that nobody keeps everybody else out alone, and what
+/// a proxy in front of the server keeps open. Beyond it: 503.
+pub(crate) const CONNECTIONS_PER_ADDRESS_DEFAULT: u32 = 512;
 
 /// Ranges of one request that are honoured unless the command line says otherwise. Download managers
 /// and PDF viewers ask for a few at a time.
@@ -23,13 +41,9 @@ pub(crate) const RANGES_MAX_DEFAULT: u32 = 16;
 /// What the command line may raise that to: joining the ranges takes time by the square of it.
 pub(crate) const RANGES_MAX_CAP: u32 = 256;
 
-/// Bytes of the receive buffer of a new connection; it doubles up to [`INPUT_BYTES_MAX`] when a
-/// head needs it. curl's heads have 80 bytes, browsers' 500 to 1,500.
+/// Bytes of the receive buffer of a new connection; it doubles up to
+/// [`Limits::pipelined_bytes`] when a head needs it. curl's heads have 80 bytes, browsers' 500 to 1,500.
 pub(crate) const INPUT_BYTES_INITIAL: usize = 2 * 1024;
-
-/// Bytes received and not yet understood that a connection may hold: one head. More pipelined
-/// requests wait in the kernel, which slows their sender down.
-pub(crate) const INPUT_BYTES_MAX: usize = HEAD_BYTES_MAX;
 
 /// Bytes of a file's part up to which it is read into memory and sent together with its head by one
 /// write. Above it two more system calls no longer matter, and the kernel moves the pages without a
@@ -91,11 +105,12 @@ pub(crate) const DESCRIPTORS_PER_CONNECTION: u64 = 4;
 pub(crate) const DESCRIPTORS_RESERVED: u64 = 128;
 
 const _: () = assert!(
-    TARGET_BYTES_MAX < HEAD_BYTES_MAX,
+    TARGET_BYTES_DEFAULT < HEAD_BYTES_DEFAULT,
     "a target that is too long must be seen before its head is"
 );
 const _: () = assert!(
-    INPUT_BYTES_MAX + OUTPUT_FLUSH_BYTES + SMALL_BODY_BYTES_MAX as usize <= 128 * 1024,
+    PIPELINED_BYTES_DEFAULT as usize + OUTPUT_FLUSH_BYTES + SMALL_BODY_BYTES_MAX as usize
+        <= 128 * 1024,
     "a pipelining connection holds at most 128 KiB"
 );
 const _: () = assert!(SMALL_BODY_BYTES_MAX <= STALL_CHUNK_BYTES);
@@ -113,4 +128,32 @@ pub(crate) struct Limits {
     pub(crate) drain: Duration,
     /// Connections at a time; more wait in the kernel's queue.
     pub(crate) connections: usize,
+    /// Connections of one address at a time; more are turned away with 503.
+    pub(crate) connections_per_address: u32,
+    /// What a request's head may have.
+    pub(crate) head_size: HeadLimits,
+    /// Bytes received and not yet answered that a connection may hold; at least a head.
+    pub(crate) pipelined_bytes: usize,
+}
+
+/// What a request's head may have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeadLimits {
+    /// In all: 431 beyond it.
+    pub(crate) bytes: usize,
+    /// Fields, up to [`HEAD_FIELDS_CAP`]: 431 beyond it.
+    pub(crate) fields: usize,
+    /// Bytes of the target: 414 beyond it.
+    pub(crate) target_bytes: usize,
+}
+
+#[cfg(test)]
+impl Default for HeadLimits {
+    fn default() -> HeadLimits {
+        HeadLimits {
+            bytes: HEAD_BYTES_DEFAULT as usize,
+            fields: HEAD_FIELDS_DEFAULT as usize,
+            target_bytes: TARGET_BYTES_DEFAULT as usize,
+        }
+    }
 }

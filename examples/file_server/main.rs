@@ -9,7 +9,7 @@
 //! | module | what it knows |
 //! |---|---|
 //! | `args`, `limits` | the command line; every bound, with its reason |
-//! | `server` | accepting, the cap, the graceful stop |
+//! | `server`, `peers` | accepting, the caps, the graceful stop |
 //! | `connection`, `terms` | the loop of one connection: receive, answer, send; when it ends |
 //! | `input`, `request`, `fields` | what was received; where a head ends and what it says |
 //! | `path`, `policy`, `site` | from a path to an open file beneath the root, and to an answer |
@@ -35,6 +35,7 @@ mod listing;
 mod media;
 mod multipart;
 mod path;
+mod peers;
 mod policy;
 mod range;
 mod reply;

@@ -83,7 +83,7 @@ impl Status {
                 "412 Precondition Failed: the file is not the one that was asked for.\n"
             }
             Status::ContentTooLarge => "413 Content Too Large: no request may have a body here.\n",
-            Status::UriTooLong => "414 URI Too Long: the address is longer than 8 KiB.\n",
+            Status::UriTooLong => "414 URI Too Long: the address is too long.\n",
             Status::RangeNotSatisfiable => {
                 "416 Range Not Satisfiable: the range begins behind the end of the file.\n"
             }
@@ -91,7 +91,7 @@ impl Status {
                 "417 Expectation Failed: only 100-continue may be expected.\n"
             }
             Status::HeaderFieldsTooLarge => {
-                "431 Request Header Fields Too Large: at most 100 fields and 16 KiB.\n"
+                "431 Request Header Fields Too Large: there are too many or too long fields.\n"
             }
             Status::InternalServerError => {
                 "500 Internal Server Error: the file could not be read.\n"

@@ -15,7 +15,7 @@ use std::mem::MaybeUninit;
 
 use crate::conditional::Conditions;
 use crate::fields::{Fields, Lists, is_authority};
-use crate::limits::{HEAD_BYTES_MAX, HEAD_FIELDS_MAX, TARGET_BYTES_MAX};
+use crate::limits::{HEAD_FIELDS_CAP, HeadLimits};
 use crate::reply::Status;
 
 /// A request that the server is willing to answer. It borrows from the receive buffer.
@@ -57,8 +57,12 @@ pub(crate) struct Refusal(pub(crate) Status);
 /// looked at before.
 ///
 /// `None` means that more bytes are needed. An incomplete head that is already too long is refused.
-pub(crate) fn find_head_end(bytes: &[u8], scanned: usize) -> Result<Option<usize>, Refusal> {
-    let window = &bytes[..bytes.len().min(HEAD_BYTES_MAX)];
+pub(crate) fn find_head_end(
+    bytes: &[u8],
+    scanned: usize,
+    limits: &HeadLimits,
+) -> Result<Option<usize>, Refusal> {
+    let window = &bytes[..bytes.len().min(limits.bytes)];
     let mut next = scanned.min(window.len());
     while let Some(offset) = window[next..].iter().position(|&byte| byte == b'\n') {
         let newline = next + offset;
@@ -71,20 +75,19 @@ pub(crate) fn find_head_end(bytes: &[u8], scanned: usize) -> Result<Option<usize
         }
         next = newline + 1;
     }
-    refuse_if_too_long(window)?;
+    refuse_if_too_long(window, limits)?;
     Ok(None)
 }
 
 /// Names the part of an incomplete head that made it too long.
-fn refuse_if_too_long(head: &[u8]) -> Result<(), Refusal> {
-    // Method, space, target: no method that we serve is longer than a few bytes.
-    const REQUEST_LINE_BYTES_MAX: usize = TARGET_BYTES_MAX + 64;
-    let line_is_open =
-        head.len() > REQUEST_LINE_BYTES_MAX && !head[..REQUEST_LINE_BYTES_MAX].contains(&b'\n');
-    if line_is_open {
+fn refuse_if_too_long(head: &[u8], limits: &HeadLimits) -> Result<(), Refusal> {
+    // Method, space, target, space, version: no method that we serve is longer than a few bytes.
+    const BESIDE_TARGET_BYTES: usize = 64;
+    let line = head.get(..limits.target_bytes + BESIDE_TARGET_BYTES);
+    if line.is_some_and(|line| !line.contains(&b'\n')) {
         return Err(Refusal(Status::UriTooLong));
     }
-    if head.len() >= HEAD_BYTES_MAX {
+    if head.len() >= limits.bytes {
         return Err(Refusal(Status::HeaderFieldsTooLarge));
     }
     Ok(())
@@ -100,10 +103,11 @@ pub(crate) fn first_line(head: &[u8]) -> &[u8] {
 }
 
 /// Reads a complete head, as delimited by [`find_head_end`].
-pub(crate) fn parse(head: &[u8]) -> Result<Request<'_>, Refusal> {
-    let mut fields = [const { MaybeUninit::uninit() }; HEAD_FIELDS_MAX];
+pub(crate) fn parse<'b>(head: &'b [u8], limits: &HeadLimits) -> Result<Request<'b>, Refusal> {
+    let mut fields = [const { MaybeUninit::uninit() }; HEAD_FIELDS_CAP];
+    let fields = &mut fields[..limits.fields.min(HEAD_FIELDS_CAP)];
     let mut parsed = httparse::Request::new(&mut []);
-    match parsed.parse_with_uninit_headers(head, &mut fields) {
+    match parsed.parse_with_uninit_headers(head, fields) {
         Ok(httparse::Status::Complete(length)) if length == head.len() => {}
         Ok(_) => return Err(Refusal(Status::BadRequest)),
         Err(error) => return Err(refusal_of(error, head)),
@@ -112,7 +116,7 @@ pub(crate) fn parse(head: &[u8]) -> Result<Request<'_>, Refusal> {
     else {
         return Err(Refusal(Status::BadRequest));
     };
-    if target.len() > TARGET_BYTES_MAX {
+    if target.len() > limits.target_bytes {
         return Err(Refusal(Status::UriTooLong));
     }
     let version = if minor == 0 {
@@ -217,6 +221,18 @@ fn strip_scheme(target: &[u8]) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const HEAD_BYTES_MAX: usize = 16 * 1024;
+    const HEAD_FIELDS_MAX: usize = 100;
+    const TARGET_BYTES_MAX: usize = 8 * 1024;
+
+    fn find_head_end(bytes: &[u8], scanned: usize) -> Result<Option<usize>, Refusal> {
+        super::find_head_end(bytes, scanned, &HeadLimits::default())
+    }
+
+    fn parse(head: &[u8]) -> Result<Request<'_>, Refusal> {
+        super::parse(head, &HeadLimits::default())
+    }
 
     fn status_of(head: &str) -> Option<Status> {
         match find_head_end(head.as_bytes(), 0) {

@@ -13,6 +13,7 @@ use ringway::{select, spawn};
 use crate::connection;
 use crate::journal::Journal;
 use crate::limits::{ACCEPT_REST, Limits};
+use crate::peers::Peers;
 use crate::site::Site;
 
 /// What all connections share.
@@ -25,6 +26,7 @@ pub(crate) struct Server {
     stop: watch::Sender<bool>,
     /// One permit per connection that may still be accepted.
     room: Arc<Semaphore>,
+    peers: Peers,
 }
 
 /// How the server came to its end.
@@ -66,6 +68,7 @@ impl Server {
         let room = Arc::new(Semaphore::new(limits.connections));
         Server {
             site,
+            peers: Peers::new(limits.connections_per_address),
             limits,
             journal,
             stop: watch::Sender::new(false),
@@ -145,6 +148,10 @@ impl Server {
         peer: SocketAddr,
         _permit: OwnedSemaphorePermit,
     ) {
+        let Some(_place) = self.peers.admit(peer.ip()) else {
+            turn_away(&stream);
+            return;
+        };
         // It costs some latency if it fails, and nothing else.
         let _ = stream.set_nodelay(true);
         connection::serve(&self, stream, peer).await;
@@ -162,6 +169,17 @@ impl Server {
             _ => Outcome::Finished,
         }
     }
+}
+
+/// Says that there are too many connections of this address, if that can be said at once: who has
+/// too many is not waited for.
+fn turn_away(stream: &TcpStream) {
+    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\
+        Retry-After: 1\r\nX-Content-Type-Options: nosniff\r\n\
+        Content-Type: text/plain; charset=utf-8\r\nContent-Length: 69\r\n\r\n\
+        503 Service Unavailable: this address has too many connections open.\n";
+    // Best effort: the connection ends in any case.
+    let _ = stream.try_write(ANSWER);
 }
 
 /// Errors of a connection that ended before it was accepted; the next one may be well.

@@ -98,21 +98,8 @@ fn pipelined_requests_are_answered_in_order_whatever_their_answers_are() {
 #[test]
 fn a_flood_of_pipelined_requests_holds_little_memory() {
     let (_folder, server) = site();
-    let memory = || {
-        let status =
-            std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("runs");
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS"))
-            .expect("a line")
-            .to_owned();
-        line.split_whitespace()
-            .nth(1)
-            .and_then(|kib| kib.parse::<u64>().ok())
-            .expect("KiB")
-    };
     assert_eq!(server.get("/a").text(), "A");
-    let before = memory();
+    let before = server.memory_kib();
     let mut client = server.connect();
     client
         .stream
@@ -131,7 +118,7 @@ fn a_flood_of_pipelined_requests_holds_little_memory() {
         sent < 100 << 20,
         "the sender is slowed down, but {sent} bytes were taken"
     );
-    let grown = memory().saturating_sub(before);
+    let grown = server.memory_kib().saturating_sub(before);
     assert!(grown < 16 * 1024, "{grown} KiB for one connection");
 }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::{Folder, Response, SECRET, Server};
+use crate::support::{Folder, Response, SECRET, Server, SetOnDrop};
 
 #[track_caller]
 fn assert_kept_secret(what: &str, response: &Response) {
@@ -325,12 +325,4 @@ fn exchanging_a_directory_and_a_symlink_does_not_help() {
             "{served} {refused} {flips}"
         );
     });
-}
-
-struct SetOnDrop<'a>(&'a AtomicBool);
-
-impl Drop for SetOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }

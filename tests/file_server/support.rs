@@ -1,11 +1,14 @@
 //! A server process, a folder to serve, and a client.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+
+use socket2::{Domain, Socket, Type};
 
 pub(crate) use example::{PATIENCE, wait_until};
 
@@ -135,9 +138,28 @@ impl Server {
         Client::connect(self.address)
     }
 
+    /// Connects from another address of this machine than the usual one.
+    pub(crate) fn connect_from(&self, source: Ipv4Addr) -> Client {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket
+            .bind(&SocketAddr::from((source, 0)).into())
+            .expect("binds");
+        socket.connect(&self.address.into()).expect("connects");
+        Client::over(socket.into())
+    }
+
     /// Sends one request on a connection of its own.
     pub(crate) fn get(&self, target: &str) -> Response {
         self.connect().get(target)
+    }
+
+    /// Memory that the process has, in KiB.
+    pub(crate) fn memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        let status = status.expect("the server runs");
+        let line = status.lines().find(|line| line.starts_with("VmRSS"));
+        let words = line.expect("a line").split_whitespace();
+        words.skip(1).find_map(|kib| kib.parse().ok()).expect("KiB")
     }
 
     pub(crate) fn log(&self) -> Vec<String> {
@@ -178,7 +200,10 @@ impl Response {
 
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Client {
-        let stream = TcpStream::connect(address).expect("connects");
+        Client::over(TcpStream::connect(address).expect("connects"))
+    }
+
+    fn over(stream: TcpStream) -> Client {
         stream.set_read_timeout(Some(PATIENCE)).expect("sets");
         stream.set_write_timeout(Some(PATIENCE)).expect("sets");
         stream.set_nodelay(true).expect("sets");
@@ -309,6 +334,15 @@ impl Client {
 
     fn text(&self) -> String {
         String::from_utf8_lossy(&self.received).into_owned()
+    }
+}
+
+/// Sets a flag however the scope ends, so that who waits for it ends too.
+pub(crate) struct SetOnDrop<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
