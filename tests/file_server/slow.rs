@@ -163,6 +163,16 @@ fn make_room_for(connections: usize) -> usize {
     usize::try_from(maximum.saturating_sub(REST) / EACH).expect("a number of descriptors")
 }
 
+fn site(large: &[u8]) -> Folder {
+    let folder = Folder::new();
+    folder.write("small", "small");
+    folder.write("large", large);
+    std::fs::File::create(folder.path("huge"))
+        .and_then(|file| file.set_len(1 << 30))
+        .expect("huge");
+    folder
+}
+
 /// Mutants: no deadline for heads (the silent and the dripping ones are never let go); no stall
 /// timeout (nor those that do not read).
 #[test]
@@ -171,13 +181,8 @@ fn slow_clients_keep_nobody_else_waiting_and_are_let_go() {
     let wanted = number("RINGWAY_TEST_SLOW_CLIENTS", 400);
     let seconds = number("RINGWAY_TEST_SLOW_SECONDS", 6);
     let slow_count = make_room_for(wanted + honest_count) - honest_count;
-    let folder = Folder::new();
     let large = pattern(200_000);
-    folder.write("small", "small");
-    folder.write("large", &large);
-    std::fs::File::create(folder.path("huge"))
-        .and_then(|file| file.set_len(1 << 30))
-        .expect("huge");
+    let folder = site(&large);
     let connections = (2 * (slow_count + honest_count)).to_string();
     let mut arguments = vec!["--max-connections", &connections];
     arguments.extend(["--max-connections-per-address", &connections]);
