@@ -28,6 +28,8 @@ mod coding;
 mod conditional;
 mod connection;
 mod fields;
+#[cfg(test)]
+mod fuzz;
 mod input;
 mod journal;
 mod limits;

@@ -40,7 +40,7 @@ pub(crate) struct Site {
 
 /// The directory, and how paths in it are resolved.
 #[derive(Clone, Debug)]
-struct Tree {
+pub(crate) struct Tree {
     root: Dir,
     /// The directory's own path, if all symlinks are followed: then paths begin here, and the kernel
     /// does not watch over them.
@@ -49,9 +49,9 @@ struct Tree {
 
 /// Something that was opened, and what it is.
 #[derive(Debug)]
-struct Opened {
-    file: File,
-    status: ringway::fs::Status,
+pub(crate) struct Opened {
+    pub(crate) file: File,
+    pub(crate) status: ringway::fs::Status,
 }
 
 /// A regular file that is to be sent.
@@ -319,7 +319,7 @@ fn redirect_to_directory(path: &SitePath, query: Option<&[u8]>) -> Reply {
 }
 
 impl Tree {
-    async fn open_root(path: &Path, symlinks: Symlinks) -> io::Result<Tree> {
+    pub(crate) async fn open_root(path: &Path, symlinks: Symlinks) -> io::Result<Tree> {
         let root = Dir::open(path).await?;
         Ok(match symlinks {
             Symlinks::Never => Tree {
@@ -339,7 +339,7 @@ impl Tree {
 
     /// Opens what is at `path`. `O_NONBLOCK` keeps a FIFO from waiting for its writer; a terminal
     /// does not become ours.
-    async fn open(&self, path: &SitePath) -> io::Result<Opened> {
+    pub(crate) async fn open(&self, path: &SitePath) -> io::Result<Opened> {
         let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
         let mut options = OpenOptions::new();
         options.read(true).custom_flags(flags.bits().cast_signed());
