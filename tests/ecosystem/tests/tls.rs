@@ -17,7 +17,7 @@ use tokio_rustls::rustls::{
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
 /// More than all buffers on the way hold.
-const LARGE: usize = 8 << 20;
+const LARGE: usize = 4 << 20;
 /// Connections at once.
 const MANY: usize = 50;
 
