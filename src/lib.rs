@@ -58,7 +58,9 @@
 //! | `process` | `Command`, `Child` and its standard streams |
 //! | `signal` | `ctrl_c`, `unix` |
 //! | `axum` | not in tokio: axum's `serve`, and its `Listener` for ours |
+//! | `hickory` | not in tokio: what hickory's resolver needs to ask by our sockets |
 //! | `hyper` | not in tokio: an executor and a timer for hyper 1 |
+//! | `quinn` | not in tokio: what quinn needs for QUIC on our sockets |
 //! | `uring` | not in tokio: operations on sockets and files that take a buffer and give it back with the result, `Cancel`, multishot accepts and receives, operations of one's own |
 //! | `sync` | tokio's own |
 //! | [`io`] | tokio's own; `stdin`, `stdout`, `stderr`; `unix::AsyncFd` |
@@ -86,9 +88,10 @@
 //!
 //! # Features
 //!
-//! No feature is on by default; `full` is all of them except `axum`, `hyper`, `stream`, `test-util`, `tokio-compat`, `tracing` and
-//! `uring`. But for `axum`, `hyper`, `stream`, `tokio-compat` and `uring` they have tokio's names, so that a list of features written
-//! for tokio is understood; and what such a list brings is no more than what tokio has.
+//! No feature is on by default; `full` is all of them except `axum`, `hickory`, `hyper`, `quinn`, `stream`, `test-util`,
+//! `tokio-compat`, `tracing` and `uring`. But for `axum`, `hickory`, `hyper`, `quinn`, `stream`, `tokio-compat` and `uring` they
+//! have tokio's names, so that a list of features written for tokio is understood; and what such a list brings is no more than
+//! what tokio has.
 //!
 //! | feature | what it brings |
 //! | --- | --- |
@@ -98,9 +101,11 @@
 //! | `net` | `net`, and `io::{Interest, Ready}` |
 //! | `axum` | `axum`, with `net` |
 //! | `fs` | `fs` |
+//! | `hickory` | `hickory`, with `net` and `time` |
 //! | `hyper` | `hyper`, with `time` |
 //! | `time` | `time` |
 //! | `process` | `process` |
+//! | `quinn` | `quinn`, with `net` and `time` |
 //! | `signal` | `signal` |
 //! | `stream` | `time`, whose `DelayQueue` is a `Stream` |
 //! | `sync` | `sync` |
@@ -126,6 +131,8 @@ compile_error!("ringway runs on Linux only: its reactor is io_uring");
 pub mod axum;
 #[cfg(feature = "fs")]
 pub mod fs;
+#[cfg(feature = "hickory")]
+pub mod hickory;
 #[cfg(feature = "hyper")]
 pub mod hyper;
 pub mod io;
@@ -133,6 +140,8 @@ pub mod io;
 pub mod net;
 #[cfg(feature = "process")]
 pub mod process;
+#[cfg(feature = "quinn")]
+pub mod quinn;
 #[cfg(feature = "rt")]
 pub mod runtime;
 #[cfg(feature = "signal")]

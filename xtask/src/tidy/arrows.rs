@@ -29,10 +29,12 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "ringway-axum",
             "ringway-fs",
+            "ringway-hickory",
             "ringway-hyper",
             "ringway-macros",
             "ringway-net",
             "ringway-process",
+            "ringway-quinn",
             "ringway-runtime",
             "ringway-signal",
             "ringway-stdio",
@@ -49,6 +51,14 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["ringway-hyper", "ringway-net", "ringway-runtime"],
     ),
     ("ringway-hyper", &["ringway-runtime", "ringway-timer"]),
+    (
+        "ringway-hickory",
+        &["ringway-net", "ringway-runtime", "ringway-timer"],
+    ),
+    (
+        "ringway-quinn",
+        &["ringway-net", "ringway-runtime", "ringway-timer"],
+    ),
     ("ringway-compat-tests", &["ringway"]),
     ("ringway-ecosystem-tests", &["ringway"]),
     ("ringway-console-tests", &["ringway"]),
