@@ -98,7 +98,7 @@ fn is_served(client: &mut Client) -> bool {
 
 /// What the server took of a flood is what was sent, less what waits in the kernel on either side.
 ///
-/// Mutant: receiving while a response is being sent.
+/// Mutant: a receive buffer of a mebibyte from the beginning.
 #[test]
 fn no_more_of_a_pipeline_is_received_than_may_be() {
     let folder = site();
