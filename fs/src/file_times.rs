@@ -3,6 +3,25 @@
 use std::time::SystemTime;
 
 /// Times to be given to a file by [`File::set_times`](crate::File::set_times). What is not set stays as it is.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let runtime = ringway_runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// # let folder = std::env::temp_dir().join(format!("ringway-fs-doc-file-times-{}", std::process::id()));
+/// # ringway_fs::create_dir_all(&folder).await?;
+/// use std::time::{Duration, SystemTime};
+/// use ringway_fs::{File, FileTimes};
+///
+/// let file = File::create(folder.join("old")).await?;
+/// let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+/// file.set_times(FileTimes::new().set_modified(long_ago)).await?;
+/// assert_eq!(file.metadata().await?.modified()?, long_ago);
+/// # ringway_fs::remove_dir_all(&folder).await?;
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 #[derive(Debug, Clone, Default)]
 #[must_use = "must be applied to a file via `File::set_times` to have any effect"]
 pub struct FileTimes {

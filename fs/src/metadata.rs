@@ -21,6 +21,23 @@ use crate::status::Status;
 
 /// What std says about the file at `path`, following symbolic links.
 ///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let runtime = ringway_runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// # let folder = std::env::temp_dir().join(format!("ringway-fs-doc-metadata-{}", std::process::id()));
+/// # ringway_fs::create_dir_all(&folder).await?;
+/// let path = folder.join("five bytes");
+/// ringway_fs::write(&path, "12345").await?;
+/// let metadata = ringway_fs::metadata(&path).await?;
+/// assert!(metadata.is_file());
+/// assert_eq!(metadata.len(), 5);
+/// # ringway_fs::remove_dir_all(&folder).await?;
+/// # Ok(())
+/// # })
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// Those of stat(2); `InvalidInput` if `path` has a NUL byte.
@@ -58,6 +75,22 @@ pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
 }
 
 /// Whether there is a file at `path`. A symbolic link that leads nowhere counts as nothing.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let runtime = ringway_runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// # let folder = std::env::temp_dir().join(format!("ringway-fs-doc-try-exists-{}", std::process::id()));
+/// # ringway_fs::create_dir_all(&folder).await?;
+/// assert!(ringway_fs::try_exists(&folder).await?);
+/// let link = folder.join("link");
+/// ringway_fs::symlink("nowhere", &link).await?;
+/// assert!(!ringway_fs::try_exists(&link).await?);
+/// # ringway_fs::remove_dir_all(&folder).await?;
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 ///
 /// # Errors
 ///

@@ -10,6 +10,22 @@ use crate::pool::{change, on_pool};
 
 /// Makes a directory.
 ///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let runtime = ringway_runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// # let folder = std::env::temp_dir().join(format!("ringway-fs-doc-create-dir-{}", std::process::id()));
+/// # ringway_fs::create_dir_all(&folder).await?;
+/// let inner = folder.join("inner");
+/// ringway_fs::create_dir(&inner).await?;
+/// let error = ringway_fs::create_dir(&inner).await.unwrap_err();
+/// assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
+/// # ringway_fs::remove_dir_all(&folder).await?;
+/// # Ok(())
+/// # })
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// `AlreadyExists`, `NotFound` if its parent does not exist, and the other errors of mkdir(2).
@@ -26,6 +42,22 @@ pub async fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
 }
 
 /// Makes a directory and those of its parents that do not exist.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let runtime = ringway_runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// # let folder = std::env::temp_dir().join(format!("ringway-fs-doc-create-dir-all-{}", std::process::id()));
+/// # ringway_fs::create_dir_all(&folder).await?;
+/// let deep = folder.join("a/b/c");
+/// ringway_fs::create_dir_all(&deep).await?;
+/// ringway_fs::create_dir_all(&deep).await?; // it exists, and that is well
+/// assert!(ringway_fs::metadata(&deep).await?.is_dir());
+/// # ringway_fs::remove_dir_all(&folder).await?;
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 ///
 /// # Errors
 ///
@@ -115,6 +147,23 @@ pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<
 
 /// Gives a file another name. A symbolic link is not followed: it gets the other name itself.
 ///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let runtime = ringway_runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// # let folder = std::env::temp_dir().join(format!("ringway-fs-doc-hard-link-{}", std::process::id()));
+/// # ringway_fs::create_dir_all(&folder).await?;
+/// let (one, other) = (folder.join("one"), folder.join("other"));
+/// ringway_fs::write(&one, "the same").await?;
+/// ringway_fs::hard_link(&one, &other).await?;
+/// ringway_fs::remove_file(&one).await?;
+/// assert_eq!(ringway_fs::read(&other).await?, b"the same");
+/// # ringway_fs::remove_dir_all(&folder).await?;
+/// # Ok(())
+/// # })
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// `AlreadyExists`, `CrossesDevices` and the other errors of link(2).
@@ -170,6 +219,21 @@ pub async fn read_link(path: impl AsRef<Path>) -> io::Result<PathBuf> {
 }
 
 /// The absolute path without symbolic links, `.` and `..`, on the blocking pool.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let runtime = ringway_runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// # let folder = std::env::temp_dir().join(format!("ringway-fs-doc-canonicalize-{}", std::process::id()));
+/// # ringway_fs::create_dir_all(&folder).await?;
+/// let root = ringway_fs::canonicalize(&folder).await?;
+/// let same = ringway_fs::canonicalize(folder.join("../.").join(root.file_name().unwrap())).await?;
+/// assert_eq!(same, root);
+/// # ringway_fs::remove_dir_all(&folder).await?;
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 ///
 /// # Errors
 ///

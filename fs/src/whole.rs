@@ -20,6 +20,21 @@ use crate::pool::on_pool;
 /// A small file that lies in memory takes four system calls: openat2(2), preadv2(2) for the bytes and again for the end,
 /// and close(2).
 ///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let runtime = ringway_runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// # let folder = std::env::temp_dir().join(format!("ringway-fs-doc-read-{}", std::process::id()));
+/// # ringway_fs::create_dir_all(&folder).await?;
+/// let path = folder.join("bytes");
+/// ringway_fs::write(&path, [1, 2, 3]).await?;
+/// assert_eq!(ringway_fs::read(&path).await?, [1, 2, 3]);
+/// # ringway_fs::remove_dir_all(&folder).await?;
+/// # Ok(())
+/// # })
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// As [`File::open`](crate::File::open) and read(2), and `OutOfMemory`.
@@ -93,6 +108,25 @@ async fn read_rest(core: &Core, mut contents: Vec<u8>, size: usize) -> io::Resul
 
 /// Reads a whole file as UTF-8.
 ///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let runtime = ringway_runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// # let folder = std::env::temp_dir().join(format!("ringway-fs-doc-read-to-string-{}", std::process::id()));
+/// # ringway_fs::create_dir_all(&folder).await?;
+/// let path = folder.join("greeting");
+/// ringway_fs::write(&path, "hello").await?;
+/// assert_eq!(ringway_fs::read_to_string(&path).await?, "hello");
+///
+/// ringway_fs::write(&path, [0xff]).await?;
+/// let error = ringway_fs::read_to_string(&path).await.unwrap_err();
+/// assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
+/// # ringway_fs::remove_dir_all(&folder).await?;
+/// # Ok(())
+/// # })
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// `InvalidData` if it is not UTF-8, and as [`read`].
@@ -114,6 +148,22 @@ pub async fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
 }
 
 /// Writes a whole file: makes it if it does not exist, and replaces what was in it.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let runtime = ringway_runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// # let folder = std::env::temp_dir().join(format!("ringway-fs-doc-write-{}", std::process::id()));
+/// # ringway_fs::create_dir_all(&folder).await?;
+/// let path = folder.join("greeting");
+/// ringway_fs::write(&path, "a long greeting").await?;
+/// ringway_fs::write(&path, "short").await?;
+/// assert_eq!(ringway_fs::read(&path).await?, b"short");
+/// # ringway_fs::remove_dir_all(&folder).await?;
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 ///
 /// # Errors
 ///

@@ -32,6 +32,20 @@ pub trait ToSocketAddrs: sealed::Resolve {}
 
 /// Finds the addresses of `host`.
 ///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let runtime = ringway_runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// let addresses = ringway_net::lookup_host("localhost:80").await?;
+/// for address in addresses {
+///     assert!(address.ip().is_loopback());
+///     assert_eq!(address.port(), 80);
+/// }
+/// # Ok(())
+/// # })
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// Those of getaddrinfo(3), and an unreadable port.

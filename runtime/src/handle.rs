@@ -106,6 +106,10 @@ impl Handle {
 
     /// Spawns a task onto the runtime. See [`crate::spawn`]. In a runtime that has ended the task is cancelled at once.
     ///
+    /// # Panics
+    ///
+    /// In a child of the process that made the runtime.
+    ///
     /// ```
     /// let runtime = ringway_runtime::Runtime::new()?;
     /// let task = runtime.handle().spawn(async { 1 });

@@ -119,6 +119,10 @@ impl Runtime {
 
     /// Spawns a task onto the runtime. See [`crate::spawn`].
     ///
+    /// # Panics
+    ///
+    /// In a child of the process that made the runtime.
+    ///
     /// ```
     /// let runtime = ringway_runtime::Runtime::new()?;
     /// let task = runtime.spawn(async { 6 * 7 });

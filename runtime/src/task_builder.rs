@@ -71,6 +71,10 @@ impl<'a> Builder<'a> {
     /// # Errors
     ///
     /// None; the `Result` is there for compatibility.
+    ///
+    /// # Panics
+    ///
+    /// In a child of the process that made the runtime.
     #[track_caller]
     pub fn spawn_on<F>(self, future: F, handle: &Handle) -> io::Result<JoinHandle<F::Output>>
     where
@@ -111,6 +115,10 @@ impl<'a> Builder<'a> {
     /// # Errors
     ///
     /// None; the `Result` is there for compatibility.
+    ///
+    /// # Panics
+    ///
+    /// Not: the caller is noted as the place that the task comes from.
     #[track_caller]
     pub fn spawn_local_on<F>(self, future: F, set: &LocalSet) -> io::Result<JoinHandle<F::Output>>
     where
@@ -147,6 +155,10 @@ impl<'a> Builder<'a> {
     /// # Errors
     ///
     /// If the system refuses the pool's first thread.
+    ///
+    /// # Panics
+    ///
+    /// In a child of the process that made the runtime.
     #[track_caller]
     pub fn spawn_blocking_on<F, R>(self, job: F, handle: &Handle) -> io::Result<JoinHandle<R>>
     where

@@ -31,6 +31,27 @@ use std::io;
 /// The listener is made when the future is first polled, so a ctrl-c before that is still handled
 /// by whoever was responsible then.
 ///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let runtime = ringway_runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// use std::future::{Future, poll_fn};
+/// use std::pin::pin;
+/// use std::task::Poll;
+///
+/// let mut interrupted = pin!(ringway_signal::ctrl_c());
+/// // It listens from its first poll on.
+/// let first = poll_fn(|cx| Poll::Ready(interrupted.as_mut().poll(cx))).await;
+/// assert!(first.is_pending());
+/// # let id = std::process::id().to_string();
+/// # std::process::Command::new("kill").args(["-INT", &id]).status()?;
+/// // ... ctrl-c
+/// interrupted.await?;
+/// # Ok(())
+/// # })
+/// # }
+/// ```
+///
 /// # Caveats
 ///
 /// The first listener installs a handler for SIGINT, and from then on ctrl-c no longer ends the

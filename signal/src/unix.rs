@@ -132,6 +132,22 @@ pub fn signal(kind: SignalKind) -> io::Result<Signal> {
 }
 
 /// A listener to the signals of one kind, made by [`signal`].
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let runtime = ringway_runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// use ringway_signal::unix::{SignalKind, signal};
+///
+/// let mut reload = signal(SignalKind::hangup())?;
+/// # let id = std::process::id().to_string();
+/// # std::process::Command::new("kill").args(["-HUP", &id]).status()?;
+/// // ... kill -HUP
+/// assert_eq!(reload.recv().await, Some(()));
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 #[must_use = "streams do nothing unless polled"]
 #[derive(Debug)]
 pub struct Signal {

@@ -300,6 +300,22 @@ const LATE_IS_MISSED: Duration = Duration::from_millis(5);
 /// | `Burst` | 100, 150, 200 | 250, 300, 350 |
 /// | `Delay` | 100 | 270, 320, 370 |
 /// | `Skip` | 100 | 250, 300, 350 |
+///
+/// ```
+/// use std::time::Duration;
+/// use ringway_timer::{MissedTickBehavior, interval};
+///
+/// # fn main() -> std::io::Result<()> {
+/// # let runtime = ringway_runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// let mut ticks = interval(Duration::from_millis(10));
+/// assert_eq!(ticks.missed_tick_behavior(), MissedTickBehavior::Burst);
+/// ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+/// ticks.tick().await;
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MissedTickBehavior {
     /// Every tick comes, those that were missed one right after the other, until the interval has caught up. For

@@ -1,8 +1,10 @@
 //! The chores of this workspace: `cargo xtask <chore>`.
 //!
 //! * `tidy` checks what the compiler and clippy cannot: arrows between crates and modules, lengths,
-//!   the budget of unsafe code, comments beside memory orderings, paths named in the documents.
+//!   the budget of unsafe code, comments beside memory orderings, paths named in the documents, what the documentation
+//!   of a public function must say.
 //! * `features` has clippy look at the facade with each feature alone, or each set of so many.
+//! * `package` checks what is published, and makes the packages.
 //! * `console` runs the tests against the stock tokio-console.
 //! * `loom` runs the loom models, all or those whose names contain a word.
 //! * `matrix` runs the behaviour tests as on older kernels and in the smallest rings, and prints a table.
@@ -16,6 +18,7 @@ mod chore;
 mod features;
 mod http;
 mod matrix;
+mod package;
 mod quiet;
 mod report;
 mod tidy;
@@ -43,6 +46,8 @@ enum Chore {
     Asan(checkers::AsanOptions),
     /// Look at each set of features alone
     Features(features::Options),
+    /// Check what is published, and make the packages
+    Package(package::Options),
     /// Run the tests against the stock tokio-console
     Console,
     /// Compare ringway with tokio and write docs/BENCHMARKS.md
@@ -58,6 +63,7 @@ fn main() -> ExitCode {
         Chore::Matrix(options) => matrix::run(&options),
         Chore::Asan(options) => checkers::asan(&options),
         Chore::Features(options) => features::run_all(&options),
+        Chore::Package(options) => package::run_all(&options),
         Chore::Console => checkers::console(),
         Chore::Bench(options) => bench::run(&options),
         Chore::BenchHttp(options) => http::run(&options),

@@ -71,6 +71,10 @@ impl<C: Crowd> Specimen<C> {
     }
 
     /// Waits for an event, as an accept does that takes it, or as `readable` does that leaves it there.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready it gives its place up, as what it stands for does.
     pub async fn event(&self) {
         let mut place = self.0.place();
         poll_fn(|cx| self.poll(cx, place.who())).await;

@@ -215,6 +215,10 @@ impl Builder {
     /// environment's `RINGWAY_DRIVER` names no driver. The error names the likely cause and the remedy; it holds a
     /// [`SetupError`] unless it was a thread.
     ///
+    /// # Panics
+    ///
+    /// If the environment's `TOKIO_WORKER_THREADS` is not a positive number, and decides.
+    ///
     /// ```
     /// let runtime = ringway_runtime::Builder::new_current_thread().enable_all().build()?;
     /// assert_eq!(runtime.block_on(async { "done" }), "done");

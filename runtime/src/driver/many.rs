@@ -33,6 +33,10 @@ pub const QUEUED_ANSWERS_MAX: u32 = 64;
 
 impl<T: Operation> Many<T> {
     /// Makes it; nothing is submitted yet.
+    ///
+    /// # Panics
+    ///
+    /// Not: the caller is noted, to be named if the operation is missed when its runtime ends.
     #[track_caller]
     pub fn new(operation: T) -> Self {
         const { assert!(!matches!(T::ANSWERS, Answers::One), "this one is an `Op`") }

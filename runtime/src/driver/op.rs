@@ -135,6 +135,10 @@ enum State<T> {
 
 impl<T: Operation> Op<T> {
     /// Makes the future; nothing is submitted yet.
+    ///
+    /// # Panics
+    ///
+    /// Not: the caller is noted, to be named if the operation is missed when its runtime ends.
     #[track_caller]
     pub fn new(operation: T) -> Self {
         const { assert!(matches!(T::ANSWERS, Answers::One), "this one is a `Many`") }

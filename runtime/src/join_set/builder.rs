@@ -54,6 +54,10 @@ impl<'a, T: 'static> Builder<'a, T> {
     /// # Errors
     ///
     /// None; the `Result` is there for compatibility.
+    ///
+    /// # Panics
+    ///
+    /// As [`task::Builder::spawn_on`](crate::task_builder::Builder::spawn_on).
     #[track_caller]
     pub fn spawn_on<F>(self, future: F, handle: &Handle) -> io::Result<AbortHandle>
     where
@@ -85,6 +89,10 @@ impl<'a, T: 'static> Builder<'a, T> {
     /// # Errors
     ///
     /// None; the `Result` is there for compatibility.
+    ///
+    /// # Panics
+    ///
+    /// As [`task::Builder::spawn_local_on`](crate::task_builder::Builder::spawn_local_on).
     #[track_caller]
     pub fn spawn_local_on<F>(self, future: F, local: &LocalSet) -> io::Result<AbortHandle>
     where
@@ -116,6 +124,10 @@ impl<'a, T: 'static> Builder<'a, T> {
     /// # Errors
     ///
     /// If the system refuses the pool's first thread.
+    ///
+    /// # Panics
+    ///
+    /// As [`task::Builder::spawn_blocking_on`](crate::task_builder::Builder::spawn_blocking_on).
     #[track_caller]
     pub fn spawn_blocking_on<F>(self, job: F, handle: &Handle) -> io::Result<AbortHandle>
     where

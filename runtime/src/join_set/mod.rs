@@ -118,6 +118,10 @@ impl<T: 'static> JoinSet<T> {
     }
 
     /// Spawns a task onto the runtime of `handle`.
+    ///
+    /// # Panics
+    ///
+    /// In a child of the process that made the runtime.
     #[track_caller]
     pub fn spawn_on<F>(&mut self, task: F, handle: &Handle) -> AbortHandle
     where
@@ -141,6 +145,10 @@ impl<T: 'static> JoinSet<T> {
     }
 
     /// Spawns a task that need not be `Send` onto `local`.
+    ///
+    /// # Panics
+    ///
+    /// Not: the caller is noted as the place that the task comes from.
     #[track_caller]
     pub fn spawn_local_on<F>(&mut self, task: F, local: &LocalSet) -> AbortHandle
     where

@@ -85,6 +85,10 @@ impl LocalRuntime {
     }
 
     /// Spawns a task onto the runtime. It runs when this thread is next in [`LocalRuntime::block_on`].
+    ///
+    /// # Panics
+    ///
+    /// Not: the caller is noted as the place that the task comes from.
     #[track_caller]
     pub fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -98,6 +102,10 @@ impl LocalRuntime {
     }
 
     /// Runs a closure on the runtime's pool for blocking jobs. See [`crate::spawn_blocking`].
+    ///
+    /// # Panics
+    ///
+    /// If the system refuses the pool's first thread.
     #[track_caller]
     pub fn spawn_blocking<F, R>(&self, job: F) -> JoinHandle<R>
     where

@@ -148,6 +148,10 @@ impl LocalSet {
     /// assert_eq!(count.get(), 10);
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// Not: the caller is noted as the place that the task comes from.
     #[track_caller]
     pub fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
     where

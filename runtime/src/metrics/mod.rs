@@ -315,6 +315,10 @@ impl RuntimeMetrics {
     }
 
     /// The old name of [`Self::poll_time_histogram_bucket_range`].
+    ///
+    /// # Panics
+    ///
+    /// As that.
     #[deprecated(note = "renamed to `poll_time_histogram_bucket_range`")]
     #[track_caller]
     pub fn poll_count_histogram_bucket_range(&self, bucket: usize) -> Range<Duration> {
@@ -322,6 +326,10 @@ impl RuntimeMetrics {
     }
 
     /// The old name of [`Self::poll_time_histogram_bucket_count`].
+    ///
+    /// # Panics
+    ///
+    /// As that.
     #[deprecated(note = "renamed to `poll_time_histogram_bucket_count`")]
     #[track_caller]
     pub fn poll_count_histogram_bucket_count(&self, worker: usize, bucket: usize) -> u64 {

@@ -18,6 +18,21 @@ use crate::trace::{self, Kind};
 /// The task starts whether the handle is awaited or not. It runs on any of the runtime's workers, and may move
 /// between polls.
 ///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let runtime = ringway_runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// let tasks: Vec<_> = (0..4).map(|n| ringway_runtime::spawn(async move { n * n })).collect();
+/// let mut squares = Vec::new();
+/// for task in tasks {
+///     squares.push(task.await?);
+/// }
+/// assert_eq!(squares, [0, 1, 4, 9]);
+/// # Ok(())
+/// # })
+/// # }
+/// ```
+///
 /// # Panics
 ///
 /// Outside a runtime.
@@ -38,6 +53,17 @@ where
 ///
 /// A job that has started cannot be aborted. When the runtime shuts down, jobs that have not started are
 /// cancelled, and those that run are waited for.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let runtime = ringway_runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// let sum = ringway_runtime::spawn_blocking(|| (1..=1_000_000_u64).sum::<u64>());
+/// assert_eq!(sum.await?, 500_000_500_000);
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 ///
 /// # Panics
 ///

@@ -19,6 +19,24 @@ use super::raw::Reference;
 ///
 /// Dropping it detaches the task, which runs on.
 ///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let runtime = ringway_runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// let task = ringway_runtime::spawn(async { "done" });
+/// assert_eq!(task.await?, "done");
+///
+/// let endless = ringway_runtime::spawn(std::future::pending::<()>());
+/// endless.abort();
+/// assert!(endless.await.unwrap_err().is_cancelled());
+///
+/// let broken = ringway_runtime::spawn(async { panic!("oh") });
+/// assert!(broken.await.unwrap_err().is_panic());
+/// # Ok(())
+/// # })
+/// # }
+/// ```
+///
 /// # Cancel safety
 ///
 /// Awaiting `&mut handle` in a `select!` loses nothing when another branch wins: the output stays with the

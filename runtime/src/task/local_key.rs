@@ -54,6 +54,26 @@ macro_rules! task_local {
 }
 
 /// A key of task-local values, made by [`task_local!`](crate::task_local!).
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let runtime = ringway_runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// ringway_runtime::task_local! {
+///     static REQUEST: u64;
+/// }
+///
+/// let task = REQUEST.scope(7, async {
+///     assert_eq!(REQUEST.get(), 7);
+///     REQUEST.sync_scope(8, || assert_eq!(REQUEST.get(), 8));
+///     REQUEST.with(|request| request + 1)
+/// });
+/// assert_eq!(ringway_runtime::spawn(task).await?, 8);
+/// assert!(REQUEST.try_with(|_| ()).is_err());
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub struct LocalKey<T: 'static> {
     cell: &'static thread::LocalKey<RefCell<Option<T>>>,
 }
@@ -217,6 +237,23 @@ impl<T: 'static> fmt::Debug for LocalKey<T> {
 
 pin_project! {
     /// The future of [`LocalKey::scope`].
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// ringway_runtime::task_local! {
+    ///     static NAME: &'static str;
+    /// }
+    ///
+    /// let mut future = Box::pin(NAME.scope("ada", async {}));
+    /// future.as_mut().await;
+    /// // What was set outlives the future's own work, until somebody takes it.
+    /// assert_eq!(future.as_mut().take_value(), Some("ada"));
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub struct TaskLocalFuture<T, F>
     where
         T: 'static,

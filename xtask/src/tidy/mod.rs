@@ -6,9 +6,11 @@
 
 mod arrows;
 mod documents;
+mod externals;
 mod layers;
 mod lengths;
 mod orderings;
+mod sections;
 mod source;
 mod unsafety;
 mod words;
@@ -93,8 +95,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         lengths::check(&files),
         unsafety::check(&files),
         orderings::check(&files),
+        sections::check(&files),
         words::check(&files),
         documents::check(&files, root()),
+        externals::check(&files, &metadata)?,
     ]
     .into_iter()
     .flatten()

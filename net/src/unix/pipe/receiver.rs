@@ -22,6 +22,24 @@ use crate::{Interest, Ready};
 /// It finds the end of the stream when the last sender has been closed. Dropping it closes it: who writes then gets an
 /// error.
 ///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let runtime = ringway_runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// use ringway_net::unix::pipe;
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// let (mut sender, mut receiver) = pipe::pipe()?;
+/// sender.write_all(b"through the pipe").await?;
+/// drop(sender);
+/// let mut text = String::new();
+/// receiver.read_to_string(&mut text).await?;
+/// assert_eq!(text, "through the pipe");
+/// # Ok(())
+/// # })
+/// # }
+/// ```
+///
 /// # Cancel safety
 ///
 /// A read that is dropped before it returns has taken nothing.

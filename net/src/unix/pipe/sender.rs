@@ -21,6 +21,23 @@ use crate::{Interest, Ready};
 /// Dropping it closes it, and the reader finds the end when it has read the rest. A write to a pipe that nobody reads is
 /// an error, `BrokenPipe`.
 ///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let runtime = ringway_runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// use std::io::ErrorKind;
+/// use ringway_net::unix::pipe;
+///
+/// let (sender, receiver) = pipe::pipe()?;
+/// sender.writable().await?;
+/// assert_eq!(sender.try_write(b"some")?, 4);
+/// drop(receiver);
+/// assert_eq!(sender.try_write(b"more").unwrap_err().kind(), ErrorKind::BrokenPipe);
+/// # Ok(())
+/// # })
+/// # }
+/// ```
+///
 /// # Cancel safety
 ///
 /// A write that is dropped has written nothing unless it had returned.
