@@ -12,5 +12,6 @@ macro_rules! pages {
 }
 
 pages! {
-    start tasks io files processes completion timers testing shutdown observing kernels moving tuning inside
+    start tasks io files processes completion timers testing shutdown observing kernels moving ecosystem
+    tuning inside
 }

@@ -7,22 +7,10 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
-use ringway::runtime::{Builder, Runtime};
+use ringway::runtime::Builder;
 use ringway::time::timeout;
+use ringway_compat_tests::{LONG, runtime};
 use tower::{Service, ServiceBuilder, ServiceExt};
-
-/// More than anything here takes, on any machine.
-const LONG: Duration = Duration::from_secs(60);
-
-fn runtime() -> Runtime {
-    Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("ours")
-        .enable_all()
-        .enable_tokio_compat()
-        .build()
-        .expect("a runtime")
-}
 
 fn thread_name() -> String {
     thread::current().name().unwrap_or_default().to_owned()
