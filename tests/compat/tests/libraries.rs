@@ -29,15 +29,20 @@ fn axum_serves_what_reqwest_asks_and_its_handlers_may_use_both_runtimes() {
             let theirs = tokio::spawn(async { thread_name() }).await.unwrap();
             format!("{ours} and {theirs}")
         };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let any = "127.0.0.1:0";
+        let theirs = tokio::net::TcpListener::bind(any).await.unwrap();
+        let ours = ringway::net::TcpListener::bind(any).await.unwrap();
+        let addresses = [theirs.local_addr().unwrap(), ours.local_addr().unwrap()];
         let app = Router::new().route("/", get(handler));
-        let server = ringway::spawn(async move { axum::serve(listener, app).await });
-        for _ in 0..20 {
+        let servers = [
+            ringway::spawn(axum::serve(theirs, app.clone()).into_future()),
+            ringway::spawn(axum::serve(ours, app).into_future()),
+        ];
+        for address in addresses.repeat(10) {
             let answer = reqwest::get(format!("http://{address}/")).await.unwrap();
             assert_eq!(answer.text().await.unwrap(), "ours and tokio-compat");
         }
-        server.abort();
+        servers.iter().for_each(|server| server.abort());
     };
     runtime.block_on(async { timeout(LONG, body).await.expect("in time") });
 }
