@@ -2,8 +2,13 @@
 //!
 //! Processor time of the whole process for an operation, the least of many samples that alternate.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use axum::Router;
+use axum::routing::get;
+use ringway::io::{AsyncReadExt, AsyncWriteExt};
+use ringway::net::{TcpListener, TcpStream};
 use ringway::runtime::{Builder, Runtime};
 
 const SAMPLES: usize = 15;
@@ -19,7 +24,13 @@ fn main() -> std::io::Result<()> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    let rows: [(&str, &dyn Fn()); 5] = [
+    let router = Router::new().route("/", get(async || "hello"));
+    let listen = || with.block_on(TcpListener::bind("127.0.0.1:0"));
+    let (ours_at, theirs_at) = (listen()?, listen()?);
+    let addresses = (ours_at.local_addr()?, theirs_at.local_addr()?);
+    with.spawn(ringway::axum::serve(ours_at, router.clone()).into_future());
+    with.spawn(axum::serve(theirs_at, router).into_future());
+    let rows: [(&str, &dyn Fn()); 7] = [
         ("our spawn and join, without", &|| ours(&without)),
         ("our spawn and join, with tokio at the side", &|| {
             ours(&with)
@@ -29,8 +40,14 @@ fn main() -> std::io::Result<()> {
         ("tokio's sleep of no time, in our task", &|| {
             their_sleep(&with)
         }),
+        ("a request to ringway::axum::serve", &|| {
+            ask(&with, addresses.0)
+        }),
+        ("a request to axum::serve, of tokio's tasks", &|| {
+            ask(&with, addresses.1)
+        }),
     ];
-    let mut least = [Duration::MAX; 5];
+    let mut least = [Duration::MAX; 7];
     for _ in 0..SAMPLES {
         for ((_, run), least) in rows.iter().zip(&mut least) {
             let before = processor_time();
@@ -69,6 +86,23 @@ fn their_sleep(runtime: &Runtime) {
     in_task(runtime, || async {
         tokio::time::sleep(Duration::ZERO).await
     });
+}
+
+/// Requests one after the other over one connection, the client's work among the cost.
+fn ask(runtime: &Runtime, address: SocketAddr) {
+    let task = runtime.spawn(async move {
+        let mut stream = TcpStream::connect(address).await.expect("a connection");
+        let mut answer = [0; 1024];
+        for _ in 0..OPERATIONS {
+            let request = b"GET / HTTP/1.1\r\nhost: here\r\n\r\n";
+            stream.write_all(request).await.expect("a server");
+            let mut heard = 0;
+            while !answer[..heard].ends_with(b"hello") {
+                heard += stream.read(&mut answer[heard..]).await.expect("bytes");
+            }
+        }
+    });
+    runtime.block_on(task).expect("it returns");
 }
 
 /// Calls `operation` again and again in a task of ours.
