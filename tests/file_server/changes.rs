@@ -1,7 +1,7 @@
 //! Files that others change as fast as they can while they are served.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,14 @@ fn ask(client: &mut Client, target: &str, fields: &str) -> Seen {
     let mut body = vec![0; length.parse().expect("a number")];
     match client.stream.read_exact(&mut body) {
         Ok(()) => Seen::Answer(status, body),
-        Err(_) => Seen::Cut,
+        Err(error) => {
+            let is_end = matches!(
+                error.kind(),
+                ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset
+            );
+            assert!(is_end, "less than {length} bytes, and no end: {error}");
+            Seen::Cut
+        }
     }
 }
 

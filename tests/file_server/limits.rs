@@ -114,11 +114,14 @@ fn no_more_of_a_pipeline_is_received_than_may_be() {
     ] {
         let server = Server::start_with(&folder.root(), &arguments);
         let mut client = server.connect();
-        client.send("GET /huge HTTP/1.1\r\nHost: a\r\n\r\n");
-        wait_until("the response begins", || client.receive() > 0);
+        // All in one piece, so that the server could take it at once.
+        let huge = "GET /huge HTTP/1.1\r\nHost: a\r\n\r\n".to_owned();
+        let flood = huge + &"GET /a HTTP/1.1\r\nHost: a\r\n\r\n".repeat(10_000);
         client.stream.set_nonblocking(true).expect("sets");
-        let flood = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n".repeat(10_000);
         let sent = client.stream.write(flood.as_bytes()).expect("some of it");
+        assert!(sent > 100_000, "{sent}");
+        client.stream.set_nonblocking(false).expect("sets");
+        wait_until("the response begins", || client.receive() > 0);
         let ports = (
             client.stream.local_addr().expect("bound").port(),
             server.address.port(),
