@@ -119,8 +119,9 @@
 //!
 //! # Requirements
 //!
-//! Linux with io_uring, 5.15 or newer. Containers often forbid io_uring; building a runtime there
-//! fails with an error which says what stands in the way.
+//! Linux. From 5.15 on, and where io_uring is allowed, by rings; elsewhere, as in many containers, by epoll and the blocking
+//! pool, with the same results. A line on standard error says so the first time; `Builder::driver` and the environment's
+//! `RINGWAY_DRIVER` decide otherwise.
 
 #![forbid(unsafe_code)]
 

@@ -9,6 +9,7 @@
 
 mod cfg;
 mod names;
+mod shown;
 mod sources;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ use std::process::Command;
 
 use cfg::Cfg;
 use serde_json::Value;
+use shown::Shown;
 use sources::{Face, Kind};
 
 /// Names of tokio's that are not here, and why.
@@ -48,6 +50,45 @@ const OPEN: [&str; 4] = ["E0282", "E0283", "E0284", "E0790"];
 /// Fewer names than tokio has show that the list is not made as it should.
 const NAMES_MIN: usize = 250;
 const METHODS_MIN: usize = 850;
+/// So many types and functions, at least, are shown by an example in tokio's own modules.
+const SHOWN_MIN: usize = 60;
+
+/// The modules of tokio's that are made anew here, and the folders of what stands for them.
+const MODULES: [&str; 8] = [
+    "fs", "io", "net", "process", "runtime", "signal", "task", "time",
+];
+const FOLDERS: [&str; 8] = [
+    "fs/src",
+    "net/src",
+    "process/src",
+    "runtime/src",
+    "signal/src",
+    "src",
+    "stdio/src",
+    "timer/src",
+];
+
+#[test]
+fn what_tokio_shows_by_an_example_is_shown_by_one_here() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (folder, _) = tokio(root);
+    let mut theirs = Shown::new();
+    for module in MODULES {
+        shown::read(&folder.join("src").join(module), &mut theirs);
+    }
+    theirs.retain(|_, is_shown| *is_shown);
+    assert!(theirs.len() >= SHOWN_MIN, "{} names", theirs.len());
+    let mut ours = Shown::new();
+    for folder in FOLDERS {
+        shown::read(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join(folder),
+            &mut ours,
+        );
+    }
+    let bare = theirs.keys().filter(|name| ours.get(*name) == Some(&false));
+    let bare: Vec<_> = bare.collect();
+    assert!(bare.is_empty(), "without an example: {bare:?}");
+}
 
 #[test]
 fn every_public_name_of_tokio_is_here() {
