@@ -8,9 +8,9 @@ use clap::Parser;
 use clap::builder::{RangedI64ValueParser, RangedU64ValueParser};
 
 use crate::limits::{
-    CONNECTIONS_DEFAULT, CONNECTIONS_PER_ADDRESS_DEFAULT, HEAD_BYTES_DEFAULT, HEAD_FIELDS_CAP,
-    HEAD_FIELDS_DEFAULT, HeadLimits, Limits, PIPELINED_BYTES_DEFAULT, RANGES_MAX_CAP,
-    RANGES_MAX_DEFAULT, RECEIVED_BYTES_CAP, TARGET_BYTES_DEFAULT,
+    CONNECTIONS_DEFAULT, CONNECTIONS_PER_ADDRESS_DEFAULT, CacheLimits, HEAD_BYTES_DEFAULT,
+    HEAD_FIELDS_CAP, HEAD_FIELDS_DEFAULT, HeadLimits, Limits, PIPELINED_BYTES_DEFAULT,
+    RANGES_MAX_CAP, RANGES_MAX_DEFAULT, RECEIVED_BYTES_CAP, TARGET_BYTES_DEFAULT,
 };
 use crate::policy::{Policy, Symlinks, parse_field_value};
 
@@ -59,6 +59,22 @@ pub(crate) struct Args {
     /// Value of the Cache-Control field of files, such as "public, max-age=3600" [default: none]
     #[arg(long, value_name = "VALUE", value_parser = parse_field_value)]
     pub(crate) cache_control: Option<String>,
+
+    /// Milliseconds for which a file is served as it was found, before it is looked for again; 0
+    /// looks each time
+    #[arg(long, value_name = "MS", default_value_t = 1_000,
+        value_parser = RangedU64ValueParser::<u64>::new().range(0..=86_400_000))]
+    pub(crate) cache_ms: u64,
+
+    /// Mebibytes of memory for small files that were asked for
+    #[arg(long, value_name = "MIB", default_value_t = 16, hide_short_help = true,
+        value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    pub(crate) cache_mib: u32,
+
+    /// Larger files that are kept open
+    #[arg(long, value_name = "N", default_value_t = 256, hide_short_help = true,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) cache_files: u32,
 
     /// Do not write the access log to standard output
     #[arg(long, short)]
@@ -157,6 +173,11 @@ impl Args {
 
     pub(crate) fn limits(&self) -> Limits {
         Limits {
+            cache: CacheLimits {
+                time: Duration::from_millis(self.cache_ms),
+                bytes: u64::from(self.cache_mib) << 20,
+                files: u64::from(self.cache_files),
+            },
             head: Duration::from_millis(self.head_timeout_ms),
             idle: Duration::from_millis(self.idle_timeout_ms),
             stall: Duration::from_millis(self.stall_timeout_ms),

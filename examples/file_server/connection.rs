@@ -10,13 +10,14 @@
 //! 4. Whatever ends the connection before its input was read to the end lingers: see
 //!    [`Connection::linger`].
 
-use std::io;
+use std::borrow::Cow;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use ringway::fs::{self, File, ShortTransfer};
-use ringway::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, SeekFrom};
+use ringway::fs::{self, ShortTransfer};
+use ringway::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use ringway::net::TcpStream;
 use ringway::select;
 use ringway::task::yield_now;
@@ -24,15 +25,16 @@ use ringway::time::{Instant, Sleep, sleep_until, timeout};
 use socket2::SockRef;
 
 use crate::clock::Clock;
+use crate::content::{Bytes, Content};
 use crate::input::Input;
 use crate::journal::Access;
 use crate::limits::{
-    LINGER_BYTES_MAX, LINGER_TIME, OUTPUT_FLUSH_BYTES, OUTPUT_KEEP_BYTES, REQUESTS_PER_TURN,
-    SMALL_BODY_BYTES_MAX, STALL_CHUNK_BYTES,
+    COPIED_BODY_BYTES_MAX, LINGER_BYTES_MAX, LINGER_TIME, OUTPUT_FLUSH_BYTES, OUTPUT_KEEP_BYTES,
+    REQUESTS_PER_TURN, SMALL_BODY_BYTES_MAX, STALL_CHUNK_BYTES,
 };
 use crate::multipart::Multipart;
 use crate::range::Part;
-use crate::reply::{Body, FilePart, Persistence, Reply, Status};
+use crate::reply::{Body, Persistence, Reply, Status};
 use crate::request::{self, Refusal};
 use crate::server::Server;
 use crate::terms::Terms;
@@ -214,7 +216,8 @@ impl<'s> Connection<'s> {
         let (reply, terms) = match request::parse(head, &self.server.limits().head_size) {
             Ok(request) => {
                 let terms = Terms::of(&request, self.server.stops(), started);
-                (self.server.site().answer(&request, now).await, terms)
+                let site = self.server.site();
+                (site.answer(&request, started, now).await, terms)
             }
             Err(Refusal(status)) => (Reply::notice(status), Terms::refused(head, started)),
         };
@@ -255,9 +258,9 @@ impl<'s> Connection<'s> {
         );
         let (mut status, mut persistence) = (reply.status, terms.persistence);
         let body = if terms.with_body {
-            reply.body
+            &reply.body
         } else {
-            Body::Nothing
+            &Body::Nothing
         };
         let mut sent_bytes = 0;
         let mut result = Ok(());
@@ -267,10 +270,12 @@ impl<'s> Connection<'s> {
                 self.output.extend_from_slice(text.as_bytes());
                 sent_bytes = text.len() as u64;
             }
-            Body::Page(page) => result = self.send_page(&page, &mut sent_bytes).await,
-            Body::File(mut part) if part.length <= SMALL_BODY_BYTES_MAX => {
-                match self.append_file(&mut part).await {
-                    Ok(()) => sent_bytes = part.length,
+            Body::Page(page) => result = self.send_bytes(page.as_bytes(), &mut sent_bytes).await,
+            Body::File(part) => {
+                let (content, part) = (reply.content(), *part);
+                match small_bytes(content, part).await {
+                    Ok(Some(bytes)) => result = self.send_bytes(&bytes, &mut sent_bytes).await,
+                    Ok(None) => result = self.transfer(content, part, &mut sent_bytes).await,
                     Err(error) => {
                         // Nothing was sent yet, so the error can be told as one.
                         self.output.truncate(start);
@@ -278,9 +283,9 @@ impl<'s> Connection<'s> {
                     }
                 }
             }
-            Body::File(part) => result = self.transfer_file(&part, &mut sent_bytes).await,
-            Body::FileParts(file, multipart) => {
-                result = self.send_parts(file, &multipart, &mut sent_bytes).await;
+            Body::FileParts(multipart) => {
+                let content = reply.content();
+                result = self.send_parts(content, multipart, &mut sent_bytes).await;
             }
         }
         let aborted = result.is_err();
@@ -291,35 +296,14 @@ impl<'s> Connection<'s> {
         result.map(|()| persistence)
     }
 
-    async fn send_page(&mut self, page: &str, sent_bytes: &mut u64) -> io::Result<()> {
-        if self.output.len() + page.len() <= OUTPUT_FLUSH_BYTES {
-            self.output.extend_from_slice(page.as_bytes());
+    /// Sends a body that is in memory, or puts it behind its head if it is short.
+    async fn send_bytes(&mut self, bytes: &[u8], sent_bytes: &mut u64) -> io::Result<()> {
+        if bytes.len() <= COPIED_BODY_BYTES_MAX {
+            self.output.extend_from_slice(bytes);
         } else {
-            self.flush().await?;
-            write_all(
-                &mut self.stream,
-                page.as_bytes(),
-                self.server.limits().stall,
-            )
-            .await?;
+            self.flush_with(bytes).await?;
         }
-        *sent_bytes = page.len() as u64;
-        Ok(())
-    }
-
-    /// Reads a small part of a file behind the head, so that both leave with one write.
-    async fn append_file(&mut self, part: &mut FilePart) -> io::Result<()> {
-        if part.offset > 0 {
-            part.file.seek(SeekFrom::Start(part.offset)).await?;
-        }
-        self.output
-            .reserve(usize::try_from(part.length).expect("a small body fits into memory"));
-        let mut body = (&mut part.file).take(part.length);
-        while body.limit() > 0 {
-            if body.read_buf(&mut self.output).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        }
+        *sent_bytes += bytes.len() as u64;
         Ok(())
     }
 
@@ -327,34 +311,21 @@ impl<'s> Connection<'s> {
     /// follow is never sent, and the connection ends.
     async fn send_parts(
         &mut self,
-        file: File,
+        content: &Content,
         multipart: &Multipart,
         sent_bytes: &mut u64,
     ) -> io::Result<()> {
-        let mut part = FilePart {
-            file,
-            media_type: multipart.media_type,
-            coding: None,
-            offset: 0,
-            length: 0,
-        };
-        for &Part { offset, length } in &multipart.parts {
+        for &part in &multipart.parts {
             if self.output.len() >= OUTPUT_FLUSH_BYTES {
                 self.flush().await?;
             }
             let start = self.output.len();
-            multipart.write_heading(Part { offset, length }, &mut self.output);
+            multipart.write_heading(part, &mut self.output);
             *sent_bytes += (self.output.len() - start) as u64;
-            (part.offset, part.length) = (offset, length);
-            let mut moved_bytes = 0;
-            let moved = if length <= SMALL_BODY_BYTES_MAX {
-                part.file.rewind().await?;
-                self.append_file(&mut part).await
-            } else {
-                self.transfer_file(&part, &mut moved_bytes).await
-            };
-            *sent_bytes += if moved.is_ok() { length } else { moved_bytes };
-            moved?;
+            match small_bytes(content, part).await? {
+                Some(bytes) => self.send_bytes(&bytes, sent_bytes).await?,
+                None => self.transfer(content, part, sent_bytes).await?,
+            }
         }
         let start = self.output.len();
         multipart.write_end(&mut self.output);
@@ -380,17 +351,27 @@ impl<'s> Connection<'s> {
 
     /// Lets the kernel move a part of a file to the socket. A file that has become shorter is an
     /// error.
-    async fn transfer_file(&mut self, part: &FilePart, sent_bytes: &mut u64) -> io::Result<()> {
-        self.flush().await?;
+    async fn transfer(
+        &mut self,
+        content: &Content,
+        part: Part,
+        sent_bytes: &mut u64,
+    ) -> io::Result<()> {
+        let Bytes::File(file) = content.bytes() else {
+            unreachable!("what is in memory is sent from there");
+        };
+        self.flush_before_more().await?;
         let stall = self.server.limits().stall;
-        while *sent_bytes < part.length {
-            let offset = part.offset + *sent_bytes;
-            let length = (part.length - *sent_bytes).min(STALL_CHUNK_BYTES);
-            let moving = fs::transfer(&part.file, offset, length, &self.stream);
+        let (mut next, end) = (part.offset, part.end());
+        while next < end {
+            let length = (end - next).min(STALL_CHUNK_BYTES);
+            let moving = fs::transfer(file, next, length, &self.stream);
             let moved = timeout(stall, moving)
                 .await
                 .map_err(|_| io::ErrorKind::TimedOut)?;
-            *sent_bytes += moved.as_ref().copied().unwrap_or_else(bytes_before_error);
+            let count = moved.as_ref().copied().unwrap_or_else(bytes_before_error);
+            next += count;
+            *sent_bytes += count;
             moved?;
         }
         Ok(())
@@ -401,8 +382,45 @@ impl<'s> Connection<'s> {
         if self.output.is_empty() {
             return Ok(());
         }
+        self.flush_with(&[]).await
+    }
+
+    /// Writes the finished responses and the body of the last of them, by one system call if there
+    /// is room.
+    async fn flush_with(&mut self, body: &[u8]) -> io::Result<()> {
+        let pieces = [IoSlice::new(&self.output), IoSlice::new(body)];
+        let tried = match body {
+            [] => self.stream.try_write(&self.output),
+            _ => self.stream.try_write_vectored(&pieces),
+        };
+        self.finish_flush(tried, body).await
+    }
+
+    /// Writes the finished responses, of which the last has a head whose body follows at once.
+    async fn flush_before_more(&mut self) -> io::Result<()> {
+        let flags = libc::MSG_MORE | libc::MSG_NOSIGNAL;
+        let socket = SockRef::from(&self.stream);
+        let send = || socket.send_with_flags(&self.output, flags);
+        let tried = self.stream.try_io(Interest::WRITABLE, send);
+        self.finish_flush(tried, &[]).await
+    }
+
+    /// Waits until all is written of which a first try wrote a part, or nothing.
+    async fn finish_flush(&mut self, tried: io::Result<usize>, body: &[u8]) -> io::Result<()> {
         let stall = self.server.limits().stall;
-        let written = write_all(&mut self.stream, &self.output, stall).await;
+        let written = match tried {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            Ok(count) if count == self.output.len() + body.len() => Ok(()),
+            tried => {
+                let done = tried.unwrap_or(0);
+                let of_output = done.min(self.output.len());
+                let output = &self.output[of_output..];
+                match write_all(&mut self.stream, output, stall).await {
+                    Ok(()) => write_all(&mut self.stream, &body[done - of_output..], stall).await,
+                    failed => failed,
+                }
+            }
+        };
         self.output.clear();
         self.output.shrink_to(OUTPUT_KEEP_BYTES);
         self.log_lines();
@@ -460,6 +478,22 @@ impl<'s> Connection<'s> {
     fn reset(self) {
         // Without effect on a socket that is gone already.
         let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+    }
+}
+
+/// The bytes of a part, if it is small or they are in memory anyway.
+async fn small_bytes(content: &Content, part: Part) -> io::Result<Option<Cow<'_, [u8]>>> {
+    match content.bytes() {
+        Bytes::Memory(bytes) => Ok(Some(Cow::Borrowed(part.of(bytes)))),
+        Bytes::File(file) if part.length <= SMALL_BODY_BYTES_MAX => {
+            let length = usize::try_from(part.length).expect("a small body fits into memory");
+            let room = Vec::with_capacity(length);
+            let (result, mut bytes) = file.read_exact_at(room, part.offset).await;
+            result?;
+            bytes.truncate(length);
+            Ok(Some(Cow::Owned(bytes)))
+        }
+        Bytes::File(_) => Ok(None),
     }
 }
 

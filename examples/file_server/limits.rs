@@ -50,6 +50,32 @@ pub(crate) const INPUT_BYTES_INITIAL: usize = 2 * 1024;
 /// copy here.
 pub(crate) const SMALL_BODY_BYTES_MAX: u64 = 64 * 1024;
 
+/// Bytes of a body in memory up to which it is copied behind its head. A larger one leaves from
+/// where it is, together with its head.
+pub(crate) const COPIED_BODY_BYTES_MAX: usize = 4 * 1024;
+
+/// How long ago the last change of a file must lie before what was read of it is kept: the coarsest
+/// clock of a file system in use (FAT's) ticks every 2 s, and two changes within a tick look like
+/// one.
+pub(crate) const CLOCK_GRAIN: Duration = Duration::from_secs(2);
+
+/// Bytes that an entry of the cache takes beside its path and its body: fields, states, and the
+/// cache's own order.
+pub(crate) const CACHE_ENTRY_BYTES: u64 = 640;
+
+/// Bytes that an entry is expected to weigh; the cache makes room for so many at first.
+pub(crate) const CACHE_USUAL_BYTES: u64 = 4 * 1024;
+
+/// Parts of the cache with a lock each. Few, so that the largest body that is kept is a small part
+/// of one.
+pub(crate) const CACHE_SHARDS: usize = 8;
+
+/// Descriptors that a file of the cache may need: its own, and those of a pipe for transfers.
+pub(crate) const DESCRIPTORS_PER_KEPT_FILE: u64 = 3;
+
+/// Of the descriptors that may be open, where they are short, one in so many is for the cache.
+pub(crate) const CACHE_DESCRIPTORS_PART: u64 = 8;
+
 /// Bytes of finished responses that may wait for the rest of a pipelined batch before they are
 /// written. With a small body on top, a connection holds at most this plus [`SMALL_BODY_BYTES_MAX`]
 /// plus a head.
@@ -134,6 +160,7 @@ pub(crate) struct Limits {
     pub(crate) head_size: HeadLimits,
     /// Bytes received and not yet answered that a connection may hold; at least a head.
     pub(crate) pipelined_bytes: usize,
+    pub(crate) cache: CacheLimits,
 }
 
 /// What a request's head may have.
@@ -156,4 +183,15 @@ impl Default for HeadLimits {
             target_bytes: TARGET_BYTES_DEFAULT as usize,
         }
     }
+}
+
+/// What is kept of files between requests, and for how long it is believed.
+#[derive(Clone, Debug)]
+pub(crate) struct CacheLimits {
+    /// For how long what a path led to is believed without another look; with none nothing is kept.
+    pub(crate) time: Duration,
+    /// Bytes of small files, with what it takes to find them.
+    pub(crate) bytes: u64,
+    /// Larger files that are kept open.
+    pub(crate) files: u64,
 }

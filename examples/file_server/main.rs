@@ -15,6 +15,7 @@
 //! | `path`, `policy`, `site` | from a path to an open file beneath the root, and to an answer |
 //! | `conditional`, `range`, `coding`, `media` | validators, conditions, ranges, compressed forms, types |
 //! | `reply`, `multipart`, `listing` | the answer's head; the page that shows a directory |
+//! | `cache`, `content`, `entity` | what is kept of files between requests, and for how long it is believed |
 //! | `journal`, `clock` | the access log; the time as text |
 //!
 //! `path`, `range`, `conditional`, `request`, `reply`, `input`, `listing` and `clock` are plain
@@ -23,10 +24,13 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod cache;
 mod clock;
 mod coding;
 mod conditional;
 mod connection;
+mod content;
+mod entity;
 mod fields;
 #[cfg(test)]
 mod fuzz;
@@ -60,7 +64,10 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::args::Args;
 use crate::journal::Journal;
-use crate::limits::{DESCRIPTORS_PER_CONNECTION, DESCRIPTORS_RESERVED, Limits};
+use crate::limits::{
+    CACHE_DESCRIPTORS_PART, DESCRIPTORS_PER_CONNECTION, DESCRIPTORS_PER_KEPT_FILE,
+    DESCRIPTORS_RESERVED, Limits,
+};
 use crate::server::{Outcome, Server, StopSignals};
 use crate::site::Site;
 
@@ -104,14 +111,19 @@ fn build_runtime(args: &Args) -> io::Result<Runtime> {
 
 async fn serve(args: &Args, limits: Limits, journal: Arc<Journal>) -> Result<Outcome, String> {
     let directory = &args.directory;
-    let site = Site::open_root(directory, args.policy(), Arc::clone(&journal))
-        .await
-        .map_err(|error| {
-            format!(
-                "cannot serve {}: {error}; name a directory that may be read",
-                directory.display()
-            )
-        })?;
+    let site = Site::open_root(
+        directory,
+        args.policy(),
+        &limits.cache,
+        Arc::clone(&journal),
+    )
+    .await
+    .map_err(|error| {
+        format!(
+            "cannot serve {}: {error}; name a directory that may be read",
+            directory.display()
+        )
+    })?;
     let signals =
         StopSignals::listen().map_err(|error| format!("cannot listen for signals: {error}"))?;
     let listener = TcpListener::bind(args.addr)
@@ -160,7 +172,9 @@ fn announce(directory: &Path, address: SocketAddr) {
 /// Raises the number of descriptors that this process may have to what the connections may need,
 /// and lowers the cap of connections if that is not to be had.
 fn fit_to_descriptors(limits: &mut Limits, journal: &Journal) {
-    let wanted = limits.connections as u64 * DESCRIPTORS_PER_CONNECTION + DESCRIPTORS_RESERVED;
+    let wanted = limits.connections as u64 * DESCRIPTORS_PER_CONNECTION
+        + limits.cache.files * DESCRIPTORS_PER_KEPT_FILE
+        + DESCRIPTORS_RESERVED;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current.is_none_or(|current| current >= wanted) {
         return;
@@ -176,7 +190,10 @@ fn fit_to_descriptors(limits: &mut Limits, journal: &Journal) {
     .is_ok();
     let available = (if is_raised { raised } else { current }).unwrap_or(wanted);
     if available < wanted {
-        let fitting = available.saturating_sub(DESCRIPTORS_RESERVED) / DESCRIPTORS_PER_CONNECTION;
+        let most_kept = available / CACHE_DESCRIPTORS_PART / DESCRIPTORS_PER_KEPT_FILE;
+        limits.cache.files = limits.cache.files.min(most_kept.max(1));
+        let reserved = DESCRIPTORS_RESERVED + limits.cache.files * DESCRIPTORS_PER_KEPT_FILE;
+        let fitting = available.saturating_sub(reserved) / DESCRIPTORS_PER_CONNECTION;
         limits.connections = usize::try_from(fitting).unwrap_or(usize::MAX).max(1);
         journal.warn(format_args!(
             "only {available} descriptors may be open, so at most {} connections are served at a \

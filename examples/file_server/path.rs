@@ -72,6 +72,18 @@ impl SitePath {
         }
     }
 
+    /// This path as a request in its plainest form has it: decoded, with a slash at its beginning,
+    /// and one at its end if it names a directory.
+    pub(crate) fn plain(&self) -> Vec<u8> {
+        let mut plain = Vec::with_capacity(self.bytes.len() + 2);
+        plain.push(b'/');
+        plain.extend_from_slice(&self.bytes);
+        if self.names_directory && !self.is_root() {
+            plain.push(b'/');
+        }
+        plain
+    }
+
     pub(crate) fn is_root(&self) -> bool {
         self.bytes.is_empty()
     }
@@ -280,6 +292,22 @@ mod tests {
             }
         }
         assert!(accepted > 1_000 && inputs.len() > 100_000);
+    }
+
+    /// What is kept is looked for by a path as it was sent, if it has no escapes: what is found so
+    /// must be what the path's parsed form names.
+    #[test]
+    fn only_a_path_in_its_plain_form_is_its_own_plain_form() {
+        for path in ["/", "/a", "/a/", "/a/b.c", "/a;b/c+d/"] {
+            let plain = SitePath::parse(path.as_bytes()).expect("valid").plain();
+            assert_eq!(plain, path.as_bytes());
+        }
+        for path in ["//a", "/a//", "/./a", "/a/..", "/a/.", "/a/./b", "/%61"] {
+            let plain = SitePath::parse(path.as_bytes()).expect("valid").plain();
+            assert_ne!(plain, path.as_bytes());
+            let again = SitePath::parse(&plain).expect("valid");
+            assert_eq!(again.plain(), plain, "{path}");
+        }
     }
 
     #[test]

@@ -117,6 +117,13 @@ fn insert(parts: &mut Vec<Part>, mut part: Part) {
 }
 
 impl Part {
+    /// These bytes of all that the file has.
+    pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
+        let [offset, length] = [self.offset, self.length]
+            .map(|number| usize::try_from(number).expect("what is in memory fits into memory"));
+        &bytes[offset..][..length]
+    }
+
     /// The offset behind its last byte.
     pub(crate) fn end(self) -> u64 {
         self.offset + self.length

@@ -1,12 +1,10 @@
 //! What is answered: statuses, bodies, and how the head of a response is written.
 
 use std::io::Write;
+use std::sync::Arc;
 
-use ringway::fs::File;
-
-use crate::coding::Coding;
-use crate::conditional::Validators;
-use crate::media::MediaType;
+use crate::content::Content;
+use crate::entity::Entity;
 use crate::multipart::Multipart;
 use crate::range::Part;
 
@@ -110,8 +108,8 @@ impl Status {
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: Status,
-    /// `ETag` and `Last-Modified`: only what is about a file has them.
-    pub(crate) validators: Option<Validators>,
+    /// The file, if the answer is about one.
+    pub(crate) entity: Option<Arc<Entity>>,
     pub(crate) content_range: Option<ContentRange>,
     /// Path and query to go to, safe to stand in a field.
     pub(crate) location: Option<String>,
@@ -126,20 +124,10 @@ pub(crate) enum Body {
     Notice(&'static str),
     /// An HTML page made by us.
     Page(String),
-    File(FilePart),
-    /// Several parts of a file, as multipart/byteranges.
-    FileParts(File, Multipart),
-}
-
-/// Bytes `offset..offset + length` of an open file.
-#[derive(Debug)]
-pub(crate) struct FilePart {
-    pub(crate) file: File,
-    pub(crate) media_type: MediaType,
-    /// The file is another one in this coding.
-    pub(crate) coding: Option<Coding>,
-    pub(crate) offset: u64,
-    pub(crate) length: u64,
+    /// Of the reply's entity.
+    File(Part),
+    /// Several parts of it, as multipart/byteranges.
+    FileParts(Multipart),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -170,11 +158,19 @@ impl Reply {
         };
         Reply {
             status,
-            validators: None,
+            entity: None,
             content_range: None,
             location: None,
             body,
         }
+    }
+
+    /// What a body that is of a file is taken from.
+    pub(crate) fn content(&self) -> &Content {
+        let entity = self.entity.as_ref();
+        entity
+            .expect("a body of a file comes with the file")
+            .content()
     }
 
     /// Appends status line and fields to `output`. `date` is the present time as HTTP writes it;
@@ -192,9 +188,6 @@ impl Reply {
         };
         line(&[b"HTTP/1.1 ", self.status.line().as_bytes()]);
         line(&[b"Date: ", date.as_bytes()]);
-        if let Some(validators) = &self.validators {
-            line(&[b"ETag: ", &validators.etag.to_bytes()]);
-        }
         if let Some(location) = &self.location {
             line(&[b"Location: ", location.as_bytes()]);
         }
@@ -211,7 +204,8 @@ impl Reply {
             _ => {}
         }
         line(&[b"X-Content-Type-Options: nosniff"]);
-        if self.validators.is_some() {
+        if let Some(entity) = &self.entity {
+            output.extend_from_slice(entity.validator_fields());
             output.extend_from_slice(file_fields);
         }
         self.write_content_fields(output);
@@ -220,13 +214,6 @@ impl Reply {
 
     /// The fields about what is sent, and those that belong to one kind of body.
     fn write_content_fields(&self, output: &mut Vec<u8>) {
-        if let Some(modified) = self.validators.and_then(|validators| validators.modified) {
-            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(modified);
-            put(
-                output,
-                format_args!("Last-Modified: {}\r\n", httpdate::HttpDate::from(time)),
-            );
-        }
         match self.content_range {
             Some(ContentRange::Part { part, size }) => {
                 let (first, last) = (part.offset, part.end() - 1);
@@ -240,38 +227,26 @@ impl Reply {
             }
             None => {}
         }
-        self.body.write_fields(output);
+        match (&self.body, &self.entity) {
+            (Body::Nothing, _) => return,
+            (Body::Notice(_), _) => {
+                output.extend_from_slice(b"Content-Type: text/plain; charset=utf-8\r\n");
+            }
+            (Body::Page(_), _) => output.extend_from_slice(PAGE_FIELDS.as_bytes()),
+            (Body::FileParts(multipart), _) => {
+                multipart.write_content_type(output);
+                output.extend_from_slice(b"Accept-Ranges: bytes\r\n");
+            }
+            (Body::File(_), Some(entity)) => output.extend_from_slice(entity.content_fields()),
+            (Body::File(_), None) => unreachable!("a part of a file comes with the file"),
+        }
+        output.extend_from_slice(b"Content-Length: ");
+        put_number(output, self.body.length());
+        output.extend_from_slice(b"\r\n");
     }
 }
 
 impl Body {
-    fn write_fields(&self, output: &mut Vec<u8>) {
-        match self {
-            Body::Nothing => return,
-            Body::Notice(_) => {
-                output.extend_from_slice(b"Content-Type: text/plain; charset=utf-8\r\n");
-            }
-            Body::Page(_) => output.extend_from_slice(PAGE_FIELDS.as_bytes()),
-            Body::FileParts(_, multipart) => {
-                multipart.write_content_type(output);
-                output.extend_from_slice(b"Accept-Ranges: bytes\r\n");
-            }
-            Body::File(part) => {
-                let media_type = part.media_type;
-                put(output, format_args!("Content-Type: {media_type}\r\n"));
-                if let Some(coding) = part.coding {
-                    let token = coding.token();
-                    put(output, format_args!("Content-Encoding: {token}\r\n"));
-                }
-                output.extend_from_slice(b"Accept-Ranges: bytes\r\n");
-            }
-        }
-        put(
-            output,
-            format_args!("Content-Length: {}\r\n", self.length()),
-        );
-    }
-
     /// Bytes that a GET sends after the head.
     pub(crate) fn length(&self) -> u64 {
         match self {
@@ -279,7 +254,7 @@ impl Body {
             Body::Notice(text) => text.len() as u64,
             Body::Page(page) => page.len() as u64,
             Body::File(part) => part.length,
-            Body::FileParts(_, multipart) => multipart.length(),
+            Body::FileParts(multipart) => multipart.length(),
         }
     }
 }
@@ -298,10 +273,26 @@ fn put(output: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     debug_assert!(written.is_ok());
 }
 
+/// Appends a number in decimal: every answer has one, and the formatting of the standard library
+/// takes longer.
+fn put_number(output: &mut Vec<u8>, mut number: u64) {
+    // The greatest has 20 digits.
+    let mut digits = [b'0'; 20];
+    let mut first = digits.len();
+    loop {
+        first -= 1;
+        digits[first] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    output.extend_from_slice(&digits[first..]);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conditional::ETag;
 
     const DATE: &str = "Sun, 09 Sep 2001 01:46:40 GMT";
 
@@ -366,24 +357,24 @@ mod tests {
 
     #[test]
     fn a_304_has_validators_and_neither_body_nor_length() {
-        let etag = ETag::new((1, 2), 3, std::time::UNIX_EPOCH, std::time::UNIX_EPOCH);
-        let validators = Some(Validators {
-            etag,
-            modified: Some(1_000_000_000),
-        });
+        let entity = Arc::new(crate::entity::tests::entity(1_000_000_000));
+        let fields = String::from_utf8(entity.validator_fields().to_vec()).expect("ASCII");
         let reply = Reply {
-            validators,
+            entity: Some(entity),
             ..Reply::notice(Status::NotModified)
         };
         let head = head(&reply, Persistence::Implied);
-        let tag = String::from_utf8(etag.to_bytes().to_vec()).expect("ASCII");
-        assert!(head.contains(&format!("\r\nETag: {tag}\r\n")), "{head}");
-        assert!(
-            head.contains(&format!("\r\nLast-Modified: {DATE}\r\n")),
-            "{head}"
-        );
-        assert!(head.contains("\r\nVary: x\r\n"), "{head}");
+        assert!(head.contains(&format!("\r\n{fields}Vary: x\r\n")), "{head}");
         assert!(!head.contains("\r\nContent-"), "{head}");
+    }
+
+    #[test]
+    fn numbers_are_written_as_the_standard_library_writes_them() {
+        for number in [0, 1, 9, 10, 4_096, 99_999, u64::MAX] {
+            let mut output = Vec::new();
+            put_number(&mut output, number);
+            assert_eq!(output, number.to_string().into_bytes());
+        }
     }
 
     #[test]

@@ -8,30 +8,34 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use ringway::fs::{Dir, File, OpenOptions, PathRefused};
 use ringway::task::spawn_blocking;
+use ringway::time::Instant;
 use rustix::fs::OFlags;
 
-use crate::clock::HTTP_SECONDS_MAX;
+use crate::cache::{Cache, Look};
 use crate::coding;
 use crate::coding::Coding;
-use crate::conditional::{ETag, Validators, Verdict};
+use crate::conditional::Verdict;
+use crate::content::{Content, State};
+use crate::entity::Entity;
 use crate::journal::Journal;
+use crate::limits::CacheLimits;
 use crate::listing;
 use crate::media::MediaType;
 use crate::multipart::Multipart;
 use crate::path::SitePath;
 use crate::policy::{Policy, Symlinks};
 use crate::range::{Part, Selection, select};
-use crate::reply::{Body, ContentRange, FilePart, Reply, Status};
+use crate::reply::{Body, ContentRange, Reply, Status};
 use crate::request::{Method, Request};
 
 /// A directory whose files are served.
 #[derive(Debug)]
 pub(crate) struct Site {
     tree: Tree,
+    cache: Option<Cache>,
     policy: Policy,
     /// See [`Policy::field_lines`].
     file_fields: Vec<u8>,
@@ -61,6 +65,20 @@ struct Found {
     coding: Option<Coding>,
 }
 
+/// What is needed to answer one request.
+#[derive(Clone, Copy, Debug)]
+struct Visit<'r> {
+    request: &'r Request<'r>,
+    /// The path in its plain form, if what it leads to may be kept.
+    plain: Option<&'r [u8]>,
+    /// A moment at which nothing had been looked for yet.
+    begin: Instant,
+    /// Seconds since 1970.
+    now: u64,
+    /// What the path led to when it was last looked for.
+    known: Option<&'r Arc<Entity>>,
+}
+
 /// The name that stands for its directory.
 const INDEX_NAME: &[u8] = b"index.html";
 
@@ -69,10 +87,12 @@ impl Site {
     pub(crate) async fn open_root(
         path: &Path,
         policy: Policy,
+        cache: &CacheLimits,
         journal: Arc<Journal>,
     ) -> io::Result<Site> {
         Ok(Site {
             tree: Tree::open_root(path, policy.symlinks).await?,
+            cache: Cache::new(cache),
             file_fields: policy.field_lines(),
             policy,
             journal,
@@ -84,54 +104,110 @@ impl Site {
         &self.file_fields
     }
 
-    /// Answers a request. `now` is in seconds since 1970.
-    pub(crate) async fn answer(&self, request: &Request<'_>, now: u64) -> Reply {
+    /// Answers a request that began at `begin`. `now` is in seconds since 1970.
+    pub(crate) async fn answer(&self, request: &Request<'_>, begin: Instant, now: u64) -> Reply {
         if request.method == Method::Options {
             return Reply::notice(Status::NoContent);
+        }
+        // A path without escapes under which something is kept is in its plain form.
+        if self.may_be_kept(request)
+            && !request.path.contains(&b'%')
+            && let Look::Fresh(entity) = self.look(request.path, begin)
+            && entity.content().is_as_promised().await
+        {
+            return self.entity_reply(entity, None, request, now);
         }
         let Ok(path) = SitePath::parse(request.path) else {
             return Reply::notice(Status::BadRequest);
         };
-        let found = if path.names_directory {
-            self.answer_directory(&path, request, now).await
+        if self.may_be_kept(request) {
+            self.answer_from_cache(&path, request, begin, now).await
         } else {
-            self.answer_name(&path, request, now).await
-        };
-        found.unwrap_or_else(|error| self.failure(&path, &error))
+            let visit = Visit {
+                request,
+                plain: None,
+                begin,
+                now,
+                known: None,
+            };
+            self.answer_path(&path, &visit).await
+        }
     }
 
-    /// A path without a slash at its end: a file, or a directory that is somewhere else.
-    async fn answer_name(
+    async fn answer_from_cache(
         &self,
         path: &SitePath,
         request: &Request<'_>,
+        begin: Instant,
         now: u64,
-    ) -> io::Result<Reply> {
+    ) -> Reply {
+        let plain = path.plain();
+        let known = match self.look(&plain, begin) {
+            Look::Fresh(entity) if entity.content().is_as_promised().await => {
+                return self.entity_reply(entity, None, request, now);
+            }
+            Look::Fresh(entity) | Look::Stale(entity) => Some(entity),
+            Look::Nothing => None,
+        };
+        let visit = Visit {
+            request,
+            plain: Some(&plain),
+            begin,
+            now,
+            known: known.as_ref(),
+        };
+        let reply = self.answer_path(path, &visit).await;
+        if let (Some(cache), Some(_), None) = (&self.cache, &known, &reply.entity) {
+            // Whatever is there now, it is no file that was answered with.
+            cache.forget(&plain);
+        }
+        reply
+    }
+
+    async fn answer_path(&self, path: &SitePath, visit: &Visit<'_>) -> Reply {
+        let found = if path.names_directory {
+            self.answer_directory(path, visit).await
+        } else {
+            self.answer_name(path, visit).await
+        };
+        found.unwrap_or_else(|error| self.failure(path, &error))
+    }
+
+    /// Whether a path alone decides what this request is answered with: not if the client takes
+    /// compressed forms and there may be some.
+    fn may_be_kept(&self, request: &Request<'_>) -> bool {
+        !self.policy.precompressed || request.accept_encoding.is_empty()
+    }
+
+    fn look(&self, plain: &[u8], begin: Instant) -> Look {
+        match &self.cache {
+            Some(cache) => cache.look(plain, begin),
+            None => Look::Nothing,
+        }
+    }
+
+    /// A path without a slash at its end: a file, or a directory that is somewhere else.
+    async fn answer_name(&self, path: &SitePath, visit: &Visit<'_>) -> io::Result<Reply> {
         let opened = self.tree.open(path).await?;
         if opened.status.is_dir() {
-            return Ok(redirect_to_directory(path, request.query));
+            return Ok(redirect_to_directory(path, visit.request.query));
         }
         if !opened.status.is_file() {
             return Ok(Reply::notice(Status::Forbidden));
         }
         let media_type = MediaType::of(path.as_path());
-        let found = self.choose_coding(path, opened, media_type, request).await;
-        Ok(self.file_reply(found, request, now))
+        let choice = self.choose_coding(path, opened, media_type, visit.request);
+        self.file_reply(choice.await, visit).await
     }
 
     /// A path with a slash at its end: the index if there is one, or else the listing.
-    async fn answer_directory(
-        &self,
-        path: &SitePath,
-        request: &Request<'_>,
-        now: u64,
-    ) -> io::Result<Reply> {
+    async fn answer_directory(&self, path: &SitePath, visit: &Visit<'_>) -> io::Result<Reply> {
         let index_path = path.join(INDEX_NAME);
         match self.tree.open(&index_path).await {
             Ok(index) if index.status.is_file() => {
                 let html = MediaType::HTML;
-                let found = self.choose_coding(&index_path, index, html, request).await;
-                return Ok(self.file_reply(found, request, now));
+                let choice = self.choose_coding(&index_path, index, html, visit.request);
+                return self.file_reply(choice.await, visit).await;
             }
             Err(error) if status_of(&error) != Status::NotFound => return Err(error),
             Ok(_) | Err(_) => {}
@@ -192,19 +268,44 @@ impl Site {
         spawn_blocking(list).await.map_err(io::Error::other)?
     }
 
-    /// The answer with an open regular file, as its conditions and its range will have it.
-    fn file_reply(&self, found: Found, request: &Request<'_>, now: u64) -> Reply {
-        let Opened { file, status } = found.opened;
-        let size = status.len();
-        let identity = (status.dev(), status.ino());
-        let validators = Validators {
-            etag: ETag::new(identity, size, status.modified(), status.changed()),
-            modified: last_modified(status.modified(), now),
+    /// The answer with an open regular file, which is kept for those who ask after this one.
+    async fn file_reply(&self, found: Found, visit: &Visit<'_>) -> io::Result<Reply> {
+        let Visit { begin, now, .. } = *visit;
+        let state = State::of(&found.opened.status);
+        let known = visit
+            .known
+            .filter(|known| *known.content().state() == state);
+        let entity = match (known, &self.cache, visit.plain) {
+            (Some(known), Some(cache), _) => {
+                cache.confirm(known, begin);
+                Arc::clone(known)
+            }
+            (_, cache, plain) => {
+                let content = Content::of(found.opened.file, state).await?;
+                let entity = Entity::new(content, found.media_type, found.coding, now);
+                let entity = Arc::new(entity);
+                if let (Some(cache), Some(plain)) = (cache, plain) {
+                    cache.keep(plain, &entity, begin);
+                }
+                entity
+            }
         };
-        let selection = match request.conditions.evaluate(&validators, now) {
+        Ok(self.entity_reply(entity, found.coding, visit.request, now))
+    }
+
+    /// The answer with a file, as its conditions and its range will have it.
+    fn entity_reply(
+        &self,
+        entity: Arc<Entity>,
+        coding: Option<Coding>,
+        request: &Request<'_>,
+        now: u64,
+    ) -> Reply {
+        let size = entity.size();
+        let selection = match request.conditions.evaluate(entity.validators(), now) {
             Verdict::NotModified => {
                 return Reply {
-                    validators: Some(validators),
+                    entity: Some(entity),
                     ..Reply::notice(Status::NotModified)
                 };
             }
@@ -217,49 +318,35 @@ impl Site {
             }
             Verdict::Proceed | Verdict::ProceedWhole => Selection::Whole,
         };
-        let part = |file, Part { offset, length }| {
-            Body::File(FilePart {
-                file,
-                media_type: found.media_type,
-                coding: found.coding,
-                offset,
-                length,
-            })
-        };
-        let whole = Reply {
-            validators: Some(validators),
-            ..Reply::notice(Status::Ok)
-        };
-        match selection {
-            Selection::Part(selected) => Reply {
-                status: Status::PartialContent,
-                content_range: Some(ContentRange::Part {
-                    part: selected,
-                    size,
-                }),
-                body: part(file, selected),
-                ..whole
-            },
+        let (status, content_range, body) = match selection {
+            Selection::Part(part) => {
+                let range = ContentRange::Part { part, size };
+                (Status::PartialContent, Some(range), Body::File(part))
+            }
             // The standard does not say where a coding is told of parts: none is sent in one.
-            Selection::Parts(parts) if found.coding.is_none() => Reply {
-                status: Status::PartialContent,
-                body: Body::FileParts(file, Multipart::new(parts, size, found.media_type)),
-                ..whole
-            },
-            Selection::Whole | Selection::Parts(_) => Reply {
-                body: part(
-                    file,
-                    Part {
-                        offset: 0,
-                        length: size,
-                    },
-                ),
-                ..whole
-            },
-            Selection::Unsatisfiable => Reply {
-                content_range: Some(ContentRange::Unsatisfied { size }),
-                ..Reply::notice(Status::RangeNotSatisfiable)
-            },
+            Selection::Parts(parts) if coding.is_none() => {
+                let multipart = Multipart::new(parts, size, entity.media_type());
+                (Status::PartialContent, None, Body::FileParts(multipart))
+            }
+            Selection::Whole | Selection::Parts(_) => {
+                let whole = Part {
+                    offset: 0,
+                    length: size,
+                };
+                (Status::Ok, None, Body::File(whole))
+            }
+            Selection::Unsatisfiable => {
+                return Reply {
+                    content_range: Some(ContentRange::Unsatisfied { size }),
+                    ..Reply::notice(Status::RangeNotSatisfiable)
+                };
+            }
+        };
+        Reply {
+            entity: Some(entity),
+            content_range,
+            body,
+            ..Reply::notice(status)
         }
     }
 
@@ -352,17 +439,8 @@ impl Tree {
     }
 }
 
-/// `Last-Modified` of a file, in seconds since 1970: never in the future, and none for a year that
-/// the field cannot say.
-fn last_modified(modified: SystemTime, now: u64) -> Option<u64> {
-    let seconds = modified.duration_since(UNIX_EPOCH).ok()?.as_secs().min(now);
-    (seconds <= HTTP_SECONDS_MAX).then_some(seconds)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -380,22 +458,6 @@ mod tests {
             assert_eq!(reply.location.as_deref(), Some(expected));
             assert_eq!(reply.status, Status::MovedPermanently);
         }
-    }
-
-    #[test]
-    fn last_modified_is_never_in_the_future_nor_beyond_what_a_date_can_say() {
-        let at = |second| UNIX_EPOCH + Duration::from_secs(second);
-        assert_eq!(last_modified(at(5), 10), Some(5));
-        assert_eq!(last_modified(at(15), 10), Some(10));
-        assert_eq!(
-            last_modified(UNIX_EPOCH - Duration::from_nanos(1), 10),
-            None
-        );
-        assert_eq!(
-            last_modified(at(HTTP_SECONDS_MAX), u64::MAX),
-            Some(HTTP_SECONDS_MAX)
-        );
-        assert_eq!(last_modified(at(HTTP_SECONDS_MAX + 1), u64::MAX), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! HTTP to it through the sockets of std: what is tested is what a client sees, and nothing here
 //! depends on ringway but the server itself.
 
+mod cache;
 mod changes;
 mod codings;
 mod conditions;

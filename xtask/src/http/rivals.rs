@@ -50,7 +50,7 @@ const OPEN_FILE_CACHE: &str =
 pub(super) const ALL: [Rival; 6] = [
     Rival {
         name: "ringway",
-        remark: "the example `file_server`, as it comes",
+        remark: "the example `file_server`, as it comes; what it knows of a file is valid for 1 s",
         is_ours: true,
         is_symlink_safe: true,
         kind: Kind::Ringway,
@@ -177,7 +177,9 @@ impl Rival {
             Kind::Ringway => {
                 words.push(target_folder("release/examples/file_server").into());
                 words.push(root.into());
-                words.extend(["--workers", "2", "--quiet", "--addr"].map(Into::into));
+                words.extend(["--workers", "2", "--quiet"].map(Into::into));
+                // All that ask have one address.
+                words.extend(["--max-connections-per-address", "1024", "--addr"].map(Into::into));
                 words.push(format!("127.0.0.1:{port}").into());
             }
             Kind::Nginx(_) => {

@@ -1,0 +1,151 @@
+//! What paths lead to, kept for a while.
+//!
+//! 1. What is kept is believed for a bounded time (`--cache-ms`) from the moment on at which its path was
+//!    last about to be resolved. Then the path is resolved again, beneath the root as ever, and what is kept is believed further
+//!    only if that leads to the same file in the same state. So a file that was changed, replaced, renamed or
+//!    forbidden is served as it was for that time at the longest, and what was swapped for a symlink meanwhile leads
+//!    nowhere that was not allowed when it was followed.
+//! 2. A key is a path in its plain form, so that no file is kept twice because somebody wrote its name in two ways.
+//! 3. Bytes in memory and open files are bounded, each by itself; what is used least goes first. Of a flood of names that are
+//!    asked for once little is kept.
+
+use std::hash::RandomState;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quick_cache::sync::{Cache as Shelf, DefaultLifecycle};
+use quick_cache::{OptionsBuilder, Weighter};
+use ringway::time::Instant;
+
+use crate::content::Bytes;
+use crate::entity::Entity;
+use crate::limits::{CACHE_ENTRY_BYTES, CACHE_SHARDS, CACHE_USUAL_BYTES, CacheLimits};
+
+/// What is kept of all paths.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    /// Entities whose bytes are in memory, by what they weigh.
+    memory: Shelf<Box<[u8]>, Arc<Entity>, ByBytes, RandomState>,
+    /// Entities whose files are open, by their number.
+    files: Shelf<Box<[u8]>, Arc<Entity>, ByNumber, RandomState>,
+    believed: Duration,
+    /// What moments are counted from.
+    begin: Instant,
+}
+
+#[derive(Clone, Debug)]
+struct ByBytes;
+
+impl Weighter<Box<[u8]>, Arc<Entity>> for ByBytes {
+    fn weight(&self, key: &Box<[u8]>, entity: &Arc<Entity>) -> u64 {
+        let bytes = match entity.content().bytes() {
+            Bytes::Memory(bytes) => bytes.len(),
+            Bytes::File(_) => 0,
+        };
+        CACHE_ENTRY_BYTES + (key.len() + bytes) as u64
+    }
+}
+
+#[derive(Clone, Debug)]
+struct ByNumber;
+
+impl Weighter<Box<[u8]>, Arc<Entity>> for ByNumber {
+    fn weight(&self, _: &Box<[u8]>, _: &Arc<Entity>) -> u64 {
+        1
+    }
+}
+
+/// What came of a look.
+#[derive(Debug)]
+pub(crate) enum Look {
+    Nothing,
+    /// Believed.
+    Fresh(Arc<Entity>),
+    /// To be confirmed.
+    Stale(Arc<Entity>),
+}
+
+impl Cache {
+    /// `None` where nothing is to be believed without a look.
+    pub(crate) fn new(limits: &CacheLimits) -> Option<Cache> {
+        let believed = limits.time;
+        (!believed.is_zero()).then(|| Cache {
+            memory: shelf(limits.bytes, limits.bytes / CACHE_USUAL_BYTES, ByBytes),
+            files: shelf(limits.files, limits.files, ByNumber),
+            believed,
+            begin: Instant::now(),
+        })
+    }
+
+    /// What is kept of a path in its plain form. `now` is a moment at which the request was there already.
+    pub(crate) fn look(&self, path: &[u8], now: Instant) -> Look {
+        let found = self.memory.get(path).or_else(|| self.files.get(path));
+        match found {
+            None => Look::Nothing,
+            Some(entity) => {
+                let age = self.moment(now).saturating_sub(entity.resolved());
+                if u128::from(age) < self.believed.as_nanos() {
+                    Look::Fresh(entity)
+                } else {
+                    Look::Stale(entity)
+                }
+            }
+        }
+    }
+
+    /// Keeps what a path led to when it was resolved. `begin` is a moment before that.
+    pub(crate) fn keep(&self, path: &[u8], entity: &Arc<Entity>, begin: Instant) {
+        entity.note_resolved(self.moment(begin));
+        if !entity.content().may_be_kept() {
+            self.forget(path);
+            return;
+        }
+        let (key, value) = (Box::from(path), Arc::clone(entity));
+        match entity.content().bytes() {
+            Bytes::Memory(_) => {
+                self.files.remove(path);
+                self.memory.insert(key, value);
+            }
+            Bytes::File(_) => {
+                self.memory.remove(path);
+                self.files.insert(key, value);
+            }
+        }
+    }
+
+    /// Believes further what was confirmed by resolving its path. `begin` is a moment before that.
+    pub(crate) fn confirm(&self, entity: &Entity, begin: Instant) {
+        entity.note_resolved(self.moment(begin));
+    }
+
+    /// Forgets what a path has led to.
+    pub(crate) fn forget(&self, path: &[u8]) {
+        self.memory.remove(path);
+        self.files.remove(path);
+    }
+
+    fn moment(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.begin).as_nanos();
+        u64::try_from(since).unwrap_or(u64::MAX)
+    }
+}
+
+/// A shelf of so much weight and about so many things.
+fn shelf<W>(weight: u64, items: u64, weighter: W) -> Shelf<Box<[u8]>, Arc<Entity>, W, RandomState>
+where
+    W: Weighter<Box<[u8]>, Arc<Entity>> + Clone,
+{
+    let options = OptionsBuilder::new()
+        .shards(CACHE_SHARDS)
+        .estimated_items_capacity(usize::try_from(items).unwrap_or(usize::MAX))
+        .weight_capacity(weight)
+        .build()
+        .expect("everything that has no default is given");
+    // Strangers choose what is hashed: another hash than the standard library's would let them choose paths that collide.
+    Shelf::with_options(
+        options,
+        weighter,
+        RandomState::new(),
+        DefaultLifecycle::default(),
+    )
+}

@@ -1,0 +1,169 @@
+//! What a file is to HTTP: its content, its type and validators, and the fields that say so.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::clock::HTTP_SECONDS_MAX;
+use crate::coding::Coding;
+use crate::conditional::{ETag, Validators};
+use crate::content::Content;
+use crate::media::MediaType;
+
+/// A file that a path leads to. Everything that does not depend on the request is made once.
+#[derive(Debug)]
+pub(crate) struct Entity {
+    content: Content,
+    media_type: MediaType,
+    validators: Validators,
+    /// `ETag` and `Last-Modified`, each with its CR LF.
+    validator_fields: Box<[u8]>,
+    /// `Content-Type`, `Content-Encoding` and `Accept-Ranges`.
+    content_fields: Box<[u8]>,
+    /// See [`Cache`](crate::cache::Cache). Relaxed: it is a number of its own, and who reads an old one resolves once
+    /// more.
+    resolved: AtomicU64,
+}
+
+impl Entity {
+    /// `now` is in seconds since 1970.
+    pub(crate) fn new(
+        content: Content,
+        media_type: MediaType,
+        coding: Option<Coding>,
+        now: u64,
+    ) -> Entity {
+        let state = content.state();
+        let identity = (state.device, state.inode);
+        let validators = Validators {
+            etag: ETag::new(identity, state.size, state.modified, state.changed),
+            modified: last_modified(state.modified, now),
+        };
+        Entity {
+            validator_fields: validator_fields(&validators).into_boxed_slice(),
+            content_fields: content_fields(media_type, coding)
+                .into_bytes()
+                .into_boxed_slice(),
+            content,
+            media_type,
+            validators,
+            resolved: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn content(&self) -> &Content {
+        &self.content
+    }
+
+    pub(crate) fn size(&self) -> u64 {
+        self.content.state().size
+    }
+
+    pub(crate) fn media_type(&self) -> MediaType {
+        self.media_type
+    }
+
+    pub(crate) fn validators(&self) -> &Validators {
+        &self.validators
+    }
+
+    pub(crate) fn validator_fields(&self) -> &[u8] {
+        &self.validator_fields
+    }
+
+    pub(crate) fn content_fields(&self) -> &[u8] {
+        &self.content_fields
+    }
+
+    pub(crate) fn resolved(&self) -> u64 {
+        self.resolved.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_resolved(&self, moment: u64) {
+        self.resolved.store(moment, Ordering::Relaxed);
+    }
+}
+
+/// `Last-Modified` of a file, in seconds since 1970: never in the future, and none for a year that
+/// the field cannot say.
+fn last_modified(modified: SystemTime, now: u64) -> Option<u64> {
+    let seconds = modified.duration_since(UNIX_EPOCH).ok()?.as_secs().min(now);
+    (seconds <= HTTP_SECONDS_MAX).then_some(seconds)
+}
+
+fn validator_fields(validators: &Validators) -> Vec<u8> {
+    let mut fields = Vec::new();
+    fields.extend_from_slice(b"ETag: ");
+    fields.extend_from_slice(&validators.etag.to_bytes());
+    fields.extend_from_slice(b"\r\n");
+    if let Some(modified) = validators.modified {
+        let time = httpdate::HttpDate::from(UNIX_EPOCH + Duration::from_secs(modified));
+        // Writing to a vector cannot fail.
+        let _ = write!(fields, "Last-Modified: {time}\r\n");
+    }
+    fields
+}
+
+fn content_fields(media_type: MediaType, coding: Option<Coding>) -> String {
+    let mut fields = format!("Content-Type: {media_type}\r\n");
+    if let Some(coding) = coding {
+        fields.push_str("Content-Encoding: ");
+        fields.push_str(coding.token());
+        fields.push_str("\r\n");
+    }
+    fields.push_str("Accept-Ranges: bytes\r\n");
+    fields
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::content::State;
+
+    /// An entity of an empty file, changed at the given second.
+    pub(crate) fn entity(modified: u64) -> Entity {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let time = UNIX_EPOCH + Duration::from_secs(modified);
+        file.as_file().set_modified(time).expect("its owner may");
+        let runtime = ringway::runtime::Builder::new_current_thread().build();
+        let content = runtime.expect("a runtime").block_on(async {
+            let file = ringway::fs::File::open(file.path()).await?;
+            let state = State::of(&file.status().await?);
+            Content::of(file, state).await
+        });
+        let content = content.expect("a readable file");
+        Entity::new(content, MediaType::HTML, None, 2_000_000_000)
+    }
+
+    #[test]
+    fn its_fields_say_what_it_is() {
+        let entity = entity(1_000_000_000);
+        assert_eq!(
+            entity.content_fields(),
+            b"Content-Type: text/html; charset=utf-8\r\nAccept-Ranges: bytes\r\n"
+        );
+        let fields = String::from_utf8(entity.validator_fields().to_vec()).expect("ASCII");
+        let tag = entity.validators().etag.to_bytes();
+        let tag = str::from_utf8(&tag).expect("ASCII");
+        assert_eq!(
+            fields,
+            format!("ETag: {tag}\r\nLast-Modified: Sun, 09 Sep 2001 01:46:40 GMT\r\n")
+        );
+    }
+
+    #[test]
+    fn last_modified_is_never_in_the_future_nor_beyond_what_a_date_can_say() {
+        let at = |second| UNIX_EPOCH + Duration::from_secs(second);
+        assert_eq!(last_modified(at(5), 10), Some(5));
+        assert_eq!(last_modified(at(15), 10), Some(10));
+        assert_eq!(
+            last_modified(UNIX_EPOCH - Duration::from_nanos(1), 10),
+            None
+        );
+        assert_eq!(
+            last_modified(at(HTTP_SECONDS_MAX), u64::MAX),
+            Some(HTTP_SECONDS_MAX)
+        );
+        assert_eq!(last_modified(at(HTTP_SECONDS_MAX + 1), u64::MAX), None);
+    }
+}
