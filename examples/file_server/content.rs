@@ -6,10 +6,12 @@
 //! 2. Of every other file the open file is kept. Whoever sends from it looks at its state again before: what it has
 //!    promised in a head is what the file has at that moment.
 
+use std::fs::Metadata;
 use std::io;
-use std::time::SystemTime;
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ringway::fs::{File, Status};
+use ringway::fs::File;
 
 use crate::limits::{CLOCK_GRAIN, SMALL_BODY_BYTES_MAX};
 
@@ -39,13 +41,13 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn of(status: &Status) -> State {
+    pub(crate) fn of(status: &Metadata) -> State {
         State {
             device: status.dev(),
             inode: status.ino(),
             size: status.len(),
-            modified: status.modified(),
-            changed: status.changed(),
+            modified: moment(status.mtime(), status.mtime_nsec()),
+            changed: moment(status.ctime(), status.ctime_nsec()),
         }
     }
 
@@ -94,11 +96,24 @@ impl Content {
         match &self.bytes {
             Bytes::Memory(_) => true,
             Bytes::File(file) => {
-                let status = file.status().await;
+                let status = file.metadata().await;
                 status.is_ok_and(|status| State::of(&status) == self.state)
             }
         }
     }
+}
+
+/// Seconds and nanoseconds since 1970. There is none that the type cannot say.
+fn moment(seconds: i64, nanoseconds: i64) -> SystemTime {
+    let whole = Duration::from_secs(seconds.unsigned_abs());
+    let moment = match seconds {
+        0.. => UNIX_EPOCH.checked_add(whole),
+        _ => UNIX_EPOCH.checked_sub(whole),
+    };
+    let part = Duration::from_nanos(nanoseconds.unsigned_abs());
+    moment
+        .and_then(|moment| moment.checked_add(part))
+        .unwrap_or(UNIX_EPOCH)
 }
 
 /// The bytes of a small file, if it stays as it is meanwhile.
@@ -111,8 +126,45 @@ async fn read(file: File, state: &State) -> io::Result<Bytes> {
         .read_exact_at(vec![0; size].into_boxed_slice(), 0)
         .await;
     match result {
-        Ok(()) if State::of(&file.status().await?) == *state => Ok(Bytes::Memory(bytes)),
+        Ok(()) if State::of(&file.metadata().await?) == *state => Ok(Bytes::Memory(bytes)),
         Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error),
         Ok(()) | Err(_) => Ok(Bytes::File(Box::new(file))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_those_of_the_standard_library() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        for (seconds, nanoseconds) in [(0, 0), (1_000_000_000, 5), (-1, 250_000_000), (-7, 0)] {
+            let whole = Duration::from_secs(i64::unsigned_abs(seconds));
+            let base = match seconds {
+                0.. => UNIX_EPOCH + whole,
+                _ => UNIX_EPOCH - whole,
+            };
+            let time = base + Duration::from_nanos(nanoseconds);
+            file.as_file().set_modified(time).expect("its owner may");
+            let status = file.as_file().metadata().expect("it is open");
+            assert_eq!(State::of(&status).modified, time);
+        }
+    }
+
+    #[test]
+    fn a_state_is_settled_when_both_its_times_lie_behind_the_grain() {
+        let now = UNIX_EPOCH + Duration::from_secs(1_000);
+        let state = |modified, changed| State {
+            device: 1,
+            inode: 2,
+            size: 3,
+            modified: UNIX_EPOCH + Duration::from_secs(modified),
+            changed: UNIX_EPOCH + Duration::from_secs(changed),
+        };
+        assert!(state(998, 998).is_settled(now));
+        for (modified, changed) in [(999, 5), (5, 999), (1_001, 5), (5, 1_001)] {
+            assert!(!state(modified, changed).is_settled(now));
+        }
     }
 }

@@ -128,7 +128,7 @@ pub(crate) mod tests {
         let runtime = ringway::runtime::Builder::new_current_thread().build();
         let content = runtime.expect("a runtime").block_on(async {
             let file = ringway::fs::File::open(file.path()).await?;
-            let state = State::of(&file.status().await?);
+            let state = State::of(&file.metadata().await?);
             Content::of(file, state).await
         });
         let content = content.expect("a readable file");

@@ -55,7 +55,7 @@ pub(crate) struct Tree {
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) file: File,
-    pub(crate) status: ringway::fs::Status,
+    pub(crate) status: std::fs::Metadata,
 }
 
 /// A regular file that is to be sent.
@@ -245,7 +245,8 @@ impl Site {
             match self.tree.open(&path.with_suffix(coding.suffix())).await {
                 Ok(sibling)
                     if sibling.status.is_file()
-                        && sibling.status.modified() >= opened.status.modified() =>
+                        && State::of(&sibling.status).modified
+                            >= State::of(&opened.status).modified =>
                 {
                     return Found {
                         coding: Some(coding),
@@ -434,7 +435,7 @@ impl Tree {
             None => options.open_beneath(&self.root, path.as_path()).await?,
             Some(root) => options.open(root.join(path.as_path())).await?,
         };
-        let status = file.status().await?;
+        let status = file.metadata().await?;
         Ok(Opened { file, status })
     }
 }

@@ -11,6 +11,7 @@
 //! * `asan` runs test suites of the facade under AddressSanitizer (nightly).
 //! * `bench` runs every workload on ringway and on tokio alternately, and writes docs/BENCHMARKS.md.
 //! * `bench-http` compares the example `file_server` with nginx and lighttpd under `wrk`, and writes docs/BENCHMARKS.md.
+//! * `soak-http` keeps the example `file_server` busy for a long time, and checks that nothing is left of its clients.
 
 mod bench;
 mod checkers;
@@ -54,6 +55,8 @@ enum Chore {
     Bench(bench::Options),
     /// Compare the example file_server with nginx and lighttpd and write docs/BENCHMARKS.md
     BenchHttp(http::Options),
+    /// Keep the example file_server busy for a long time and check that nothing is left of its clients
+    SoakHttp(http::SoakOptions),
 }
 
 fn main() -> ExitCode {
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Chore::Console => checkers::console(),
         Chore::Bench(options) => bench::run(&options),
         Chore::BenchHttp(options) => http::run(&options),
+        Chore::SoakHttp(options) => http::soak(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

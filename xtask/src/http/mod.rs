@@ -10,6 +10,7 @@ mod figures;
 mod plot;
 mod processes;
 mod rivals;
+mod soak;
 mod table;
 mod tree;
 mod wrk;
@@ -25,6 +26,8 @@ use self::rivals::Rival;
 use self::tree::Tree;
 use crate::chore::{self, Result, program};
 use crate::quiet;
+
+pub(crate) use self::soak::{Options as SoakOptions, run as soak};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {

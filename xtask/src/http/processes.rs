@@ -71,6 +71,19 @@ impl Processes {
             .sum()
     }
 
+    /// Open descriptors of all processes.
+    pub(super) fn descriptors(&self) -> usize {
+        let count =
+            |process| fs::read_dir(format!("/proc/{process}/fd")).map_or(0, Iterator::count);
+        self.all().into_iter().map(count).sum()
+    }
+
+    /// Threads of all processes.
+    pub(super) fn threads(&self) -> usize {
+        let count = |process| threads(process).count();
+        self.all().into_iter().map(count).sum()
+    }
+
     /// Whether the first process still runs.
     pub(super) fn runs(&mut self) -> bool {
         matches!(self.first.try_wait(), Ok(None))
@@ -176,8 +189,8 @@ mod tests {
         let processes = Processes { first };
         wait_until(|| processes.all().len() == 3);
         let all = processes.all();
-        assert_eq!(all.len(), 3);
-        assert!(processes.memory() > 0);
+        assert_eq!((all.len(), processes.threads()), (3, 3));
+        assert!(processes.memory() > 0 && processes.descriptors() >= 3);
         drop(processes);
         assert!(!all.into_iter().any(lives));
     }

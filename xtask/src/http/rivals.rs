@@ -165,6 +165,16 @@ impl Rival {
 
     /// Starts the server and waits until it accepts connections.
     pub(super) fn start(&self, root: &Path, port: u16) -> Result<Processes> {
+        self.start_with(root, port, &[])
+    }
+
+    /// The same with more arguments.
+    pub(super) fn start_with(
+        &self,
+        root: &Path,
+        port: u16,
+        arguments: &[&str],
+    ) -> Result<Processes> {
         let folder = target_folder("bench-http").join(self.name);
         std::fs::create_dir_all(&folder)
             .map_err(|error| format!("{}: {error}", folder.display()))?;
@@ -197,6 +207,7 @@ impl Rival {
                 words.extend(["-D".into(), "-f".into(), configuration.into()]);
             }
         }
+        words.extend(arguments.iter().map(Into::into));
         // Whatever ends this program ends the servers with it.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "TERM", "--"]).args(words);
