@@ -17,6 +17,7 @@
 //! * [`mod@bench`] hands workloads to criterion (`cargo bench -p ringway-benches`).
 //! * [`registered`] is a ring without a runtime, and what can be registered in it; `src/bin/uring.rs`
 //!   compares the ways of the completion face.
+//! * [`bundles`] moves 64 KiB without a runtime, by ways of giving the kernel the memory.
 //! * [`mod@datagrams`] receives messages without a runtime; `src/bin/transfers.rs` compares the ways of sockets that go
 //!   beyond tokio's. [`ways`] is how both programs compare.
 //! * `src/bin/workload.rs` runs one workload on one peer; `cargo xtask bench` runs it alternately for
@@ -25,6 +26,7 @@
 pub mod bare;
 pub mod bare_sockets;
 pub mod bench;
+pub mod bundles;
 pub mod calls;
 pub mod clients;
 pub mod datagrams;

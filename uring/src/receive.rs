@@ -7,7 +7,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use ringway_runtime::driver::{
-    AsSharedFd, Feature, Many, Op, ProvidedBuf, SharedFd, features, provided_buffers, receive_now,
+    AsSharedFd, Birth, Feature, Many, Op, PROVIDED_BYTES, Pool, ProvidedBuf, ProvidedBufs,
+    SharedFd, Use, features, provided_buffers, receive_now,
 };
 use ringway_runtime::task::coop;
 use socket2::{SockRef, Type};
@@ -44,14 +45,17 @@ use crate::op::receive::{Readable, RecvMany};
 ///
 /// Nothing happens before it is first polled. Where there are no such buffers (a kernel before 6.0, a runtime without
 /// io_uring), or none are left, it waits for readiness and receives into memory of its own.
+#[track_caller]
 pub fn recv_multi(socket: &impl AsSharedFd) -> RecvMulti {
     let fd = socket.shared_fd().clone();
     let is_stream = matches!(SockRef::from(&fd).r#type(), Ok(Type::STREAM));
     RecvMulti {
         fd,
         is_stream,
+        bundle: ProvidedBufs::default(),
         state: Receiving::Idle,
         is_stopped: false,
+        birth: Birth::here(),
     }
 }
 
@@ -71,8 +75,11 @@ pub fn recv_multi(socket: &impl AsSharedFd) -> RecvMulti {
 pub struct RecvMulti {
     fd: SharedFd,
     is_stream: bool,
+    /// What is left of the last answer.
+    bundle: ProvidedBufs,
     state: Receiving,
     is_stopped: bool,
+    birth: Birth,
 }
 
 enum Receiving {
@@ -80,6 +87,8 @@ enum Receiving {
     Many(Many<RecvMany>),
     /// Without provided buffers, one receive: when this has waited.
     Alone(Op<Readable>),
+    /// The last such one has filled its memory, so there is probably more.
+    Full,
     Ended,
 }
 
@@ -126,20 +135,32 @@ impl RecvMulti {
         self.is_stopped = true;
         match &mut self.state {
             Receiving::Many(many) => many.cancel(),
-            Receiving::Idle | Receiving::Alone(_) => self.state = Receiving::Ended,
+            Receiving::Idle | Receiving::Alone(_) | Receiving::Full => {
+                self.state = Receiving::Ended
+            }
             Receiving::Ended => {}
         }
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<ProvidedBuf>>> {
         loop {
+            if let Some(buf) = self.bundle.next() {
+                return Poll::Ready(Some(Ok(buf)));
+            }
             let result = match &mut self.state {
                 Receiving::Idle => {
-                    self.state = self.begin();
+                    self.state = match self.pool() {
+                        Some(pool) => self.many(pool),
+                        None => self.alone(),
+                    };
                     continue;
                 }
                 Receiving::Many(many) => match ready!(many.poll_next(cx)) {
-                    Some(result) => result,
+                    Some(result) => result.map(|mut bundle| {
+                        let first = bundle.next();
+                        self.bundle = bundle;
+                        first.unwrap_or_else(|| ProvidedBuf::from_vec(Vec::new()))
+                    }),
                     None => {
                         self.state = self.after_many();
                         continue;
@@ -148,7 +169,14 @@ impl RecvMulti {
                 Receiving::Alone(readable) => {
                     let waited = ready!(Pin::new(readable).poll(cx));
                     self.state = Receiving::Idle;
-                    waited.and_then(|()| receive_now(&self.fd))
+                    waited.and_then(|()| self.receive_alone())
+                }
+                Receiving::Full => {
+                    self.state = Receiving::Idle;
+                    if self.pool().is_some() {
+                        continue;
+                    }
+                    self.receive_alone()
                 }
                 Receiving::Ended => return Poll::Ready(None),
             };
@@ -157,6 +185,15 @@ impl RecvMulti {
                 None => continue,
             }
         }
+    }
+
+    /// Into memory of its own, what is there.
+    fn receive_alone(&mut self) -> io::Result<ProvidedBuf> {
+        let received = receive_now(&self.fd)?;
+        if received.len() == PROVIDED_BYTES {
+            self.state = Receiving::Full;
+        }
+        Ok(received)
     }
 
     /// What an answer means for who waits; nothing, if it is only a reason to go on.
@@ -178,7 +215,7 @@ impl RecvMulti {
             Err(error) => match error.raw_os_error() {
                 // All buffers are out: the next ones come into memory of their own.
                 Some(libc::ENOBUFS) if !self.is_stopped => {
-                    self.state = Receiving::Alone(Op::new(Readable::new(&self.fd)));
+                    self.state = self.alone();
                     None
                 }
                 Some(libc::ENOBUFS) => {
@@ -203,18 +240,26 @@ impl RecvMulti {
         }
     }
 
-    fn begin(&self) -> Receiving {
-        let pool = if features().has(Feature::MultishotReceive) {
-            provided_buffers(self.fd.home())
-        } else {
-            None
-        };
-        match pool {
-            Some(pool) if pool.has_free() => {
-                Receiving::Many(Many::new(RecvMany::new(&self.fd, pool)))
-            }
-            Some(_) | None => Receiving::Alone(Op::new(Readable::new(&self.fd))),
+    /// The buffers to receive into, if there are any. A message comes in one of them, and the rest of it is lost.
+    fn pool(&self) -> Option<Pool> {
+        let features = features();
+        if !features.has(Feature::MultishotReceive) {
+            return None;
         }
+        let purpose = match self.is_stream && features.has(Feature::Bundles) {
+            true => Use::Bundles,
+            false => Use::Single,
+        };
+        let pool = provided_buffers(self.fd.home(), purpose, self.birth);
+        pool.filter(Pool::has_free)
+    }
+
+    fn many(&self, pool: Pool) -> Receiving {
+        Receiving::Many(Many::born(RecvMany::new(&self.fd, pool), self.birth))
+    }
+
+    fn alone(&self) -> Receiving {
+        Receiving::Alone(Op::new(Readable::new(&self.fd)))
     }
 }
 

@@ -13,6 +13,7 @@ pub(super) struct Pool {
 #[derive(Debug)]
 struct Place {
     answer: Answer,
+    weight: u32,
     next: Link,
 }
 
@@ -39,37 +40,38 @@ impl Default for Link {
 pub(super) struct Queue {
     head: Link,
     tail: Link,
-    len: u32,
+    weight: u32,
 }
 
 impl Queue {
-    pub(super) fn len(&self) -> u32 {
-        self.len
+    /// The sum of the weights of all that wait.
+    pub(super) fn weight(&self) -> u32 {
+        self.weight
     }
 
     /// Appends `answer`.
-    pub(super) fn push(&mut self, pool: &mut Pool, answer: Answer) {
-        let place = pool.place(answer);
+    pub(super) fn push(&mut self, pool: &mut Pool, answer: Answer, weight: u32) {
+        let place = pool.place(answer, weight);
         match self.tail.index() {
             Some(tail) => pool.places[tail].next = place,
             None => self.head = place,
         }
         self.tail = place;
-        self.len += 1;
+        self.weight += weight;
     }
 
     /// Takes the oldest answer.
     pub(super) fn pop(&mut self, pool: &mut Pool) -> Option<Answer> {
         let head = self.head.index()?;
         let place = &mut pool.places[head];
-        let answer = place.answer;
+        let (answer, weight) = (place.answer, place.weight);
         let free = std::mem::replace(&mut self.head, place.next);
         place.next = pool.free_head;
         pool.free_head = free;
         if self.head == Link::NONE {
             self.tail = Link::NONE;
         }
-        self.len -= 1;
+        self.weight -= weight;
         Some(answer)
     }
 
@@ -86,18 +88,26 @@ impl Queue {
 }
 
 impl Pool {
-    fn place(&mut self, answer: Answer) -> Link {
+    fn place(&mut self, answer: Answer, weight: u32) -> Link {
         let next = Link::NONE;
         match self.free_head.index() {
             Some(free) => {
                 let place = &mut self.places[free];
                 let link = std::mem::replace(&mut self.free_head, place.next);
-                *place = Place { answer, next };
+                *place = Place {
+                    answer,
+                    weight,
+                    next,
+                };
                 link
             }
             None => {
                 let link = u32::try_from(self.places.len()).expect("fewer than 2^32 answers wait");
-                self.places.push(Place { answer, next });
+                self.places.push(Place {
+                    answer,
+                    weight,
+                    next,
+                });
                 Link(link)
             }
         }
@@ -120,20 +130,22 @@ mod tests {
     #[test]
     fn queues_that_share_memory_do_not_mix_and_use_it_again() {
         let mut pool = Pool::default();
+        let weight = |number: i32| number as u32 % 5;
         let mut queues: Vec<(Queue, VecDeque<i32>)> = (0..4).map(|_| Default::default()).collect();
         let mut step: u32 = 12345;
         for number in 0..10_000 {
             step = step.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let (queue, model) = &mut queues[step as usize >> 16 & 3];
             if step >> 30 < 2 && model.len() < 8 {
-                queue.push(&mut pool, answer(number));
+                queue.push(&mut pool, answer(number), weight(number));
                 model.push_back(number);
                 assert_eq!(queue.last_mut(&mut pool), Some(&mut answer(number)));
             } else {
                 let taken = queue.pop(&mut pool).map(|answer| answer.result);
                 assert_eq!(taken, model.pop_front());
             }
-            assert_eq!(queue.len() as usize, model.len());
+            let weights = model.iter().map(|number| weight(*number));
+            assert_eq!(queue.weight(), weights.sum::<u32>());
         }
         assert!(pool.places.len() <= 32, "{}", pool.places.len());
         for (mut queue, model) in queues {

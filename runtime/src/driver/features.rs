@@ -18,6 +18,7 @@ use super::current::{Here, with_here};
 use super::doorbell;
 use super::error::SetupError;
 use super::knobs;
+use super::provided::takes_bounded_bundles;
 use super::setup::with_patience;
 
 /// What the driver of this thread's runtime can do; nothing where no runtime is entered.
@@ -62,7 +63,8 @@ pub enum Feature {
     BufferRings,
     /// Provided buffers that are used up bit by bit (`IOU_PBUF_RING_INC`).
     IncrementalBuffers,
-    /// Sends and receives that use several provided buffers at once (`IORING_RECVSEND_BUNDLE`).
+    /// Receives that use several provided buffers at once (`IORING_RECVSEND_BUNDLE`, 6.10), and are told how many bytes they
+    /// may bring in all (6.17).
     Bundles,
     /// `IORING_RECVSEND_POLL_FIRST`: a send or receive that waits without a try.
     PollFirst,
@@ -96,10 +98,10 @@ const FEATURES: [(Feature, Version); 14] = [
     (PollFirst, (5, 19)),
     (SparseTables, (5, 19)),
     (MultishotReceive, (6, 0)),
-    (Bundles, (6, 10)),
     (IncrementalBuffers, (6, 12)),
     (RinglessMessage, (6, 13)),
     (NoIowait, (6, 15)),
+    (Bundles, (6, 17)),
 ];
 
 /// Which opcodes came with which version: those from this one on, up to the next row.
@@ -177,6 +179,9 @@ impl Features {
             let found = match feature {
                 CooperativeTaskrun | SubmitAll => flags & bit(feature) != 0,
                 RinglessMessage => doorbell::send_message(&ring).is_ok(),
+                Bundles => {
+                    ring.params().is_feature_recvsend_bundle() && takes_bounded_bundles(&ring)
+                }
                 other => is_there(other, ring.params(), &probe),
             };
             if found && since <= mask {
@@ -248,10 +253,9 @@ fn is_there(feature: Feature, params: &Parameters, probe: &Probe) -> bool {
             probe.is_supported(opcode::Socket::CODE)
         }
         MultishotReceive => probe.is_supported(opcode::SendZc::CODE),
-        Bundles => params.is_feature_recvsend_bundle(),
         IncrementalBuffers => params.is_feature_min_timeout(),
         NoIowait => params.is_feature_no_iowait(),
-        CooperativeTaskrun | SubmitAll | RinglessMessage => false,
+        CooperativeTaskrun | SubmitAll | RinglessMessage | Bundles => false,
     }
 }
 

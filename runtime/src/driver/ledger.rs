@@ -1,9 +1,12 @@
 //! The ledger: what a shard has handed out and must get back. Kept in debug builds, and with the feature `ledger`.
 //!
 //! Who hands something out opens an [`Entry`], and keeps it with the thing; it is closed when it is dropped. Entries are
-//! of four kinds ([`Kind`]). When a runtime has ended, with its rings drained in time, no operation is in flight, no waker
+//! of several kinds ([`Kind`]). When a runtime has ended, with its rings drained in time, no operation is in flight, no waker
 //! is stored, no output waits to be made, and no timer is in a wheel: what is open then was lost. Slots may be held by
 //! futures that outlive their runtime; they are back when the shard itself goes, which such a future keeps.
+//!
+//! Provided buffers have a ledger for each pool of them, which is looked at when nobody has the pool any more: they may be
+//! used when their runtime has ended.
 //!
 //! Not in the ledger are descriptors: sockets and files may outlive a runtime and be used without it. Those in the hands of
 //! operations go with them. What was leaked on purpose, because the kernel would not let go of it in time, is excused.
@@ -23,15 +26,23 @@ pub(crate) enum Kind {
     Output,
     /// Stored with an operation until it is called or dropped.
     Waker,
+    /// A provided buffer, from the answer that names it until it is put back.
+    Buffer,
+    /// A provided buffer that the kernel has taken and no answer has named.
+    Unnamed,
 }
 
 #[cfg(any(debug_assertions, feature = "ledger"))]
-pub(crate) use kept::{Birth, Entry, Ledger, check};
+pub use kept::Birth;
+#[cfg(any(debug_assertions, feature = "ledger"))]
+pub(crate) use kept::{Entry, Ledger, check};
 #[cfg(any(debug_assertions, feature = "ledger"))]
 pub use kept::{mismatches, shards_alive};
 
 #[cfg(not(any(debug_assertions, feature = "ledger")))]
-pub(crate) use unkept::{Birth, Entry, Ledger, check};
+pub use unkept::Birth;
+#[cfg(not(any(debug_assertions, feature = "ledger")))]
+pub(crate) use unkept::{Entry, Ledger, check};
 #[cfg(not(any(debug_assertions, feature = "ledger")))]
 pub use unkept::{mismatches, shards_alive};
 
@@ -93,15 +104,16 @@ mod kept {
 
     /// Where a future was made.
     #[derive(Clone, Copy, Debug)]
-    pub(crate) struct Birth(&'static Location<'static>);
+    pub struct Birth(&'static Location<'static>);
 
     thread_local! {
         static BIRTH: Cell<Option<Birth>> = const { Cell::new(None) };
     }
 
     impl Birth {
+        /// In the caller of whoever calls this and says so by `#[track_caller]`.
         #[track_caller]
-        pub(crate) fn here() -> Self {
+        pub fn here() -> Self {
             Self(Location::caller())
         }
 
@@ -174,6 +186,14 @@ mod kept {
             }
         }
 
+        /// Nobody has the pool any more whose ledger this is.
+        pub(crate) fn end_pool(&self) {
+            let missing = self.missing(|_| true);
+            if !missing.is_empty() {
+                report(&missing);
+            }
+        }
+
         fn missing(&self, of: impl Fn(Kind) -> bool) -> Vec<Line> {
             if self.0.excused.load(Relaxed) {
                 return Vec::new();
@@ -229,6 +249,8 @@ mod kept {
                 Kind::Slot => "slot that was not given back",
                 Kind::Output => "output that was not made",
                 Kind::Waker => "waker that was neither called nor dropped",
+                Kind::Buffer => "provided buffer that was not put back",
+                Kind::Unnamed => "provided buffer that was filled and no answer has named",
             };
             let Self {
                 operation, birth, ..
@@ -247,9 +269,9 @@ mod unkept {
     #[derive(Clone, Debug, Default)]
     pub(crate) struct Ledger;
 
-    /// Nothing.
+    /// Where a future was made; nothing where no ledger is kept.
     #[derive(Clone, Copy, Debug)]
-    pub(crate) struct Birth;
+    pub struct Birth;
 
     /// Nothing.
     #[derive(Debug, Default)]
@@ -274,8 +296,9 @@ mod unkept {
     }
 
     impl Birth {
+        /// Nothing.
         #[inline(always)]
-        pub(crate) fn here() -> Self {
+        pub fn here() -> Self {
             Self
         }
 
@@ -299,6 +322,9 @@ mod unkept {
 
         #[inline(always)]
         pub(crate) fn end_shard(&self) {}
+
+        #[inline(always)]
+        pub(crate) fn end_pool(&self) {}
     }
 
     #[inline(always)]

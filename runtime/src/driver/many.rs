@@ -39,10 +39,15 @@ impl<T: Operation> Many<T> {
     /// Not: the caller is noted, to be named if the operation is missed when its runtime ends.
     #[track_caller]
     pub fn new(operation: T) -> Self {
+        Self::born(operation, Birth::here())
+    }
+
+    /// The same, for what was made elsewhere.
+    pub fn born(operation: T, birth: Birth) -> Self {
         const { assert!(!matches!(T::ANSWERS, Answers::One), "this one is an `Op`") }
         Self {
             state: State::Idle(operation),
-            birth: Birth::here(),
+            birth,
         }
     }
 

@@ -90,9 +90,10 @@ pub use current::{assert_context, check_context, is_in_live_runtime};
 pub use error::{SetupError, is_lost, is_shutdown, shutdown_error};
 pub use fd::{AsSharedFd, Home, SharedFd};
 pub use features::{Feature, Features, features};
+pub use ledger::Birth;
 pub use many::{Many, QUEUED_ANSWERS_MAX};
 pub use op::{Answers, Completion, Op, Operation, provided_buffers};
-pub use provided::{PROVIDED_BYTES, Pool, ProvidedBuf, receive_now};
+pub use provided::{PROVIDED_BYTES, Pool, ProvidedBuf, ProvidedBufs, Use, receive_now};
 #[cfg(feature = "scripted-ring")]
 #[doc(hidden)]
 pub use scripted::{Played, Script};
@@ -117,6 +118,8 @@ pub(crate) mod internals {
     pub use super::operations::{Operations, Outgoing, Ring, Submitted};
     pub use super::park::{Absence, ParkWord, ThreadInRing, Unparked};
     pub use super::poll::{Bell, Claim, Gate, Turn};
+    #[cfg(feature = "models")]
+    pub use super::provided::Lane;
     pub use super::slots::{Abandoned, Answer, Key, Next, Orphan, Polled, Settled};
     #[cfg(feature = "models")]
     pub use super::specimen::Specimen;

@@ -14,7 +14,7 @@ use super::error::{SHUTTING_DOWN, shutdown_error_saying};
 use super::fd::Home;
 use super::home::{any_shard, shard_of};
 use super::ledger::Birth;
-use super::provided::Pool;
+use super::provided::{Pool, Use};
 use super::shard::Shard;
 use super::slots::{Answer, Key, Polled};
 use crate::fork::FORKED;
@@ -57,6 +57,12 @@ pub unsafe trait Operation: Send + Sized + 'static {
     /// What it says when its runtime has ended.
     const REFUSED: &'static str = SHUTTING_DOWN;
 
+    /// How much an answer with that result counts towards the limit of [`Answers::Queue`]; more than 1 if it brings several
+    /// things.
+    fn weight(_result: i32) -> u32 {
+        1
+    }
+
     /// Builds the SQE. Called when the operation is submitted, and again if it must be submitted once more: because
     /// the thread that had submitted it exited, or because nobody took its answers for a while ([`Answers::Queue`]).
     /// It runs under a lock of the driver and calls nothing of the driver.
@@ -96,7 +102,7 @@ pub enum Answers<T: Operation> {
     Queue {
         /// Makes the output of an answer that is not the last.
         item: fn(&T, Completion) -> T::Output,
-        /// When so many answers wait, the operation is cancelled, and submitted again when they have been taken. The
+        /// When so many answers wait, each with its [weight](Operation::weight), the operation is cancelled, and submitted again when they have been taken. The
         /// kernel may add some before it hears of the cancel.
         limit: u32,
     },
@@ -274,14 +280,16 @@ fn shard_for<T: Operation>(operation: &T) -> Option<Arc<Shard>> {
 }
 
 /// The provided buffers of the shard to which an operation of that home would go that was submitted now, on this thread;
-/// none if it has none, or if the runtime has ended.
+/// none if it has none, or if the runtime has ended. Those that are missed at the end are said to be born at `birth`.
 ///
 /// # Panics
 ///
 /// Outside a runtime, if there is no home.
 #[track_caller]
-pub fn provided_buffers(home: Option<Home>) -> Option<Arc<Pool>> {
-    shard_at(home)?.provided().cloned()
+pub fn provided_buffers(home: Option<Home>, purpose: Use, birth: Birth) -> Option<Pool> {
+    let shard = shard_at(home)?;
+    let pool = shard.provided(purpose)?;
+    Some(pool.born(birth))
 }
 
 #[track_caller]

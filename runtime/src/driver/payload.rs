@@ -15,6 +15,8 @@ const INLINE_WORDS: usize = 18;
 #[derive(Debug)]
 pub(super) struct Face {
     pub(super) gather: Gather,
+    /// What an answer counts towards the limit of a queue.
+    pub(super) weight: fn(i32) -> u32,
     name: fn() -> &'static str,
     /// # Safety
     /// As [`entry_of`].
@@ -35,6 +37,7 @@ pub(super) enum Gather {
 impl Face {
     pub(super) const NONE: Self = Self {
         gather: Gather::One,
+        weight: |_| 1,
         name: std::any::type_name::<()>,
         entry: no_entry,
         finish: no_finish,
@@ -47,6 +50,7 @@ impl Face {
                 Answers::Mask(_) => Gather::Mask,
                 Answers::Queue { limit, .. } => Gather::Queue { limit },
             },
+            weight: T::weight,
             name: std::any::type_name::<T>,
             entry: entry_of::<T>,
             finish: finish_of::<T>,

@@ -29,7 +29,7 @@ use super::op::{Operation, Unsubmitted, completion};
 use super::operations::{Operations, Submitted};
 use super::park::{Absence, ParkWord, ThreadInRing, Unparked};
 use super::poll::Offload;
-use super::provided::Pool;
+use super::provided::{Pool, Pools, Use};
 use super::refusal::Refusal;
 use super::scratch::{Scratch, wake_all};
 use super::slots::{Abandoned, Key, Next, Orphan, Polled};
@@ -65,7 +65,7 @@ pub(crate) struct Shard {
     /// Whether the kernel lets the device be entered.
     refusal: Refusal,
     /// Buffers that were lent to the device, if it takes any. Behind the device, so that it is closed first.
-    provided: OnceLock<Option<Arc<Pool>>>,
+    provided: Pools,
 }
 
 /// Calls a thread to the core in place of the worker's own.
@@ -141,7 +141,7 @@ impl Shard {
             device: OfProcess::new(device),
             ledger,
             refusal: Refusal::default(),
-            provided: OnceLock::new(),
+            provided: Pools::default(),
         })
     }
 
@@ -285,9 +285,8 @@ impl Shard {
     }
 
     /// The provided buffers, made when they are first asked for; none if the device takes none.
-    pub(super) fn provided(&self) -> Option<&Arc<Pool>> {
-        let pool = self.provided.get_or_init(|| Pool::of_device(&*self.device));
-        pool.as_ref()
+    pub(super) fn provided(&self, purpose: Use) -> Option<&Pool> {
+        self.provided.of(purpose, &*self.device)
     }
 
     pub(super) fn cancel(&self, key: Key) {
@@ -677,7 +676,10 @@ impl Drop for Shard {
             return;
         }
         self.ledger.end_shard();
-        let left = self.operations.in_flight();
+        let (reaped, left) = self.operations.tally();
+        if reaped.lost > 0 {
+            self.provided.excuse();
+        }
         if left > 0 {
             // The kernel may still write there, for closing the ring does not stop it at once: the memory is
             // given up for good.

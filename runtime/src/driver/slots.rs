@@ -435,7 +435,10 @@ impl Slots {
             // The first has the result, as that of a send without copying.
             (Gather::One, Some(_)) => {}
             (Gather::Mask, Some(gathered)) => gathered.result |= answer.result,
-            (_, _) => slot.answers.push(pool, answer),
+            (_, _) => {
+                let weight = (slot.face.weight)(answer.result);
+                slot.answers.push(pool, answer, weight);
+            }
         }
         let Stage::InFlight {
             waker,
@@ -452,7 +455,7 @@ impl Slots {
         *tries = 0;
         out.hand_out(waker);
         if let Gather::Queue { limit } = gather
-            && slot.answers.len() >= limit
+            && slot.answers.weight() >= limit
             && !*cancelling
             && !std::mem::replace(suspended, true)
         {

@@ -15,6 +15,7 @@ pub mod atomic {
 }
 
 pub use loom::cell::UnsafeCell;
+pub use loom::sync::Arc;
 
 /// A lock with `parking_lot`'s face over loom's.
 #[derive(Debug, Default)]

@@ -1,5 +1,7 @@
 //! The names of a running program: the standard library, `parking_lot` and `crossbeam_deque`.
 
+pub use std::sync::Arc;
+
 pub use parking_lot::{Condvar, Mutex, MutexGuard};
 
 pub use crate::spin::SpinLock;

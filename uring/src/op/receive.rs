@@ -2,48 +2,51 @@
 
 use std::io;
 use std::os::fd::AsRawFd;
-use std::sync::Arc;
 
 use ringway_runtime::driver::{
-    Answers, Completion, Home, Operation, Pool, ProvidedBuf, SharedFd, opcode, squeue, types,
+    Answers, Completion, Home, Operation, PROVIDED_BYTES, Pool, ProvidedBufs, SharedFd, squeue,
+    types,
 };
 
 use super::poll;
 
 /// What one receive of a stream holds at most that nobody has taken yet, in buffers: 64 KiB. When it has so many it is
-/// cancelled, and submitted again when they were taken. What the kernel adds before it hears of that is bounded by the pool.
+/// cancelled, and submitted again when they were taken. What the kernel adds before it hears of that is bounded by
+/// [`REQUEST_BYTES_MAX`], or by the pool.
 pub(crate) const UNREAD_MAX: u32 = 16;
+/// What one request brings that takes bundles: then the kernel ends it, and it is made again when all was taken. A socket
+/// cannot have more than that of the pool whatever is sent to it, and a request costs little beside so many bytes.
+pub(crate) const REQUEST_BYTES_MAX: u32 = UNREAD_MAX * PROVIDED_BYTES as u32;
 
-/// Receives until the kernel ends it. Its outputs are buffers; one without bytes is the end of a stream.
+/// Receives until the kernel ends it. Its outputs are buffers, one or several; one without bytes is the end of a stream.
 #[derive(Debug)]
 pub(crate) struct RecvMany {
     fd: SharedFd,
-    pool: Arc<Pool>,
+    pool: Pool,
 }
 
 impl RecvMany {
     /// `pool` is the one of the shard where it will be submitted.
-    pub(crate) fn new(fd: &SharedFd, pool: Arc<Pool>) -> Self {
+    pub(crate) fn new(fd: &SharedFd, pool: Pool) -> Self {
         Self {
             fd: fd.clone(),
             pool,
         }
     }
 
-    fn item(&self, completion: Completion) -> io::Result<ProvidedBuf> {
+    fn item(&self, completion: Completion) -> io::Result<ProvidedBufs> {
         let count = completion.result.as_ref().map_or(-1, |&count| count as i32);
         // SAFETY: `new` was told the pool of the shard where the operation lies, whose answer this is, and which the
         // driver hands in once.
-        let buf = unsafe { self.pool.adopt(count, completion.flags) };
-        completion.result?;
-        Ok(buf.unwrap_or_else(|| ProvidedBuf::from_vec(Vec::new())))
+        let bufs = unsafe { self.pool.adopt(count, completion.flags) };
+        completion.result.map(|_| bufs)
     }
 }
 
 // SAFETY: the SQE has no pointer: the kernel takes buffers of the pool, which lives as long as self and is written by
 // nobody else until they are given back. The descriptor is held by self.
 unsafe impl Operation for RecvMany {
-    type Output = io::Result<ProvidedBuf>;
+    type Output = io::Result<ProvidedBufs>;
 
     const ANSWERS: Answers<Self> = Answers::Queue {
         item: Self::item,
@@ -54,8 +57,14 @@ unsafe impl Operation for RecvMany {
         self.fd.home()
     }
 
+    fn weight(result: i32) -> u32 {
+        let bytes = u32::try_from(result).unwrap_or(0);
+        bytes.div_ceil(PROVIDED_BYTES as u32).max(1)
+    }
+
     fn entry(&mut self) -> squeue::Entry {
-        opcode::RecvMulti::new(types::Fd(self.fd.as_raw_fd()), self.pool.group()).build()
+        let fd = types::Fd(self.fd.as_raw_fd());
+        self.pool.receive(fd, REQUEST_BYTES_MAX)
     }
 
     fn complete(self, completion: Completion) -> Self::Output {

@@ -147,4 +147,9 @@ impl Device for Arc<ScriptedDevice> {
     fn batch_max(&self) -> usize {
         self.below.batch_max()
     }
+
+    unsafe fn lend_buffers(&self, address: u64, count: u16, group: u16) -> io::Result<()> {
+        // SAFETY: the caller gives the same promise.
+        unsafe { self.below.lend_buffers(address, count, group) }
+    }
 }

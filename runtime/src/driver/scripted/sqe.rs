@@ -36,6 +36,8 @@ const FIXED_FILE: u8 = 1;
 const POLL_ADD_MULTI: u32 = 1;
 const ACCEPT_MULTISHOT: u16 = 1;
 const RECV_MULTISHOT: u16 = 1 << 1;
+/// Where a multishot receive has the most bytes that it brings in all.
+const OPTLEN: usize = 44;
 
 impl Sqe {
     pub(super) fn of(entry: &squeue::Entry) -> Self {
@@ -90,7 +92,11 @@ impl Sqe {
                 true
             }
             opcode::ACCEPT => self.clear_ioprio(ioprio, ACCEPT_MULTISHOT),
-            opcode::RECV | opcode::RECVMSG => self.clear_ioprio(ioprio, RECV_MULTISHOT),
+            opcode::RECV | opcode::RECVMSG => {
+                // A single one takes no bound.
+                self.0[OPTLEN..OPTLEN + 4].fill(0);
+                self.clear_ioprio(ioprio, RECV_MULTISHOT)
+            }
             _ => false,
         }
     }
