@@ -18,6 +18,7 @@ use ringway::io::{AsyncReadExt, AsyncWriteExt};
 use ringway::net::{TcpStream, UdpSocket, UnixListener, UnixStream};
 use ringway::runtime::{Handle, Runtime};
 use ringway::time::sleep;
+use ringway::uring;
 use support::{count, current_thread, panic_text, within, workers};
 
 /// Bytes of one message of those who exchange some all the while.
@@ -132,6 +133,70 @@ fn futures_of_the_parent_fail_in_the_child_or_are_dropped_there() {
             assert_eq!(&bytes, b"yes");
         });
     });
+}
+
+/// A bundle that is given out in part when the process forks, while the worker gives buffers of the same pool out and back:
+/// the child has a copy of what was received, and leaves the pool alone, whose lock may be held by a thread that it has not.
+///
+/// Mutants: `Pool::give_back` and `give_back_bundle` do not ask whose the pool is (some of the children hang);
+/// `Pool::piece` does not.
+#[test]
+fn buffers_of_the_parent_can_be_read_and_dropped_in_the_child() {
+    const BYTES: usize = 60_000;
+    let forks = count("RINGWAY_TEST_FORKS", 200);
+    within(RUN_MAX, move || {
+        let runtime = workers(1);
+        let stop = Arc::new(AtomicBool::new(false));
+        let load = runtime.spawn(exchange_bundles(Arc::clone(&stop)));
+        for number in 0..forks {
+            let received = runtime.spawn(async {
+                let (client, server) = pair().await;
+                let bytes = pattern_from(3, 0, BYTES);
+                uring::send_all(&client, bytes).await.0.expect("room");
+                let mut stream = uring::recv_multi(&server);
+                let first = stream.next().await.expect("no end").expect("bytes");
+                (client, stream, first)
+            });
+            let (client, mut stream, first) = runtime.block_on(received).expect("no panic");
+            let mut theirs = Some(first);
+            let child = Child::fork(|| {
+                let mut cx = Context::from_waker(Waker::noop());
+                let first = theirs.take().expect("not taken in the child");
+                check_pattern(3, 0, &first);
+                drop(first);
+                assert_refused(|| assert!(stream.poll_next(&mut cx).is_pending()));
+            });
+            assert_eq!(child.wait(), End::Passed, "child {number}");
+            runtime.block_on(async {
+                let mut position = theirs.expect("not taken here").len();
+                while position < BYTES {
+                    let buf = stream.next().await.expect("no end").expect("bytes");
+                    check_pattern(3, position as u64, &buf);
+                    position += buf.len();
+                }
+            });
+            drop(client);
+        }
+        stop.store(true, Ordering::Relaxed);
+        runtime.block_on(load).expect("no panic");
+    });
+}
+
+/// Takes buffers and gives them back until it is told to stop.
+async fn exchange_bundles(stop: Arc<AtomicBool>) {
+    let (client, server) = pair().await;
+    let mut stream = uring::recv_multi(&server);
+    // Relaxed: nothing is read because of it.
+    while !stop.load(Ordering::Relaxed) {
+        let sent = uring::send_all(&client, vec![1; 50_000])
+            .await
+            .0
+            .expect("room");
+        let mut left = sent;
+        while left > 0 {
+            left -= stream.next().await.expect("no end").expect("bytes").len();
+        }
+    }
 }
 
 /// Mutants: the child's thread keeps its core (it touches a ring that is not there: SIGSEGV); a blocking job's thread goes

@@ -20,7 +20,7 @@ const ROOM: usize = 4096;
 /// Buffers of a worker, unless the environment says otherwise.
 const POOL: usize = 256;
 /// Buffers of one request, and one that is filled in part at either end of what was sent.
-const UNREAD_MAX: usize = 16 + 2;
+const UNREAD_MAX: usize = 32 + 2;
 
 /// Whether this runtime's kernel fills several buffers at once.
 fn has_bundles() -> bool {
@@ -353,7 +353,7 @@ fn a_message_beside_streams_is_not_cut() {
         let mut stream = uring::recv_multi(&far);
         for round in 0..200 {
             // All that the request may bring but for some bytes.
-            let bytes = pattern_from(round, 0, (16 * ROOM) - 1 - round as usize);
+            let bytes = pattern_from(round, 0, (32 * ROOM) - 1 - round as usize);
             let len = bytes.len() as u64;
             let sender = async { uring::send_all(&near, bytes).await.0.expect("room") };
             let mut position = 0;

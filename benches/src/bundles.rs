@@ -166,7 +166,9 @@ fn receive_entry(
             let mut entry = opcode::RecvMultiBundle::new(fd, GROUP).build();
             let words = (&raw mut entry).cast::<u32>();
             // SAFETY: an entry has sixteen words; the twelfth is `optlen`, for which the crate has no name.
-            unsafe { words.add(11).write(BYTES as u32) };
+            let optlen = unsafe { words.add(11) };
+            // SAFETY: as above.
+            unsafe { optlen.write(BYTES as u32) };
             entry
         }
     }

@@ -1,6 +1,6 @@
 //! Scenarios of the completion face.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ cases![
     uring_send_when_full,
     uring_send_zc,
     uring_recv_multi,
+    uring_recv_multi_bulk,
     uring_accept,
     uring_accept_multi,
     uring_connect,
@@ -123,6 +124,29 @@ async fn uring_recv_multi(cut: &Cut) -> io::Result<()> {
         all.extend_from_slice(&part);
     }
     assert_eq!(all, b"wordword", "no byte is lost or doubled");
+    Ok(())
+}
+
+/// More than one buffer has room for, and than one request brings.
+async fn uring_recv_multi_bulk(cut: &Cut) -> io::Result<()> {
+    const TOTAL: usize = 200_000;
+    let (near, mut far) = tcp()?;
+    let sent: Vec<u8> = (0..TOTAL).map(|place| (place % 251) as u8).collect();
+    let mut received = uring::recv_multi(&near);
+    let mut all = Vec::new();
+    let (one, two) = sent.split_at(TOTAL / 2);
+    if let Some(part) = cut
+        .at(received.next(), || far.write_all(one).expect("room"))
+        .await
+    {
+        all.extend_from_slice(&part.expect("no end")?);
+    }
+    far.write_all(two).expect("room");
+    far.shutdown(Shutdown::Write).expect("an end");
+    while let Some(part) = soon(async { received.next().await.transpose() }).await? {
+        all.extend_from_slice(&part);
+    }
+    assert!(all == sent, "no byte is lost or doubled");
     Ok(())
 }
 

@@ -61,9 +61,13 @@ pub fn recv_multi(socket: &impl AsSharedFd) -> RecvMulti {
 
 /// What a socket receives, in buffers of the runtime: [`recv_multi`].
 ///
-/// While it is in flight the kernel takes bytes as they come, whether anybody asks for them or not. At most some 16 buffers
-/// (64 KiB) wait here, then the rest is left to the socket until they were taken. Of several that receive from one socket,
+/// While it is in flight the kernel takes bytes as they come, whether anybody asks for them or not. At most some 32 buffers
+/// (128 KiB) wait here, then the rest is left to the socket until they were taken. Of several that receive from one socket,
 /// each gets some of the bytes.
+///
+/// Where the kernel has bundles (6.17) and the socket is a stream, one answer of it brings as many buffers as there were bytes
+/// for, which are handed out one by one. One request brings 128 KiB at most and is then made again, so that a flood on one
+/// socket takes an eighth of the buffers.
 ///
 /// Drop the buffers soon, or [copy](ProvidedBuf::into_vec) what is to stay: a worker has 256 of them for all its sockets.
 /// When none are left, who receives gets memory of its own, at the price of an allocation and a system call.

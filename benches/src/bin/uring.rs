@@ -11,7 +11,7 @@ use ringway::net::{TcpListener, TcpStream};
 use ringway::runtime::{Builder, Runtime};
 use ringway::uring;
 use ringway_benches::Run;
-use ringway_benches::bundles::{self, Receive, Send};
+use ringway_benches::bundles;
 use ringway_benches::echo_client::{self, EchoClient};
 use ringway_benches::registered::{self, Reads};
 use ringway_benches::ways::{Way, compare};
@@ -37,14 +37,14 @@ const WAYS: &[Way] = &[
     Way { group: "a mebibyte sent, 64 KiB at a time", name: "traits", operations: 64, start: || bulk(send_by_traits, receive_by_traits) },
     Way { group: "a mebibyte sent, 64 KiB at a time", name: "send_all", operations: 64, start: || bulk(send_by_send, receive_by_traits) },
     Way { group: "a mebibyte sent, 64 KiB at a time", name: "send_all_zc", operations: 64, start: || bulk(send_by_zc, receive_by_traits) },
-    Way { group: "64 KiB written and received, bare ring", name: "recv(2)", operations: bundles::TRANSFERS, start: || bundles::receive(Receive::Call) },
-    Way { group: "64 KiB written and received, bare ring", name: "one buffer", operations: bundles::TRANSFERS, start: || bundles::receive(Receive::Whole) },
-    Way { group: "64 KiB written and received, bare ring", name: "an answer each 4 KiB", operations: bundles::TRANSFERS, start: || bundles::receive(Receive::Each) },
-    Way { group: "64 KiB written and received, bare ring", name: "bundles", operations: bundles::TRANSFERS, start: || bundles::receive(Receive::Bundle) },
-    Way { group: "64 KiB written and received, bare ring", name: "bundles, bounded", operations: bundles::TRANSFERS, start: || bundles::receive(Receive::Bounded) },
-    Way { group: "64 KiB in 16 pieces sent and read, bare ring", name: "one piece", operations: bundles::TRANSFERS, start: || bundles::send(Send::Whole) },
-    Way { group: "64 KiB in 16 pieces sent and read, bare ring", name: "sendmsg", operations: bundles::TRANSFERS, start: || bundles::send(Send::Vectored) },
-    Way { group: "64 KiB in 16 pieces sent and read, bare ring", name: "bundle", operations: bundles::TRANSFERS, start: || bundles::send(Send::Bundle) },
+    Way { group: "64 KiB written and received, bare ring", name: "recv(2)", operations: bundles::TRANSFERS, start: || bundles::receive(bundles::Receive::Call) },
+    Way { group: "64 KiB written and received, bare ring", name: "one buffer", operations: bundles::TRANSFERS, start: || bundles::receive(bundles::Receive::Whole) },
+    Way { group: "64 KiB written and received, bare ring", name: "an answer each 4 KiB", operations: bundles::TRANSFERS, start: || bundles::receive(bundles::Receive::Each) },
+    Way { group: "64 KiB written and received, bare ring", name: "bundles", operations: bundles::TRANSFERS, start: || bundles::receive(bundles::Receive::Bundle) },
+    Way { group: "64 KiB written and received, bare ring", name: "bundles, bounded", operations: bundles::TRANSFERS, start: || bundles::receive(bundles::Receive::Bounded) },
+    Way { group: "64 KiB in 16 pieces sent and read, bare ring", name: "one piece", operations: bundles::TRANSFERS, start: || bundles::send(bundles::Send::Whole) },
+    Way { group: "64 KiB in 16 pieces sent and read, bare ring", name: "sendmsg", operations: bundles::TRANSFERS, start: || bundles::send(bundles::Send::Vectored) },
+    Way { group: "64 KiB in 16 pieces sent and read, bare ring", name: "bundle", operations: bundles::TRANSFERS, start: || bundles::send(bundles::Send::Bundle) },
     Way { group: "a block of 4 KiB read past the cache, bare ring", name: "plain", operations: registered::READS, start: || registered::read(Reads::PLAIN) },
     Way { group: "a block of 4 KiB read past the cache, bare ring", name: "registered buffers", operations: registered::READS, start: || registered::read(Reads::FIXED_BUFFERS) },
     Way { group: "a block of 4 KiB read past the cache, bare ring", name: "registered file", operations: registered::READS, start: || registered::read(Reads::FIXED_FILE) },

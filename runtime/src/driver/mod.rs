@@ -118,7 +118,6 @@ pub(crate) mod internals {
     pub use super::operations::{Operations, Outgoing, Ring, Submitted};
     pub use super::park::{Absence, ParkWord, ThreadInRing, Unparked};
     pub use super::poll::{Bell, Claim, Gate, Turn};
-    #[cfg(feature = "models")]
     pub use super::provided::Lane;
     pub use super::slots::{Abandoned, Answer, Key, Next, Orphan, Polled, Settled};
     #[cfg(feature = "models")]

@@ -10,10 +10,10 @@ use ringway_runtime::driver::{
 
 use super::poll;
 
-/// What one receive of a stream holds at most that nobody has taken yet, in buffers: 64 KiB. When it has so many it is
+/// What one receive of a stream holds at most that nobody has taken yet, in buffers: 128 KiB. When it has so many it is
 /// cancelled, and submitted again when they were taken. What the kernel adds before it hears of that is bounded by
 /// [`REQUEST_BYTES_MAX`], or by the pool.
-pub(crate) const UNREAD_MAX: u32 = 16;
+pub(crate) const UNREAD_MAX: u32 = 32;
 /// What one request brings that takes bundles: then the kernel ends it, and it is made again when all was taken. A socket
 /// cannot have more than that of the pool whatever is sent to it, and a request costs little beside so many bytes.
 pub(crate) const REQUEST_BYTES_MAX: u32 = UNREAD_MAX * PROVIDED_BYTES as u32;

@@ -49,7 +49,6 @@ use crate::fork::{self, Process};
 use crate::loom::{Arc, Mutex};
 
 pub use buf::{ProvidedBuf, ProvidedBufs};
-#[cfg(feature = "models")]
 pub use lane::Lane;
 pub use receive::receive_now;
 

@@ -1,6 +1,7 @@
 //! The pool against a kernel that is played: it takes buffers in the order of the ring and answers late.
 
 use std::collections::VecDeque;
+use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -73,6 +74,7 @@ fn played() -> (Pool, Kernel) {
 
 impl Kernel {
     fn available(&self) -> u16 {
+        // Acquire: pairs with the Release in `Order::put`.
         self.memory
             .tail
             .load(Ordering::Acquire)
@@ -125,8 +127,7 @@ impl Answer {
 /// Answers wait while others' buffers go round, buffers come back in any order, bundles are dropped when some of them are
 /// taken, and the kernel shortens what it then does not use.
 ///
-/// Mutants, in `order.rs`: `put` does not note which buffer comes behind; `put` notes the position modulo 2^16 (after as
-/// many buffers); `keep_room` keeps nothing, or keeps it though a later entry names the buffer; `lend` lends the first alone.
+/// Mutants, in `order.rs`: `put` does not note which buffer comes behind; `put` notes the position modulo 2^16; `keep_room` keeps nothing; `lend` lends the first alone.
 #[test]
 fn the_buffers_of_every_bundle_are_those_that_the_kernel_filled() {
     let rounds = 200_000;
@@ -196,7 +197,7 @@ fn a_buffer_is_out_until_it_is_dropped_on_whichever_thread() {
 }
 
 /// The first of two is dropped, and put back, before the second is asked for. Mutant: `ProvidedBufs::next` asks which buffer
-/// comes next when it is asked for that one.
+/// comes next only when it is asked for that one.
 #[test]
 fn a_bundle_goes_on_when_its_first_buffer_is_back_in_the_ring() {
     let (pool, mut kernel) = played();
@@ -270,4 +271,53 @@ fn the_kernel_reads_entries_where_the_lane_writes_them() {
     // SAFETY: as above.
     let first = unsafe { std::ptr::with_exposed_provenance::<[u64; 2]>(base).read() };
     assert_eq!(first[1] >> 48, u64::from(COUNT), "the tail");
+}
+
+/// Set for a process of its own, whose report is read.
+const LOSES: &str = "RINGWAY_TEST_LOSES_BUFFERS";
+
+/// One buffer was lent and does not come back; another was taken before it, and its answer did not get to anybody.
+fn lose_two_buffers() -> u32 {
+    let (pool, mut kernel) = played();
+    kernel.receive(1).expect("a buffer");
+    let lent = kernel.receive(1).expect("a buffer");
+    let (birth, line) = (Birth::here(), line!());
+    let Shared { lane, order, .. } = &*pool.shared;
+    order.lock().lend(lane, lent.filled[0].0, 1, birth);
+    line
+}
+
+/// The mutant that it stands for: `ProvidedBuf` has no drop.
+#[test]
+#[cfg(any(debug_assertions, feature = "ledger"))]
+fn a_pool_that_goes_names_the_buffers_that_are_missing_and_where_they_were_born() {
+    use crate::driver::internals::mismatches;
+    if std::env::var_os(LOSES).is_some() {
+        let line = lose_two_buffers();
+        assert_eq!(mismatches(), 2);
+        eprintln!("born at line {line}");
+        return;
+    }
+    let name = "driver::provided::tests::a_pool_that_goes_names_the_buffers_that_are_missing_and_where_they_were_born";
+    let test = std::env::current_exe().expect("this program");
+    let mut child = Command::new(test);
+    let child = child.args(["--exact", name, "--nocapture"]).env(LOSES, "1");
+    let output = child.output().expect("the test again");
+    let report = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{report}");
+    let line = report
+        .lines()
+        .find_map(|line| line.strip_prefix("born at line "));
+    let birth = format!(
+        "of a pool for bundles, born at {}:{}:",
+        file!(),
+        line.expect("a line")
+    );
+    for what in [
+        "that was not put back",
+        "that was filled and no answer has named",
+    ] {
+        let text = format!("ledger: provided buffer {what}: {birth}");
+        assert_eq!(report.matches(&text).count(), 1, "{text:?} in {report}");
+    }
 }
