@@ -62,8 +62,8 @@ pub const PROVIDED_BYTES: usize = 4096;
 /// Buffers of a pool, a power of two: 1 MiB of address space, of which only touched pages become memory.
 const BUFFERS: u16 = 256;
 
-/// What the buffers of a pool are for. Those of bundles are a pool of their own, for the kernel shortens the room of a buffer
-/// that it has looked at and not used, which would cut the message that comes into it next.
+/// What the buffers of a pool are for. Those of bundles are a pool of their own, for some kernels shorten the room of a buffer
+/// that they have looked at and not used, which would cut the message that comes into it next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
     /// One buffer for each answer.

@@ -4,8 +4,8 @@
 //! of the last answers. Of a bundle it names the first alone, so we keep of each buffer which one was put behind it. That
 //! holds until the buffer is put back itself; until then the bundle's others cannot be put back either, for nobody has them.
 //!
-//! A buffer's room is what its entry says when the kernel takes it, for the kernel shortens it: looking at the buffers for
-//! a receive it cuts the last one to what it means to take, and then may take less, or nothing. The entry may be written anew
+//! A buffer's room is what its entry says when the kernel takes it, for some kernels shorten it: looking at the buffers for a
+//! receive they cut one to what they mean to take, and then may take less, or nothing. The entry may be written anew
 //! while an answer that names its former buffer waits, so the room of that one is kept.
 
 use std::sync::atomic::Ordering;

@@ -130,7 +130,7 @@ impl Answer {
 /// Mutants, in `order.rs`: `put` does not note which buffer comes behind; `put` notes the position modulo 2^16; `keep_room` keeps nothing; `lend` lends the first alone.
 #[test]
 fn the_buffers_of_every_bundle_are_those_that_the_kernel_filled() {
-    let rounds = 200_000;
+    let rounds = 600_000;
     let (pool, mut kernel) = played();
     let mut random: u32 = 7;
     let mut below = |limit: u32| {
