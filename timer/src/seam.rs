@@ -48,8 +48,9 @@ pub trait TimerSource: Sync + 'static {
     /// system's. Works on every thread.
     fn now(&self) -> Instant;
 
-    /// Whether `deadline` has come, for a timer that would otherwise wait. A source that knows of a recent time at which
-    /// it was still far off may spare itself a look at the clock, and say no: then it fires the timer.
+    /// Whether `deadline` has come, for a timer that would otherwise wait. A source that has read the clock lately may
+    /// spare itself another look: it may say yes of what was due by then, and no of what was still far off, whose timer
+    /// it then fires.
     fn is_due(&self, deadline: Instant) -> bool {
         self.now() >= deadline
     }

@@ -18,7 +18,7 @@ const STEPS: u64 = 300_000;
 const SEED: u64 = 0x7269_6E67_7761_7921;
 
 /// Mutants: `link` without `earliest_ns.min`; `unlink` without `mark_empty` (it hangs); `find` without the generation;
-/// `replace` that replaces nothing; `is_full` that does not mind the limit of wakers; `place` without regard to `elapsed`.
+/// `replace` that replaces nothing; `remove_all` that leaves out the last, or the first of each sixteen; `is_full` that does not mind the limit of wakers; `place` without regard to `elapsed`.
 #[test]
 fn a_wheel_does_what_an_ordered_map_does_for_very_many_steps() {
     let steps = from_environment("RINGWAY_TEST_WHEEL_STEPS", STEPS);

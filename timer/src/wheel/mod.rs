@@ -189,6 +189,25 @@ impl<T> Wheel<T> {
         Some(self.take(index))
     }
 
+    /// Takes several timers out, and calls `removed` with what each had; with nothing for one that has fired or was removed.
+    ///
+    /// Of a million timers, which are in no cache, it takes a fraction of the time of as many calls of
+    /// [`remove`](Wheel::remove): it waits for the memory of several at once.
+    pub fn remove_all(&mut self, keys: &[Key], mut removed: impl FnMut(T)) {
+        let (groups, _) = keys.as_chunks::<{ slab::FETCHED_AT_ONCE }>();
+        let mut groups = groups.iter();
+        for (place, &key) in keys.iter().enumerate() {
+            if place % slab::FETCHED_AT_ONCE == 0
+                && let Some(group) = groups.next()
+            {
+                self.slab.fetch(group);
+            }
+            if let Some(value) = self.remove(key) {
+                removed(value);
+            }
+        }
+    }
+
     /// Moves a timer to another deadline, earlier or later. `false`: there is no such timer.
     pub fn reset(&mut self, key: Key, deadline_ns: u64) -> bool {
         let Some(index) = self.slab.find(key) else {
@@ -353,11 +372,16 @@ impl<T> Wheel<T> {
     }
 
     /// Fires the entries of the open slot or moves them to where they belong now.
+    ///
+    /// Those that are far from due, of which there may be very many, are in no cache, and each says where the next one is. So
+    /// they are taken from both ends of the list in turn: two are fetched at a time.
     fn empty(&mut self, slot: SlotId, batch: &mut Batch<'_, T>) -> Progress {
-        while let Some(index) = self.slots.head(slot) {
+        let mut from_tail = false;
+        while let Some(index) = self.slots.end(slot, from_tail) {
             if batch.is_full() {
                 return Progress::More;
             }
+            from_tail = !from_tail && !slot.is_lowest();
             let deadline_ns = self.slab[index].deadline_ns;
             if tick_of(deadline_ns) <= self.elapsed && deadline_ns <= batch.limit_ns {
                 let value = self.take(index);

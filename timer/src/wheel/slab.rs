@@ -6,6 +6,7 @@
 //!    stale even if its chunk was given back and allocated again in between.
 //! 4. An entry is live exactly when it has a value: mostly a waker.
 
+use std::hint::black_box;
 use std::num::NonZeroU32;
 use std::ops::{Index, IndexMut};
 use std::task::Waker;
@@ -113,10 +114,27 @@ impl<T> Slab<T> {
 
     /// The index of the live entry that `key` names, or `None` for a stale key.
     pub(super) fn find(&self, key: Key) -> Option<u32> {
-        let chunk = self.chunks.get(key.index as usize / CHUNK_ENTRIES)?;
-        let entry = &chunk[key.index as usize % CHUNK_ENTRIES];
+        let entry = self.get(key.index)?;
         let current = entry.generation == key.generation.get() && entry.value.is_some();
         current.then_some(key.index)
+    }
+
+    /// Has the processor fetch the entries of `keys`, and those that are linked to them: several at a time, because none
+    /// of these loads waits for another.
+    pub(super) fn fetch(&self, keys: &[Key; FETCHED_AT_ONCE]) {
+        let links = keys.map(|key| match self.get(key.index) {
+            // The value's line, too, if that is another.
+            Some(entry) if entry.value.is_some() => [entry.prev, entry.next],
+            _ => [NIL; 2],
+        });
+        let near = links.as_flattened().iter();
+        let touched = near.filter_map(|&index| Some(self.get(index)?.next));
+        black_box(touched.fold(0, |sum, next| sum ^ next));
+    }
+
+    fn get(&self, index: u32) -> Option<&Entry<T>> {
+        let chunk = self.chunks.get(index as usize / CHUNK_ENTRIES)?;
+        Some(&chunk[index as usize % CHUNK_ENTRIES])
     }
 
     /// The value of a live entry.
@@ -206,6 +224,9 @@ fn new_chunk<T>() -> Box<[Entry<T>; CHUNK_ENTRIES]> {
     };
     chunk
 }
+
+/// Entries that [`Slab::fetch`] has fetched at a time: about as many lines as a processor waits for at once.
+pub(super) const FETCHED_AT_ONCE: usize = 16;
 
 /// No entry.
 pub(super) const NIL: u32 = u32::MAX;

@@ -48,8 +48,14 @@ impl Slots {
     }
 
     pub(super) fn head(&self, slot: SlotId) -> Option<u32> {
-        let head = self.lists[slot.index()].head;
-        (head != NIL).then_some(head)
+        self.end(slot, false)
+    }
+
+    /// The first entry, or the last.
+    pub(super) fn end(&self, slot: SlotId, is_tail: bool) -> Option<u32> {
+        let list = &self.lists[slot.index()];
+        let end = if is_tail { list.tail } else { list.head };
+        (end != NIL).then_some(end)
     }
 
     /// A lower bound for the deadlines in `slot`, which is occupied.
@@ -181,6 +187,11 @@ impl SlotId {
 
     fn new(level: u32, digit: u32) -> SlotId {
         SlotId((level << BITS_PER_LEVEL) | digit)
+    }
+
+    /// Whether all of this slot is one tick.
+    pub(super) fn is_lowest(self) -> bool {
+        self.level() == 0
     }
 
     fn index(self) -> usize {

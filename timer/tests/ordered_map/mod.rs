@@ -56,7 +56,8 @@ impl Pair {
             9 => self.insert(self.now_ns.saturating_sub(span_ns)),
             // Many in one tick, or in one slot.
             10 => (0..64).for_each(|i| self.insert(self.now_ns.saturating_add(span_ns + i * 99))),
-            11..=15 => self.remove(which),
+            11..=14 => self.remove(which),
+            15 => self.remove_some(which, span_ns as usize % 64),
             16..=19 => self.reset(which, self.now_ns.saturating_add(span_ns)),
             20 => self.reset(which, self.now_ns.saturating_sub(span_ns)),
             21 | 22 => self.replace(which),
@@ -131,6 +132,30 @@ impl Pair {
         let Timer { number, key, .. } = self.timers[place];
         self.forget(place);
         assert_eq!(self.wheel.remove(key), Some(number), "another's");
+    }
+
+    /// Some at once, and a stale key among them.
+    fn remove_some(&mut self, which: usize, count: usize) {
+        let mut keys = Vec::new();
+        let mut numbers = Vec::new();
+        for nth in 0..count {
+            let Some(place) = self.pick(which + nth * 7) else {
+                break;
+            };
+            let Timer { number, key, .. } = self.timers[place];
+            self.forget(place);
+            keys.push(key);
+            numbers.push(number);
+        }
+        if let Some(nth) = which.checked_rem(self.stale.len()) {
+            keys.insert(which % (keys.len() + 1), self.stale[nth]);
+        }
+        let mut removed = Vec::new();
+        // The stale key may be that of one of these: whichever comes first counts.
+        self.wheel.remove_all(&keys, |number| removed.push(number));
+        removed.sort_unstable();
+        numbers.sort_unstable();
+        assert_eq!(removed, numbers, "others");
     }
 
     fn reset(&mut self, which: usize, deadline_ns: u64) {
