@@ -44,6 +44,7 @@ pub mod loom;
 mod metrics;
 mod offer;
 mod pause;
+mod prefetch;
 mod rand;
 mod registry;
 mod runtime;

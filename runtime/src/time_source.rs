@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use ringway_timer::seam::{Registration, TimerSource};
 
+use crate::contain::contain;
 use crate::context::{self, Missing};
-use crate::driver::{self, FromAfar, Shard, Timers};
+use crate::driver::{self, FromAfar, Removed, Shard, Timers};
 use crate::fork::{FORKED, Process};
 use crate::registry;
 use crate::scheduler::Shared;
@@ -52,11 +53,11 @@ impl TimerSource for Source {
     }
 
     fn is_due(&self, deadline: Instant) -> bool {
-        let is_later = !EVER_PAUSED.load(Ordering::Relaxed)
-            && context::with_worker(|worker| {
-                worker.is_some_and(|worker| worker.is_later(deadline))
-            });
-        !is_later && self.now() >= deadline
+        if EVER_PAUSED.load(Ordering::Relaxed) {
+            return self.now() >= deadline;
+        }
+        context::with_worker(|worker| worker?.has_come(deadline))
+            .unwrap_or_else(|| Instant::now() >= deadline)
     }
 
     fn register(
@@ -120,9 +121,8 @@ impl TimerSource for Source {
         let removed = driver::with_owner(|shard| {
             is_home(&registration, shard).then(|| shard.timers().remove(key))
         });
-        if let Some(Some(waker)) = removed {
-            // Its waker is dropped here, where neither the lock nor the shard is held.
-            return drop(waker);
+        if let Some(Some(removed)) = removed {
+            return drop_wakers(removed);
         }
         with_shard(&registration, |_, shard, _| {
             from_afar(shard, |timers| timers.remove_from_afar(key));
@@ -147,6 +147,19 @@ impl TimerSource for Source {
 
     fn advance(&self, by: Duration) -> Result<(), &'static str> {
         with_runtime(|shared| shared.advance_clock(by))
+    }
+}
+
+/// Drops wakers of timers of this thread's own shard, where neither its lock nor the shard itself is held.
+#[inline]
+fn drop_wakers(removed: Removed) {
+    match removed {
+        Removed::None => {}
+        Removed::One(waker) => drop(waker),
+        Removed::Several(mut wakers) => {
+            contain(|| wakers.clear());
+            driver::with_owner(|shard| shard.timers().keep_room(wakers));
+        }
     }
 }
 

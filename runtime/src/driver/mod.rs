@@ -109,7 +109,7 @@ pub(crate) use ledger::check as check_ledger;
 pub(crate) use park::ParkWord;
 pub(crate) use scratch::{Scratch, wake_all};
 pub(crate) use shard::Shard;
-pub(crate) use timers::{FromAfar, Now, Timers};
+pub(crate) use timers::{FromAfar, Now, Removed, Timers};
 
 /// For models.
 pub(crate) mod internals {
@@ -122,6 +122,6 @@ pub(crate) mod internals {
     pub use super::slots::{Abandoned, Answer, Key, Next, Orphan, Polled, Settled};
     #[cfg(feature = "models")]
     pub use super::specimen::Specimen;
-    pub use super::timers::{FromAfar, Now, Timers};
+    pub use super::timers::{FromAfar, Now, Removed, Timers};
     pub use ringway_timer::wheel::Key as TimerKey;
 }

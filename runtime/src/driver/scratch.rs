@@ -4,6 +4,7 @@ use std::task::Waker;
 
 use super::slots::Settled;
 use crate::contain::contain;
+use crate::prefetch::prefetch;
 
 /// Room for what reaping hands out; each thread that services shards keeps one.
 #[derive(Debug, Default)]
@@ -24,13 +25,25 @@ impl Scratch {
 }
 
 /// Wakes each; a panic of one waker does not keep the others from being woken.
+///
+/// To wake a task is a read-modify-write of its memory, which of many is in no cache, and during which a processor fetches
+/// nothing else: so the memory of some that follow is asked for before.
 pub(crate) fn wake_all(wakers: &mut Vec<Waker>) {
     wakers.reverse();
+    let first = wakers.iter().rev().skip(1).take(FETCHED_AHEAD);
+    first.for_each(|waker| prefetch(waker.data()));
     while !wakers.is_empty() {
         contain(|| {
             while let Some(waker) = wakers.pop() {
+                let ahead = wakers.len().checked_sub(1 + FETCHED_AHEAD);
+                if let Some(later) = ahead.and_then(|place| wakers.get(place)) {
+                    prefetch(later.data());
+                }
                 waker.wake();
             }
         });
     }
 }
+
+/// How many wakers ahead memory is asked for: a wake of a task whose memory is there takes some 10 ns, and memory 100.
+const FETCHED_AHEAD: usize = 10;

@@ -12,6 +12,9 @@
 //! 5. Who inserts or moves a timer so that it is due before the deadline with which the worker went to sleep must wake
 //!    it: deadline and wheel change under the same lock, so one of the two sees the other.
 //! 6. No waker is cloned, woken or dropped with the lock held.
+//! 7. Of a large wheel, whose memory is in no cache, the owner does not take out each timer that it drops: it notes some
+//!    and takes them out together, when there are [`NOTED_MAX`], and at the next look, before it fires or sleeps, at the
+//!    latest.
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::task::Waker;
@@ -20,8 +23,8 @@ use ringway_timer::wheel::{Key, Limits, Progress, Wheel};
 
 use super::marks::{Mark, Marks};
 use crate::contain::contain;
-use crate::loom::TryLock;
 use crate::loom::atomic::{AtomicBool, AtomicU64, fence};
+use crate::loom::{IS_MODEL, TryLock};
 
 /// The timers of one shard. Times are nanoseconds since the runtime's epoch.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub struct Timers {
     /// The owner sleeps, or is about to, and works off no mark. Set with the lock held.
     asleep: AtomicBool,
     marks: Marks,
+    /// Timers are noted that the owner has dropped. Written with the lock held.
+    notes: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -41,6 +46,12 @@ struct Inner {
     closed: bool,
     /// Room for marks that are being worked off.
     taken: Vec<Mark>,
+    /// Timers that the owner has dropped and not taken out.
+    noted: Vec<Key>,
+    /// The one that the owner has made last, whose memory is near.
+    newest: Option<Key>,
+    /// Room for the wakers of those that are taken out together.
+    room: Vec<Waker>,
 }
 
 /// A reading of the runtime's clock.
@@ -62,6 +73,19 @@ pub struct FromAfar<T> {
     pub before_sleeper: bool,
 }
 
+/// Wakers of timers that were taken out, to be dropped where no lock is held.
+#[must_use = "they are to be dropped where no lock is held"]
+#[derive(Debug)]
+pub enum Removed {
+    /// The timer has fired, or was noted.
+    None,
+    /// The waker of this timer.
+    One(Waker),
+    /// Those of this timer and of some that were dropped before; what holds them is to be [given
+    /// back](Timers::keep_room).
+    Several(Vec<Waker>),
+}
+
 /// No deadline.
 const NEVER_NS: u64 = u64::MAX;
 /// How often [`Timers::fire`] takes the lock, at most, for
@@ -70,6 +94,11 @@ const NEVER_NS: u64 = u64::MAX;
 const BATCHES_AT_ONCE: usize = 4;
 /// Marks that are worked off with the lock held once.
 const MARKS_AT_ONCE: usize = 256;
+/// A wheel with memory for more timers than this, 160 KiB, is large.
+const LARGE: usize = if IS_MODEL { 0 } else { 4096 };
+/// Timers that are taken out together, at most: twice as many as are fetched at a time. They take some microseconds, for
+/// which the lock is held.
+const NOTED_MAX: usize = if IS_MODEL { 2 } else { 32 };
 
 impl Default for Timers {
     fn default() -> Self {
@@ -86,21 +115,28 @@ impl Timers {
             asleep_until_ns: NEVER_NS,
             closed: false,
             taken: Vec::new(),
+            noted: Vec::new(),
+            newest: None,
+            room: Vec::new(),
         };
         Self {
             inner: TryLock::new(inner),
             next_ns: AtomicU64::new(NEVER_NS),
             asleep: AtomicBool::new(true),
             marks: Marks::new(),
+            notes: AtomicBool::new(false),
         }
     }
 
     /// Inserts a timer; `None` after the shard was closed. The owner's.
     #[inline]
     pub fn insert(&self, deadline_ns: u64, waker: Waker) -> Option<Key> {
-        self.inner
-            .with(|inner| inner.insert(deadline_ns, waker, &self.next_ns))
-            .ok()
+        let key = self.inner.with(|inner| {
+            let key = inner.insert(deadline_ns, waker, &self.next_ns)?;
+            inner.newest = Some(key);
+            Ok::<_, Waker>(key)
+        });
+        key.ok()
     }
 
     /// As [`Self::insert`], for any thread.
@@ -164,10 +200,38 @@ impl Timers {
         self.answer_from_afar(true, false)
     }
 
-    /// Removes a timer; its waker is to be dropped. The owner's.
+    /// Removes a timer, soon: its waker is to be dropped, or will be by the next look. The owner's.
     #[inline]
-    pub fn remove(&self, key: Key) -> Option<Waker> {
-        self.inner.with(|inner| inner.wheel.remove(key))
+    pub fn remove(&self, key: Key) -> Removed {
+        self.inner.with(|inner| {
+            if inner.newest == Some(key) || inner.wheel.capacity() <= LARGE {
+                return inner.wheel.remove(key).map_or(Removed::None, Removed::One);
+            }
+            inner.noted.push(key);
+            // Relaxed: who has to see it has the lock after us, or is us.
+            self.notes.store(true, Relaxed);
+            if inner.noted.len() < NOTED_MAX {
+                return Removed::None;
+            }
+            let mut wakers = std::mem::take(&mut inner.room);
+            self.take_noted(inner, &mut wakers);
+            Removed::Several(wakers)
+        })
+    }
+
+    /// Takes back the memory of [`Removed::Several`], when it is empty.
+    pub fn keep_room(&self, room: Vec<Waker>) {
+        debug_assert!(room.is_empty(), "its wakers were to be dropped");
+        // What is replaced holds no waker, so no user code runs.
+        self.inner.with(|inner| inner.room = room);
+    }
+
+    /// Takes out what was noted, and publishes nothing: an earlier next deadline is found out when the time has come.
+    fn take_noted(&self, inner: &mut Inner, removed: &mut Vec<Waker>) {
+        let Inner { wheel, noted, .. } = inner;
+        wheel.remove_all(noted, |waker| removed.push(waker));
+        noted.clear();
+        self.notes.store(false, Relaxed);
     }
 
     /// As [`Self::remove`], for another worker. The waker is dropped here, or soon by the owner.
@@ -192,6 +256,9 @@ impl Timers {
         due: &mut Vec<Waker>,
         removed: &mut Vec<Waker>,
     ) -> Progress {
+        if self.notes.load(Relaxed) {
+            self.inner.with(|inner| self.take_noted(inner, removed));
+        }
         if self.marks.is_waiting() {
             self.work_off(Marks::try_take, removed);
         }
@@ -243,11 +310,22 @@ impl Timers {
             });
             // Partner of the fence in `answer_from_afar`: either we see the mark, or who left it sees that we sleep.
             fence(SeqCst);
-            if !self.marks.is_waiting() {
+            if !self.has_work() {
                 return next;
             }
             self.work_off_all();
         }
+    }
+
+    /// Whether marks wait, or timers are noted.
+    fn has_work(&self) -> bool {
+        self.marks.is_waiting() || self.notes.load(Relaxed)
+    }
+
+    /// The next deadline, or an earlier time, as a copy that may be read at any time; `u64::MAX` without timers.
+    #[inline]
+    pub fn next_deadline_ns(&self) -> u64 {
+        self.next_ns.load(Relaxed)
     }
 
     /// Until when a worker does well to sleep if the deadline that [`Self::begin_sleep`] named is still to come.
@@ -262,10 +340,12 @@ impl Timers {
         self.asleep.store(false, Relaxed);
     }
 
-    /// Takes out, and moves, what others have left marks for, and drops the wakers.
+    /// Takes out, and moves, what others have left marks for, and what was noted, and drops the wakers.
     pub fn work_off_all(&self) {
-        while self.marks.is_waiting() {
+        while self.has_work() {
             let mut removed = Vec::new();
+            self.inner
+                .with(|inner| self.take_noted(inner, &mut removed));
             self.work_off(Marks::take, &mut removed);
             contain(|| drop(removed));
         }
@@ -277,7 +357,7 @@ impl Timers {
             .with(|inner| inner.wheel.next_deadline_exact_ns())
     }
 
-    /// Whether there is no timer.
+    /// Whether there is no timer, apart from what marks and notes say.
     pub fn is_empty(&self) -> bool {
         self.inner.with(|inner| inner.wheel.is_empty())
     }

@@ -5,6 +5,7 @@
 //! - [`shared`]: what all workers of a runtime see: their queues, the injector, the idle counters.
 //! - [`worker`]: one turn of a worker, as a page of prose; a worker's private [`Core`].
 //! - [`park`]: going to sleep in the ring, and waking.
+//! - [`doze`]: how exactly it wakes for its timers, by what that costs.
 //! - [`pace`]: how often a worker looks at its shard, and when it calls for help.
 //! - [`root`]: `block_on`, which runs its future on a worker's core. [`root_wake`]: how it is woken.
 //! - [`monitor`]: the thread that looks after workers that are stuck in user code.
@@ -29,6 +30,7 @@ pub(crate) mod in_place;
 pub(crate) mod spawn;
 
 mod coarse;
+mod doze;
 mod gauges;
 mod heart;
 mod idle;

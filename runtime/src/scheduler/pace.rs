@@ -39,6 +39,8 @@ pub(super) struct Pace {
     may_call: Cell<bool>,
     /// The look after which help was last called for.
     called: Option<Instant>,
+    /// How long it is not called for after that.
+    call_pause: Duration,
     /// Help was called for since the last look, though tasks are short.
     calls: Cell<bool>,
     /// Until when tasks are offered to whoever was called.
@@ -63,6 +65,9 @@ const MOVE_NS: u64 = 200;
 const PROBE_LOOKS: u32 = 64;
 /// Help is called for this often though the backlog be small: at 30 µs a time that is 3 % of a processor.
 const CALL_PAUSE: Duration = Duration::from_millis(1);
+/// As often as such calls turn out to be in vain, since tasks remain short, the pause is twice as long: up to this, at
+/// which they cost nothing that could be measured.
+const CALL_PAUSE_MAX: Duration = Duration::from_millis(16);
 /// How long tasks are offered after a call that their length alone would not justify: a sleeper comes within some 5 to
 /// 50 µs. Tasks that are woken again and again stay with who came, so that a worker is relieved of half of them by and by.
 const OFFER: Duration = Duration::from_micros(50);
@@ -89,6 +94,7 @@ impl Pace {
             looks: 0,
             may_call: Cell::new(true),
             called: None,
+            call_pause: CALL_PAUSE,
             calls: Cell::new(false),
             offered_until: None,
             offers: false,
@@ -132,6 +138,9 @@ impl Pace {
         if !disturbed {
             self.undisturbed_ns = [self.undisturbed_ns[1], mean_ns];
             self.help_at = help_at(self.turn_ns());
+            if self.help_at != usize::MAX {
+                self.call_pause = CALL_PAUSE;
+            }
         }
         if !self.fixed {
             let polls = LOOK_TARGET.as_nanos() as u64 / self.mean_ns.max(1);
@@ -209,8 +218,9 @@ impl Pace {
             return;
         }
         let called = *self.called.get_or_insert(now);
-        if now.saturating_duration_since(called) >= CALL_PAUSE {
+        if now.saturating_duration_since(called) >= self.call_pause {
             self.called = None;
+            self.call_pause = (2 * self.call_pause).min(CALL_PAUSE_MAX);
             self.may_call.set(true);
         }
     }
@@ -275,6 +285,31 @@ mod tests {
         pace.look(now + CALL_PAUSE, 0, false);
         assert!(pace.wants_help(1));
         assert!(!pace.wants_help(1));
+    }
+
+    /// Mutants: the pause does not grow; it grows without limit; long turns do not end it.
+    #[test]
+    fn calls_that_were_in_vain_become_rarer() {
+        let (mut pace, mut now) = pace_of(100);
+        let step = Duration::from_micros(10);
+        let mut next_call = |pace: &mut Pace, turn_ns| {
+            let begin = now;
+            while !pace.wants_help(1) {
+                now += step;
+                let turns = (step.as_nanos() as u64 / turn_ns) as u32;
+                let last = pace.last.map_or(0, |(_, tick)| tick);
+                pace.look(now, last.wrapping_add(turns), false);
+            }
+            now - begin
+        };
+        next_call(&mut pace, 100);
+        let pauses: Vec<_> = (0..8).map(|_| next_call(&mut pace, 100)).collect();
+        assert!(pauses[0] < 3 * CALL_PAUSE, "{pauses:?}");
+        assert!(pauses[7] >= CALL_PAUSE_MAX, "{pauses:?}");
+        assert!(pauses[7] <= 2 * CALL_PAUSE_MAX, "{pauses:?}");
+        // Turns of 250 ns: a backlog of one is not enough, so that it is a call for its rarity.
+        next_call(&mut pace, 250);
+        assert!(next_call(&mut pace, 250) < 3 * CALL_PAUSE);
     }
 
     /// Mutant: disturbed looks count.

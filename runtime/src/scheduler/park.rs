@@ -8,6 +8,8 @@
 //! 4. puts its core into the slot, from where the main thread may take it over (worker threads only);
 //! 5. enters the kernel, which submits what is queued and waits for a completion, the doorbell or the deadline.
 //!
+//! If the next timer is near, and processors are busy, it does none of this and spins ([`super::doze`]).
+//!
 //! Awake, it takes its core again (or waits for it), and by the park word and the list of sleepers finds out
 //! whether it was notified, in which case it counts as searching.
 
@@ -16,7 +18,8 @@ use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::worker::{Core, WorkerContext};
+use super::doze;
+use super::worker::{Core, LINGER_SPINS, WorkerContext};
 use crate::contain::contain;
 use crate::driver::wake_all;
 
@@ -24,6 +27,9 @@ impl WorkerContext {
     /// A worker thread's sleep.
     /// `None`: the runtime has ended.
     pub(super) fn sleep_as_worker(&self, mut core: Box<Core>) -> Option<Box<Core>> {
+        if self.spins(&mut core) {
+            return Some(self.service(core));
+        }
         if !self.begin_sleep(&mut core) {
             return Some(self.wake(core));
         }
@@ -32,7 +38,7 @@ impl WorkerContext {
             self.call_hook(false);
             return Some(self.wake_for(core, due));
         }
-        let timeout = self.sleep_timeout();
+        let timeout = self.sleep_timeout(&mut core);
         let remote = self.remote();
         remote.slot.put(core);
         remote.shard.sleep_as_thread(timeout);
@@ -48,13 +54,16 @@ impl WorkerContext {
         mut core: Box<Core>,
         root_is_woken: impl Fn() -> bool,
     ) -> Box<Core> {
+        if self.spins(&mut core) {
+            return self.service(core);
+        }
         if self.begin_sleep(&mut core) {
             self.call_hook(true);
             if let Some(due) = self.let_time_pass() {
                 self.call_hook(false);
                 return self.wake_for(core, due);
             }
-            let timeout = self.sleep_timeout();
+            let timeout = self.sleep_timeout(&mut core);
             self.remote().shard.sleep(timeout);
             self.call_hook(false);
         }
@@ -68,6 +77,33 @@ impl WorkerContext {
             return self.advance_paused_clock(core);
         }
         core
+    }
+
+    /// Waits awake, if that costs less than to fall asleep for the next timer: until that is due, or something else is to
+    /// be done.
+    fn spins(&self, core: &mut Core) -> bool {
+        let deadline_ns = self.shard().timers().next_deadline_ns();
+        let shared = self.shared();
+        let clock = &shared.clock;
+        if deadline_ns == u64::MAX || clock.is_paused() || self.shard().has_unflushed() {
+            return false;
+        }
+        let begin = Instant::now();
+        let left_ns = deadline_ns.saturating_sub(clock.at(begin).ns);
+        if left_ns > doze::NEAR.as_nanos() as u64 || !shared.is_busy() {
+            return false;
+        }
+        let until = begin + Duration::from_nanos(left_ns);
+        let mut now = begin;
+        while now < until && !self.shard().is_wanted() && !shared.has_stealable_work() {
+            for _ in 0..LINGER_SPINS {
+                std::hint::spin_loop();
+            }
+            now = Instant::now();
+        }
+        core.doze.spun(begin, until, now);
+        self.remote().note_work(core.doze.work_percent());
+        true
     }
 
     /// Steps 1 and 2. `false`: the worker must not sleep.
@@ -86,6 +122,7 @@ impl WorkerContext {
         let shared = self.shared();
         let now = Instant::now();
         core.pace.fall_asleep(now);
+        core.doze.fall_asleep(now);
         self.metrics().park(now);
         self.remote().heart.rest(shared.coarse.ns_of(now));
         let searching = std::mem::take(&mut core.searching);
@@ -100,22 +137,34 @@ impl WorkerContext {
     }
 
     /// Step 3: how long to sleep; `None` for ever. A clock that stands is moved to the next timer.
-    fn sleep_timeout(&self) -> Option<Duration> {
+    fn sleep_timeout(&self, core: &mut Core) -> Option<Duration> {
         let shared = self.shared();
-        let timers = self.remote().shard.timers();
-        let deadline_ns = timers.begin_sleep()?;
-        if !shared.clock.is_paused() {
-            let left = |deadline_ns: u64| {
-                Duration::from_nanos(deadline_ns.saturating_sub(shared.clock.now().ns))
-            };
-            let is_due = left(deadline_ns).is_zero();
-            // One that has come waits for no other.
-            let until_ns = timers.sleep_until_ns().filter(|_| !is_due);
-            return Some(left(until_ns.unwrap_or(deadline_ns)));
+        let deadline_ns = self.remote().shard.timers().begin_sleep();
+        let timeout = match deadline_ns {
+            Some(_) if shared.clock.is_paused() => {
+                // Others, or a completion, wake this worker when time may pass.
+                let may_pass = !shared.standstill.is_watched() && self.may_time_pass();
+                may_pass.then_some(Duration::ZERO)
+            }
+            deadline_ns => deadline_ns.map(|deadline_ns| self.time_to(core, deadline_ns)),
+        };
+        if timeout.is_none_or(|timeout| timeout > doze::WINDOW) {
+            self.remote().note_work(0);
         }
-        // Others, or a completion, wake this worker when time may pass.
-        let may_pass = !shared.standstill.is_watched() && self.may_time_pass();
-        may_pass.then_some(Duration::ZERO)
+        timeout
+    }
+
+    /// How long to sleep for the deadline that the timers named.
+    fn time_to(&self, core: &mut Core, deadline_ns: u64) -> Duration {
+        let now = Instant::now();
+        let now_ns = self.shared().clock.at(now).ns;
+        if deadline_ns <= now_ns {
+            // One that has come waits for no other.
+            return Duration::ZERO;
+        }
+        let until_ns = self.remote().shard.timers().sleep_until_ns();
+        let left_ns = until_ns.unwrap_or(deadline_ns).saturating_sub(now_ns);
+        core.doze.sleep_for(Duration::from_nanos(left_ns), now)
     }
 
     /// Whether nothing but this worker's own tasks may have something to do, in a current-thread runtime.
@@ -133,12 +182,15 @@ impl WorkerContext {
     pub(super) fn wake(&self, mut core: Box<Core>) -> Box<Core> {
         let now = Instant::now();
         self.rise(&mut core, now);
-        if !core.searching {
-            return self.service_idle(core, now);
+        let searching = core.searching;
+        if searching {
+            self.remote().search.lend();
         }
-        self.remote().search.lend();
         let mut core = self.service_idle(core, now);
-        core.searching = self.remote().search.take();
+        if searching {
+            core.searching = self.remote().search.take();
+        }
+        core.doze.pay(now, core.woken);
         core
     }
 
@@ -149,6 +201,8 @@ impl WorkerContext {
         let for_work = self.was_called();
         core.searching |= for_work;
         core.pace.wake(for_work, now);
+        core.doze.rise(now);
+        self.remote().note_work(core.doze.work_percent());
         self.metrics().unpark(now, for_work);
         self.shared().monitor.note_awake();
     }

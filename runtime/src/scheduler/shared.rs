@@ -10,6 +10,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 use super::coarse::CoarseClock;
+use super::doze;
 use super::heart::Heart;
 use super::idle::{Idle, LentSearch};
 use super::monitor::Monitor;
@@ -80,6 +81,8 @@ pub(super) struct Remote {
     pub(super) has_left: AtomicBool,
     /// Wakes by the root for which help is called at once, because it was found to block its thread.
     pub(super) root_calls: AtomicU32,
+    /// For how much of its time the worker was at work lately, in percent.
+    work_percent: AtomicU32,
     /// The worker's search, while it calls user code.
     pub(super) search: LentSearch,
     pub(super) metrics: Arc<WorkerMetrics>,
@@ -92,6 +95,14 @@ impl Remote {
         // monitor, offers again. Read first, so that the line stays with its readers while nothing changes.
         if self.gives.load(Relaxed) != gives {
             self.gives.store(gives, Relaxed);
+        }
+    }
+
+    /// For how much of its time the worker was at work lately.
+    pub(super) fn note_work(&self, percent: u32) {
+        // Relaxed, here and below: a figure. Read first, as above.
+        if self.work_percent.load(Relaxed) != percent {
+            self.work_percent.store(percent, Relaxed);
         }
     }
 
@@ -137,6 +148,7 @@ impl Shared {
                     shard: Shard::new(id, index as u32, &config, device)?,
                     gives: AtomicBool::new(true),
                     robbed: AtomicBool::new(false),
+                    work_percent: AtomicU32::new(0),
                     heart: Heart::new(),
                     polls_root: AtomicBool::new(false),
                     has_left: AtomicBool::new(false),
@@ -254,6 +266,15 @@ impl Shared {
         self.scheduled_outside.fetch_add(1, Relaxed);
         self.inject.push(task);
         self.notify();
+    }
+
+    /// Whether the workers, all together, were at work for a good part of their time lately.
+    pub(super) fn is_busy(&self) -> bool {
+        let workers = &self.workers[..self.config.workers];
+        let percents = workers
+            .iter()
+            .map(|worker| worker.work_percent.load(Relaxed));
+        percents.sum::<u32>() >= doze::BUSY_PERCENT * workers.len() as u32
     }
 
     /// Whether a task waits where any worker does well to take it.

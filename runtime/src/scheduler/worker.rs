@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::coarse::CoarseClock;
+use super::doze::Doze;
 use super::in_place::Away;
 use super::pace::Pace;
 use super::queue::retry;
@@ -32,6 +33,9 @@ pub(crate) struct Core {
     /// The tick at which the shard is looked at though nothing is known to wait there.
     service_at: u32,
     pub(super) pace: Pace,
+    pub(super) doze: Doze,
+    /// Wakers that the last look has called.
+    pub(super) woken: usize,
     inject_interval: u32,
     /// The tick at which the injector is looked at before the worker's own queues.
     inject_at: u32,
@@ -64,9 +68,10 @@ pub(crate) struct Core {
 const NEXT_SLOT_STREAK_MAX: u32 = 3;
 /// An operation waits for submission no longer than this behind tasks that run.
 const UNFLUSHED_MAX: Duration = Duration::from_micros(100);
-/// For so long after a look at the shard the clock is not read to find out that a later deadline is still to come: some
-/// times longer than from one look to the next, unless a task holds the worker up.
-const SOON: Duration = Duration::from_millis(1);
+/// For so long after a look at the shard the clock is not read to find out that a later deadline is still to come: longer
+/// than from one look to the next, unless a task holds the worker up, and shorter than the tick of most intervals, which is
+/// asked for right after the one before.
+const SOON: Duration = Duration::from_micros(500);
 
 /// A worker as the thread that holds its core sees it.
 pub(crate) struct WorkerContext {
@@ -83,8 +88,9 @@ pub(crate) struct WorkerContext {
     delivering: Cell<bool>,
     /// The task that is run has completed, and wakes whoever waits for it.
     completing: Cell<bool>,
-    /// A time shortly after the last look at the shard. What is due later is not due yet, or has become so while a task
-    /// held the worker up.
+    /// When the worker last looked at its shard: what was due by then is due.
+    looked: Cell<Instant>,
+    /// A time shortly after that. What is due later is not due yet, or has become so while a task held the worker up.
     soon: Cell<Instant>,
     /// The root future is being polled: what it spawns or wakes goes to the queue, where others find it.
     pub(super) in_root: Cell<bool>,
@@ -111,6 +117,7 @@ impl WorkerContext {
             away: RefCell::new(None),
             delivering: Cell::new(false),
             completing: Cell::new(false),
+            looked: Cell::new(Instant::now()),
             soon: Cell::new(Instant::now()),
             in_root: Cell::new(false),
         }
@@ -128,9 +135,13 @@ impl WorkerContext {
         self.index
     }
 
-    /// Whether `deadline` is still to come; for sure, unless a task has held the worker up.
-    pub(crate) fn is_later(&self, deadline: Instant) -> bool {
-        deadline > self.soon.get()
+    /// Whether `deadline` has come, if the last look tells: that it has, for sure; that it has not, unless a task has held
+    /// the worker up.
+    pub(crate) fn has_come(&self, deadline: Instant) -> Option<bool> {
+        if deadline <= self.looked.get() {
+            return Some(true);
+        }
+        (deadline > self.soon.get()).then_some(false)
     }
 
     /// The number of the worker to whom the task on this thread belongs; none for the root of a runtime that has
@@ -217,6 +228,7 @@ impl WorkerContext {
         self.metrics().end_poll();
         self.metrics().mark(now);
         self.coarse.set(now);
+        self.looked.set(now);
         self.soon.set(now + SOON);
         core.service_at = core.tick.wrapping_add(self.look(&mut core, now));
         self.remote().offers_tasks(core.pace.is_worth_moving());
@@ -227,11 +239,13 @@ impl WorkerContext {
         };
         let most = (answers, timers);
         let mut scratch = std::mem::take(&mut core.scratch);
+        let mut woken = 0;
         let mut core = self.deliver(core, || {
-            self.shard()
-                .service(self.shared.clock.at(now), most, &mut scratch);
+            let now = self.shared.clock.at(now);
+            woken = self.shard().service(now, most, &mut scratch);
         });
         core.scratch = scratch;
+        core.woken = woken;
         if timers > 0 {
             core.fire_at = core.popped.wrapping_add(core.queue.len() as u32);
         }
@@ -615,6 +629,8 @@ impl Core {
             tick: 0,
             service_at: 1,
             pace,
+            doze: Doze::new(),
+            woken: 0,
             inject_interval,
             inject_at: inject_interval,
             inject_adapts: config.global_queue_interval == 0,
@@ -642,7 +658,7 @@ impl Core {
 }
 
 /// Spins between two looks at the queues, some hundred nanoseconds: the queues' lines are left to their users.
-const LINGER_SPINS: u32 = 32;
+pub(super) const LINGER_SPINS: u32 = 32;
 
 /// Turns between two looks at the shard, to begin with, and at the injector: a prime, so that the two do not
 /// keep step with a program's own periods.

@@ -403,7 +403,7 @@ fn an_earlier_timer_wakes_a_worker_that_sleeps_past_it() {
             .insert(NEAR_NS / 2, Waker::noop().clone())
             .expect("open");
         assert!(is_near(timers.begin_sleep()));
-        timers.remove(short);
+        drop(timers.remove(short));
         timers.insert(FAR_NS, Waker::noop().clone()).expect("open");
         let sleeper = {
             let (timers, bed) = (Arc::clone(&timers), Arc::clone(&bed));

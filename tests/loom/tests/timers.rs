@@ -8,7 +8,7 @@ use loom::sync::atomic::AtomicBool;
 use loom::sync::atomic::Ordering::{Acquire, Release};
 use ringway_loom_models::device::{Bells, Machine, at};
 use ringway_loom_models::{Count, check, spawn};
-use ringway_runtime::internals::{FromAfar, Specimen, TimerKey, Timers};
+use ringway_runtime::internals::{FromAfar, Removed, Specimen, TimerKey, Timers};
 
 /// Two times that lie in different ticks of the wheel.
 const SOON_NS: u64 = 1_000_000;
@@ -102,9 +102,74 @@ fn a_timer_that_is_dropped_while_a_helper_fires_it_goes_one_of_two_ways() {
             let timers = Arc::clone(&timers);
             spawn(move || help(&timers, LATE_NS))
         };
-        let removed = timers.remove(timer).is_some();
+        let removed = matches!(timers.remove(timer), Removed::One(_));
         helper.join().expect("no panic");
         assert_eq!(count.wakes(), usize::from(!removed));
+        assert!(timers.is_empty());
+    });
+}
+
+/// The owner drops a timer that is not the last it has made, and then falls asleep or looks, while a helper, which took it
+/// to be stuck, looks too: the timer is taken out, and does not fire if the helper came after the drop.
+///
+/// Mutants in `driver/timers.rs`: `remove` does not say that there are notes; `begin_sleep` does not mind them; neither does
+/// `fire`, or it fires before it takes them out.
+#[test]
+fn a_timer_that_its_owner_drops_is_taken_out_at_the_next_look() {
+    for asleep in [false, true] {
+        // A helper that comes when the timer is due fires it, or takes it out; one that comes before leaves it.
+        let helped_at_ns = if asleep { 0 } else { LATE_NS };
+        check(move || {
+            let timers = timers_of_who_is_awake();
+            let (count, waker) = Count::new();
+            let timer = insert(&timers, SOON_NS, &waker);
+            drop(waker);
+            insert(&timers, 4 * LATE_NS, Waker::noop());
+            let dropped = Arc::new(AtomicBool::new(false));
+            let helper = {
+                let (timers, dropped) = (Arc::clone(&timers), Arc::clone(&dropped));
+                spawn(move || {
+                    let was_dropped = dropped.load(Acquire);
+                    let fired = help(&timers, helped_at_ns);
+                    assert!(!was_dropped || fired == 0, "dropped, and fired");
+                })
+            };
+            assert!(matches!(timers.remove(timer), Removed::None));
+            dropped.store(true, Release);
+            if asleep {
+                timers.begin_sleep();
+            } else {
+                assert_eq!(fire(&timers, LATE_NS), 0, "dropped, and fired");
+            }
+            helper.join().expect("no panic");
+            assert!(count.wakes() <= 1);
+            assert_eq!(Arc::strong_count(&count), 1, "the waker is kept");
+        });
+    }
+}
+
+/// Of timers that their owner drops one after the other, some are taken out together, and their wakers handed out.
+///
+/// Mutants in `driver/timers.rs`: `take_noted` does not empty the list; `remove` never takes out what was noted.
+#[test]
+fn timers_that_their_owner_drops_are_taken_out_together() {
+    check(|| {
+        let timers = timers_of_who_is_awake();
+        let (count, waker) = Count::new();
+        let keys = [1, 2, 3, 4].map(|ticks| insert(&timers, ticks * LATE_NS, &waker));
+        drop(waker);
+        let newest = insert(&timers, LATE_NS, Waker::noop());
+        for pair in keys.chunks(2) {
+            assert!(matches!(timers.remove(pair[0]), Removed::None));
+            let Removed::Several(mut wakers) = timers.remove(pair[1]) else {
+                panic!("they are two");
+            };
+            assert_eq!(wakers.len(), 2);
+            wakers.clear();
+            timers.keep_room(wakers);
+        }
+        assert_eq!(Arc::strong_count(&count), 1, "a waker is kept");
+        assert!(matches!(timers.remove(newest), Removed::One(_)));
         assert!(timers.is_empty());
     });
 }
