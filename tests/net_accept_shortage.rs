@@ -1,5 +1,7 @@
 //! A server without descriptors for those who connect. Alone in its process, because the limit is the process's.
 
+#[path = "support/descriptors.rs"]
+mod descriptors;
 mod net_support;
 mod support;
 
@@ -9,10 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use descriptors::{fill_table, make_room};
 use net_support::*;
 use ringway::io::{AsyncReadExt, AsyncWriteExt};
 use ringway::net::{TcpListener, TcpStream};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// How long the shortage lasts: not a whole number of seconds, or tries of one a second would find its end.
 const SHORTAGE: Duration = Duration::from_millis(2300);
@@ -22,16 +24,6 @@ const CLIENTS: usize = 8;
 const RECOVERY_MAX: Duration = Duration::from_millis(100);
 /// Processor time of a server that has nothing to do but try: a twentieth.
 const BUSY_MAX: Duration = SHORTAGE.checked_div(20).expect("not by zero");
-
-/// Lets this process have no more descriptors than it has; returns the limit before.
-fn fill_table() -> Rlimit {
-    use std::os::fd::AsRawFd;
-    let next = std::fs::File::open("/dev/null").expect("a descriptor");
-    let former = getrlimit(Resource::Nofile);
-    let current = Some(next.as_raw_fd() as u64);
-    setrlimit(Resource::Nofile, Rlimit { current, ..former }).expect("a lower limit");
-    former
-}
 
 fn process_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
@@ -71,7 +63,7 @@ where
         old_server.read_exact(&mut bytes).await.expect("bytes");
 
         let begin = Instant::now();
-        setrlimit(Resource::Nofile, former).expect("the limit that there was");
+        make_room(former);
         for client in clients {
             let greeted = ringway::task::spawn_blocking(|| read_greeting(client)).await;
             greeted.expect("a greeting");
