@@ -66,15 +66,15 @@ pub(crate) struct Args {
         value_parser = RangedU64ValueParser::<u64>::new().range(0..=86_400_000))]
     pub(crate) cache_ms: u64,
 
-    /// Mebibytes of memory for small files that were asked for
-    #[arg(long, value_name = "MIB", default_value_t = 16, hide_short_help = true,
+    /// Mebibytes of memory for the content of small files
+    #[arg(long, value_name = "MIB", default_value_t = 8, hide_short_help = true,
         value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     pub(crate) cache_mib: u32,
 
-    /// Larger files that are kept open
-    #[arg(long, value_name = "N", default_value_t = 256, hide_short_help = true,
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub(crate) cache_files: u32,
+    /// Descriptors of files that are kept open; fewer where the system allows fewer
+    #[arg(long, value_name = "N", default_value_t = 12_288, hide_short_help = true,
+        value_parser = clap::value_parser!(u32).range(8..=1_000_000))]
+    pub(crate) cache_descriptors: u32,
 
     /// Do not write the access log to standard output
     #[arg(long, short)]
@@ -176,7 +176,7 @@ impl Args {
             cache: CacheLimits {
                 time: Duration::from_millis(self.cache_ms),
                 bytes: u64::from(self.cache_mib) << 20,
-                files: u64::from(self.cache_files),
+                descriptors: u64::from(self.cache_descriptors),
             },
             head: Duration::from_millis(self.head_timeout_ms),
             idle: Duration::from_millis(self.idle_timeout_ms),

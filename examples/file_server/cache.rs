@@ -19,15 +19,19 @@ use ringway::time::Instant;
 
 use crate::content::Bytes;
 use crate::entity::Entity;
-use crate::limits::{CACHE_ENTRY_BYTES, CACHE_SHARDS, CACHE_USUAL_BYTES, CacheLimits};
+use crate::limits::{
+    CACHE_ENTRY_BYTES, CACHE_SHARDS, CACHE_USUAL_BYTES, CacheLimits, DESCRIPTORS_PER_LARGE_FILE,
+};
 
 /// What is kept of all paths.
 #[derive(Debug)]
 pub(crate) struct Cache {
     /// Entities whose bytes are in memory, by what they weigh.
     memory: Shelf<Box<[u8]>, Arc<Entity>, ByBytes, RandomState>,
-    /// Entities whose files are open, by their number.
-    files: Shelf<Box<[u8]>, Arc<Entity>, ByNumber, RandomState>,
+    /// Bytes from which on this is full: a part of it may be full earlier than the others.
+    memory_full: u64,
+    /// Entities whose files are open, by their descriptors.
+    files: Shelf<Box<[u8]>, Arc<Entity>, ByDescriptors, RandomState>,
     believed: Duration,
     /// What moments are counted from.
     begin: Instant,
@@ -47,11 +51,14 @@ impl Weighter<Box<[u8]>, Arc<Entity>> for ByBytes {
 }
 
 #[derive(Clone, Debug)]
-struct ByNumber;
+struct ByDescriptors;
 
-impl Weighter<Box<[u8]>, Arc<Entity>> for ByNumber {
-    fn weight(&self, _: &Box<[u8]>, _: &Arc<Entity>) -> u64 {
-        1
+impl Weighter<Box<[u8]>, Arc<Entity>> for ByDescriptors {
+    fn weight(&self, _: &Box<[u8]>, entity: &Arc<Entity>) -> u64 {
+        match entity.content().is_small() {
+            true => 1,
+            false => DESCRIPTORS_PER_LARGE_FILE,
+        }
     }
 }
 
@@ -71,7 +78,8 @@ impl Cache {
         let believed = limits.time;
         (!believed.is_zero()).then(|| Cache {
             memory: shelf(limits.bytes, limits.bytes / CACHE_USUAL_BYTES, ByBytes),
-            files: shelf(limits.files, limits.files, ByNumber),
+            memory_full: limits.bytes / 8 * 7,
+            files: shelf(limits.descriptors, limits.descriptors, ByDescriptors),
             believed,
             begin: Instant::now(),
         })
@@ -102,15 +110,23 @@ impl Cache {
         }
         let (key, value) = (Box::from(path), Arc::clone(entity));
         match entity.content().bytes() {
-            Bytes::Memory(_) => {
-                self.files.remove(path);
-                self.memory.insert(key, value);
-            }
+            // The open file, if one is kept, stays for the time when there is no more room for the bytes.
+            Bytes::Memory(_) => self.memory.insert(key, value),
             Bytes::File(_) => {
                 self.memory.remove(path);
                 self.files.insert(key, value);
             }
         }
+    }
+
+    /// Whether the bytes of one more small file find room without another's having to go.
+    pub(crate) fn has_room(&self) -> bool {
+        self.memory.weight() < self.memory_full
+    }
+
+    /// Keeps an entity in memory that is kept as an open file.
+    pub(crate) fn move_into_memory(&self, path: &[u8], entity: Entity) {
+        self.memory.insert(Box::from(path), Arc::new(entity));
     }
 
     /// Believes further what was confirmed by resolving its path. `begin` is a moment before that.

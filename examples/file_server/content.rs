@@ -1,6 +1,6 @@
 //! A regular file as it was when it was opened: its state, and its bytes or the open file.
 //!
-//! 1. A small file is read once, between two looks at its state. If both looks say the same, and the last change lies
+//! 1. A small file may be read once, between two looks at its state. If both looks say the same, and the last change lies
 //!    further back than the grain of the file system's clock, then its bytes are those of that state for ever: they are
 //!    kept in memory, and the file is closed.
 //! 2. Of every other file the open file is kept. Whoever sends from it looks at its state again before: what it has
@@ -60,18 +60,31 @@ impl State {
 }
 
 impl Content {
-    /// Takes a regular file that was opened just now, and reads it if it is small and at rest.
-    pub(crate) async fn of(file: File, state: State) -> io::Result<Content> {
-        let is_settled = state.is_settled(SystemTime::now());
-        let bytes = match is_settled && state.size <= SMALL_BODY_BYTES_MAX {
-            true => read(file, &state).await?,
-            false => Bytes::File(Box::new(file)),
-        };
-        Ok(Content {
+    /// Takes a regular file that was opened just now.
+    pub(crate) fn of(file: File, state: State) -> Content {
+        Content {
             state,
-            bytes,
-            is_settled,
-        })
+            bytes: Bytes::File(Box::new(file)),
+            is_settled: state.is_settled(SystemTime::now()),
+        }
+    }
+
+    /// The same content in memory, if it may be there.
+    pub(crate) async fn in_memory(&self) -> io::Result<Option<Content>> {
+        let bytes = match &self.bytes {
+            Bytes::File(file) if self.is_settled && self.is_small() => {
+                read(file, &self.state).await?
+            }
+            Bytes::File(_) | Bytes::Memory(_) => None,
+        };
+        Ok(bytes.map(|bytes| Content {
+            bytes: Bytes::Memory(bytes),
+            ..*self
+        }))
+    }
+
+    pub(crate) fn is_small(&self) -> bool {
+        self.state.size <= SMALL_BODY_BYTES_MAX
     }
 
     pub(crate) fn state(&self) -> &State {
@@ -84,11 +97,7 @@ impl Content {
 
     /// Whether it may stand for the file until somebody looks at the file again.
     pub(crate) fn may_be_kept(&self) -> bool {
-        match self.bytes {
-            Bytes::Memory(_) => true,
-            // Small and still open: it changed while it was read.
-            Bytes::File(_) => self.is_settled && self.state.size > SMALL_BODY_BYTES_MAX,
-        }
+        self.is_settled
     }
 
     /// Whether an open file is still in the state that was promised. Bytes in memory are for ever.
@@ -117,18 +126,17 @@ fn moment(seconds: i64, nanoseconds: i64) -> SystemTime {
 }
 
 /// The bytes of a small file, if it stays as it is meanwhile.
-async fn read(file: File, state: &State) -> io::Result<Bytes> {
+async fn read(file: &File, state: &State) -> io::Result<Option<Box<[u8]>>> {
     let size = usize::try_from(state.size).expect("a small file fits into memory");
     if size == 0 {
-        return Ok(Bytes::Memory(Box::default()));
+        return Ok(Some(Box::default()));
     }
-    let (result, bytes) = file
-        .read_exact_at(vec![0; size].into_boxed_slice(), 0)
-        .await;
+    let room = vec![0; size].into_boxed_slice();
+    let (result, bytes) = file.read_exact_at(room, 0).await;
     match result {
-        Ok(()) if State::of(&file.metadata().await?) == *state => Ok(Bytes::Memory(bytes)),
+        Ok(()) if State::of(&file.metadata().await?) == *state => Ok(Some(bytes)),
         Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error),
-        Ok(()) | Err(_) => Ok(Bytes::File(Box::new(file))),
+        Ok(()) | Err(_) => Ok(None),
     }
 }
 

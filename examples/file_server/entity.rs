@@ -1,13 +1,14 @@
 //! What a file is to HTTP: its content, its type and validators, and the fields that say so.
 
-use std::io::Write;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::clock::HTTP_SECONDS_MAX;
 use crate::coding::Coding;
 use crate::conditional::{ETag, Validators};
 use crate::content::Content;
+use crate::limits::USES_PER_MOVE;
 use crate::media::MediaType;
 
 /// A file that a path leads to. Everything that does not depend on the request is made once.
@@ -23,6 +24,8 @@ pub(crate) struct Entity {
     /// See [`Cache`](crate::cache::Cache). Relaxed: it is a number of its own, and who reads an old one resolves once
     /// more.
     resolved: AtomicU64,
+    /// How often it was answered with. Relaxed: nothing hangs on it but how soon it moves into memory.
+    uses: AtomicU32,
 }
 
 impl Entity {
@@ -48,7 +51,28 @@ impl Entity {
             media_type,
             validators,
             resolved: AtomicU64::new(0),
+            uses: AtomicU32::new(0),
         }
+    }
+
+    /// The same entity with its bytes in memory, resolved when this one was.
+    pub(crate) async fn in_memory(&self) -> io::Result<Option<Entity>> {
+        let content = self.content.in_memory().await?;
+        Ok(content.map(|content| Entity {
+            content,
+            media_type: self.media_type,
+            validators: self.validators,
+            validator_fields: self.validator_fields.clone(),
+            content_fields: self.content_fields.clone(),
+            resolved: AtomicU64::new(self.resolved()),
+            uses: AtomicU32::new(0),
+        }))
+    }
+
+    /// Counts a use; true for one in [`USES_PER_MOVE`].
+    pub(crate) fn is_used_much(&self) -> bool {
+        let uses = self.uses.fetch_add(1, Ordering::Relaxed);
+        uses % USES_PER_MOVE == USES_PER_MOVE - 1
     }
 
     pub(crate) fn content(&self) -> &Content {
@@ -129,7 +153,7 @@ pub(crate) mod tests {
         let content = runtime.expect("a runtime").block_on(async {
             let file = ringway::fs::File::open(file.path()).await?;
             let state = State::of(&file.metadata().await?);
-            Content::of(file, state).await
+            std::io::Result::Ok(Content::of(file, state))
         });
         let content = content.expect("a readable file");
         Entity::new(content, MediaType::HTML, None, 2_000_000_000)

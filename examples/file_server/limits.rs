@@ -70,8 +70,12 @@ pub(crate) const CACHE_USUAL_BYTES: u64 = 4 * 1024;
 /// of one.
 pub(crate) const CACHE_SHARDS: usize = 8;
 
-/// Descriptors that a file of the cache may need: its own, and those of a pipe for transfers.
-pub(crate) const DESCRIPTORS_PER_KEPT_FILE: u64 = 3;
+/// Descriptors that a large file of the cache may need: its own, and those of a pipe for transfers.
+pub(crate) const DESCRIPTORS_PER_LARGE_FILE: u64 = 3;
+
+/// A small file that is kept open moves into memory, where another may have to go for it, at one use of
+/// so many: soon if it is asked for all the time, and hardly ever if thousands are asked for as often.
+pub(crate) const USES_PER_MOVE: u32 = 64;
 
 /// Of the descriptors that may be open, where they are short, one in so many is for the cache.
 pub(crate) const CACHE_DESCRIPTORS_PART: u64 = 8;
@@ -192,6 +196,6 @@ pub(crate) struct CacheLimits {
     pub(crate) time: Duration,
     /// Bytes of small files, with what it takes to find them.
     pub(crate) bytes: u64,
-    /// Larger files that are kept open.
-    pub(crate) files: u64,
+    /// Descriptors of files that are kept open.
+    pub(crate) descriptors: u64,
 }

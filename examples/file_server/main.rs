@@ -65,8 +65,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::args::Args;
 use crate::journal::Journal;
 use crate::limits::{
-    CACHE_DESCRIPTORS_PART, DESCRIPTORS_PER_CONNECTION, DESCRIPTORS_PER_KEPT_FILE,
-    DESCRIPTORS_RESERVED, Limits,
+    CACHE_DESCRIPTORS_PART, DESCRIPTORS_PER_CONNECTION, DESCRIPTORS_RESERVED, Limits,
 };
 use crate::server::{Outcome, Server, StopSignals};
 use crate::site::Site;
@@ -172,9 +171,9 @@ fn announce(directory: &Path, address: SocketAddr) {
 /// Raises the number of descriptors that this process may have to what the connections may need,
 /// and lowers the cap of connections if that is not to be had.
 fn fit_to_descriptors(limits: &mut Limits, journal: &Journal) {
-    let wanted = limits.connections as u64 * DESCRIPTORS_PER_CONNECTION
-        + limits.cache.files * DESCRIPTORS_PER_KEPT_FILE
-        + DESCRIPTORS_RESERVED;
+    let for_connections =
+        limits.connections as u64 * DESCRIPTORS_PER_CONNECTION + DESCRIPTORS_RESERVED;
+    let wanted = for_connections + limits.cache.descriptors;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current.is_none_or(|current| current >= wanted) {
         return;
@@ -190,10 +189,13 @@ fn fit_to_descriptors(limits: &mut Limits, journal: &Journal) {
     .is_ok();
     let available = (if is_raised { raised } else { current }).unwrap_or(wanted);
     if available < wanted {
-        let most_kept = available / CACHE_DESCRIPTORS_PART / DESCRIPTORS_PER_KEPT_FILE;
-        limits.cache.files = limits.cache.files.min(most_kept.max(1));
-        let reserved = DESCRIPTORS_RESERVED + limits.cache.files * DESCRIPTORS_PER_KEPT_FILE;
-        let fitting = available.saturating_sub(reserved) / DESCRIPTORS_PER_CONNECTION;
+        let left = available.saturating_sub(for_connections);
+        let for_cache = left.max(available / CACHE_DESCRIPTORS_PART);
+        limits.cache.descriptors = limits.cache.descriptors.min(for_cache);
+    }
+    let reserved = DESCRIPTORS_RESERVED + limits.cache.descriptors;
+    let fitting = available.saturating_sub(reserved) / DESCRIPTORS_PER_CONNECTION;
+    if fitting < limits.connections as u64 {
         limits.connections = usize::try_from(fitting).unwrap_or(usize::MAX).max(1);
         journal.warn(format_args!(
             "only {available} descriptors may be open, so at most {} connections are served at a \

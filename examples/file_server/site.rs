@@ -18,7 +18,7 @@ use crate::cache::{Cache, Look};
 use crate::coding;
 use crate::coding::Coding;
 use crate::conditional::Verdict;
-use crate::content::{Content, State};
+use crate::content::{Bytes, Content, State};
 use crate::entity::Entity;
 use crate::journal::Journal;
 use crate::limits::CacheLimits;
@@ -115,6 +115,7 @@ impl Site {
             && let Look::Fresh(entity) = self.look(request.path, begin)
             && entity.content().is_as_promised().await
         {
+            self.consider_memory(request.path, &entity).await;
             return self.entity_reply(entity, None, request, now);
         }
         let Ok(path) = SitePath::parse(request.path) else {
@@ -177,6 +178,19 @@ impl Site {
     /// compressed forms and there may be some.
     fn may_be_kept(&self, request: &Request<'_>) -> bool {
         !self.policy.precompressed || request.accept_encoding.is_empty()
+    }
+
+    /// Moves a small file that is kept open into memory if it is used much.
+    async fn consider_memory(&self, plain: &[u8], entity: &Entity) {
+        let content = entity.content();
+        if let (Some(cache), Bytes::File(_)) = (&self.cache, content.bytes())
+            && content.is_small()
+            && entity.is_used_much()
+            // Who cannot read it now will say so when it is sent.
+            && let Ok(Some(entity)) = entity.in_memory().await
+        {
+            cache.move_into_memory(plain, entity);
+        }
     }
 
     fn look(&self, plain: &[u8], begin: Instant) -> Look {
@@ -282,8 +296,14 @@ impl Site {
                 Arc::clone(known)
             }
             (_, cache, plain) => {
-                let content = Content::of(found.opened.file, state).await?;
-                let entity = Entity::new(content, found.media_type, found.coding, now);
+                let content = Content::of(found.opened.file, state);
+                let mut entity = Entity::new(content, found.media_type, found.coding, now);
+                if let (Some(cache), Some(_)) = (cache, plain)
+                    && cache.has_room()
+                    && let Some(in_memory) = entity.in_memory().await?
+                {
+                    entity = in_memory;
+                }
                 let entity = Arc::new(entity);
                 if let (Some(cache), Some(plain)) = (cache, plain) {
                     cache.keep(plain, &entity, begin);

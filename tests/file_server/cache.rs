@@ -163,6 +163,39 @@ fn a_file_that_is_kept_open_is_never_sent_under_a_head_of_another_state() {
     assert_eq!(tags.len(), 4, "each state has a tag of its own");
 }
 
+/// A small file that finds no room in memory is kept open, so that a change of its content is seen at once; it moves into memory
+/// when it is used much, and is served as it was from then on.
+///
+/// Mutants: never move; do not look at the state of a small file that is kept open.
+#[test]
+fn a_small_file_without_room_is_kept_open_until_it_is_used_much() {
+    let folder = Folder::new();
+    for number in 0..300 {
+        folder.write(&format!("{number}"), pattern(6_000));
+    }
+    let content = pattern(SIZES[0]);
+    folder.write("file", &content);
+    settle();
+    let arguments = ["--cache-ms", FOR_EVER, "--cache-mib", "1"];
+    let server = Server::start_with(&folder.root(), &arguments);
+    let mut client = server.connect();
+    for number in 0..300 {
+        assert_eq!(client.get(&format!("/{number}")).body.len(), 6_000);
+    }
+    assert!(client.get("/file").body == content);
+    overwrite(&folder, "file", &changed(&content));
+    assert!(client.get("/file").body == changed(&content), "it is open");
+    settle();
+    for _ in 0..3000 {
+        assert!(client.get("/file").body == changed(&content));
+    }
+    overwrite(&folder, "file", &content);
+    assert!(
+        client.get("/file").body == changed(&content),
+        "it is in memory"
+    );
+}
+
 /// A second change within one tick of the file system's clock leaves no trace in the file's state.
 ///
 /// Mutant: `State::is_settled` says yes.
@@ -232,7 +265,7 @@ fn no_more_files_are_kept_open_than_may_be() {
         folder.write(&format!("{number}"), &content);
     }
     settle();
-    let arguments = ["--cache-ms", FOR_EVER, "--cache-files", "8"];
+    let arguments = ["--cache-ms", FOR_EVER, "--cache-descriptors", "32"];
     let server = Server::start_with(&folder.root(), &arguments);
     let descriptors = || {
         let listed = fs::read_dir(format!("/proc/{}/fd", server.child.id()));
@@ -244,9 +277,7 @@ fn no_more_files_are_kept_open_than_may_be() {
         assert!(server.connect().get(&format!("/{number}")).body == content);
     }
     // Each may keep a pipe, and the last connections may not be closed yet.
-    wait_until("at most 8 files are open", || {
-        descriptors() <= before + 8 * 3
-    });
+    wait_until("few files are open", || descriptors() <= before + 32);
     assert!(descriptors() > before, "some are kept");
 }
 
