@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ringway::net::{TcpListener, TcpStream};
-use ringway::runtime::Runtime;
+use ringway::runtime::{Builder, Runtime};
 
 use support::{WATCHDOG, Waits, count, wait_until, within, workers};
 
@@ -92,6 +92,83 @@ fn a_waker_that_blocks_a_woken_worker_keeps_no_other_asleep() {
             assert!(late < DELAY_MAX + excuse, "{late:?}, of which {excuse:?}");
         }
     });
+}
+
+/// A worker is called for a task and does not come, as one that is given no processor: its thread is held up in the hook
+/// that it calls first. The task is run by the other worker, which sleeps; also after a calm, in which the monitor
+/// has gone to sleep.
+///
+/// Mutants: `pop_sleeper` does not lend the search to the worker that it takes; who calls a worker does not wake the
+/// monitor.
+#[test]
+fn a_worker_that_is_called_and_does_not_come_keeps_no_other_asleep() {
+    let rounds = count("RINGWAY_TEST_BLOCKED_WAKERS", 40);
+    within(WATCHDOG, move || {
+        let gate = Arc::new(Gate::default());
+        let hook = Arc::clone(&gate);
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .on_thread_unpark(move || hook.pass())
+            .build()
+            .expect("a runtime");
+        for round in 0..rounds {
+            settle(&runtime);
+            if round % 8 == 0 {
+                thread::sleep(CALM);
+            }
+            gate.close();
+            let machine = Waits::now();
+            let start = Instant::now();
+            let task = runtime.spawn(async move { start.elapsed() });
+            wait_until("the task ran", || task.is_finished());
+            gate.open();
+            wait_until("nobody is held up", || !gate.is_in_use());
+            let late = runtime.block_on(task).expect("the task");
+            let excuse = machine.worst_since(Duration::MAX);
+            assert!(late < DELAY_MAX + excuse, "{late:?}, of which {excuse:?}");
+        }
+        let held = gate.held.load(Ordering::Relaxed);
+        assert!(held > rounds / 2, "{held} times of {rounds}");
+    });
+}
+
+/// So long after the last task the monitor sleeps too.
+const CALM: Duration = Duration::from_millis(60);
+
+/// Holds up the first thread that comes after it was closed, until it is opened.
+#[derive(Debug, Default)]
+struct Gate {
+    closed: AtomicBool,
+    opened: AtomicBool,
+    held: AtomicUsize,
+    left: AtomicUsize,
+}
+
+impl Gate {
+    fn close(&self) {
+        self.opened.store(false, Ordering::Relaxed);
+        self.closed.store(true, Ordering::Release);
+    }
+
+    fn open(&self) {
+        self.opened.store(true, Ordering::Release);
+    }
+
+    fn is_in_use(&self) -> bool {
+        self.left.load(Ordering::Acquire) < self.held.load(Ordering::Acquire)
+    }
+
+    fn pass(&self) {
+        if !self.closed.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        self.held.fetch_add(1, Ordering::AcqRel);
+        let start = Instant::now();
+        while !self.opened.load(Ordering::Acquire) && start.elapsed() < BLOCKED {
+            thread::sleep(Duration::from_micros(100));
+        }
+        self.left.fetch_add(1, Ordering::AcqRel);
+    }
 }
 
 /// A connection whose one end is the kernel's only.

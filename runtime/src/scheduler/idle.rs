@@ -17,6 +17,8 @@ pub struct Idle {
     counts: AtomicU64,
     sleepers: SpinLock<Vec<usize>>,
     workers: usize,
+    /// The search of each worker that was called to one, the spare worker included.
+    called: Box<[LentSearch]>,
 }
 
 const SEARCHER: u64 = 1;
@@ -39,34 +41,28 @@ impl Counts {
     }
 }
 
-/// The search of a worker that calls user code on its way to work, and so may not get there for a long time. Whoever
-/// finds it stuck ends the search in its place; who ends it is settled by one swap.
+/// The search of a worker that was called to it and is on its way: it may not be given a processor, or calls user code, and
+/// so may not get there for a long time. Whoever finds it stuck ends the search in its place; who ends it is settled by
+/// one swap.
 #[derive(Debug)]
-pub struct LentSearch(AtomicBool);
+struct LentSearch(AtomicBool);
 
 impl LentSearch {
     /// No search.
-    pub fn new() -> Self {
+    fn new() -> Self {
         Self(AtomicBool::new(false))
     }
 
-    /// The worker, which counts as searching, is about to call user code.
-    pub fn lend(&self) {
-        // Release: pairs with the Acquire in `take`: what the worker did before belongs to its search.
-        self.0.store(true, Release);
+    /// The worker is made to search, and counts as searching.
+    fn lend(&self) {
+        // Release: pairs with the Acquire in `take`: the search was counted before. A swap, because the models take a store
+        // for one that a take before it may overwrite.
+        self.0.swap(true, Release);
     }
 
-    /// Ends the loan. `true`: the search is the caller's, to go on with or to end; the worker's and the monitor's.
-    #[must_use]
-    pub fn take(&self) -> bool {
+    fn take(&self) -> bool {
         // AcqRel: Acquire pairs with the Release in `lend`, and with that of the other taker's swap.
         self.0.swap(false, AcqRel)
-    }
-}
-
-impl Default for LentSearch {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -78,6 +74,7 @@ impl Idle {
             counts: AtomicU64::new(sleepers.len() as u64 * SLEEPER),
             sleepers: SpinLock::new(sleepers),
             workers,
+            called: (0..=workers).map(|_| LentSearch::new()).collect(),
         }
     }
 
@@ -103,6 +100,8 @@ impl Idle {
             // SeqCst: one total order with the other changes of the counts; the lock orders it too.
             self.counts
                 .fetch_add(SEARCHER.wrapping_sub(SLEEPER), SeqCst);
+            // Under the lock, by which the worker finds out that it was called.
+            self.called[worker].lend();
             Some(worker)
         })
     }
@@ -117,10 +116,21 @@ impl Idle {
         true
     }
 
-    /// A worker is made to search by someone who hands it work.
-    pub fn add_searcher(&self) {
-        // SeqCst: see `pop_sleeper`.
-        self.counts.fetch_add(SEARCHER, SeqCst);
+    /// `worker` is made to search by someone who hands it work, and will call it. `counted`: who does so hands on a search
+    /// that was his own.
+    pub fn call(&self, worker: usize, counted: bool) {
+        if !counted {
+            // SeqCst: see `pop_sleeper`.
+            self.counts.fetch_add(SEARCHER, SeqCst);
+        }
+        self.called[worker].lend();
+    }
+
+    /// The search to which `worker` was called. `true`: it is the caller's, to go on with or to end, be it the worker, who
+    /// has come, or the monitor, who has found that it does not come. The other one has none.
+    #[must_use]
+    pub fn take_search(&self, worker: usize) -> bool {
+        self.called[worker].take()
     }
 
     /// A searcher found work. `true`: it was the last, and owes the others a `notify`.
@@ -167,7 +177,8 @@ impl Idle {
         last
     }
 
-    /// `worker` has woken. `false`: somebody woke it by `notify`, and it counts as searching already.
+    /// `worker` has woken. `false`: somebody woke it by `notify`, and it counts as searching until somebody takes that search
+    /// ([`Self::take_search`]).
     pub fn wake_up(&self, worker: usize) -> bool {
         self.sleepers.with(|sleepers| {
             let place = sleepers.iter().rposition(|&sleeper| sleeper == worker);

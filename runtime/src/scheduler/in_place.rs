@@ -160,7 +160,8 @@ impl WorkerContext {
     }
 
     fn go_on(&self, mut core: Box<Core>) {
-        self.rise(&mut core, Instant::now());
+        let called = self.rise(&mut core, Instant::now());
+        core.searching = called && self.take_search();
         self.stop_searching(&mut core);
         self.lend_again(core);
     }

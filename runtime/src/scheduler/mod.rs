@@ -58,7 +58,7 @@ pub(crate) use worker::WorkerContext;
 
 /// For models.
 pub(crate) mod internals {
-    pub use super::idle::{Idle, LentSearch};
+    pub use super::idle::Idle;
     pub use super::monitor::Monitor;
     pub use super::queue::{Inject, NextSlot};
     pub use super::root_wake::RootWake;

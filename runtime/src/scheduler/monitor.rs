@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
 use super::heart::Beat;
-use super::shared::{Remote, Shared};
+use super::shared::Shared;
 use super::watchdog::Watching;
 use crate::context;
 use crate::driver::Scratch;
@@ -57,7 +57,7 @@ impl Monitor {
         }
     }
 
-    /// A worker has woken: it is no longer counted as a sleeper.
+    /// A worker has woken, or was called: it is no longer counted as a sleeper.
     #[inline]
     pub fn note_awake(&self) {
         // Partner of the fence in `sleep`: either the monitor sees that a worker is awake, or we see that
@@ -119,10 +119,10 @@ impl Default for Monitor {
 }
 
 impl Shared {
-    /// A worker that was woken to search, and is stuck in a waker or a drop on its way, searches no longer: or nobody
-    /// would be woken for what comes meanwhile.
-    fn relieve_of_search(&self, worker: &Remote) {
-        if worker.search.take() && self.idle.end_search() && self.has_stealable_work() {
+    /// A worker that was called to search, and does not come, because it was given no processor or is stuck in a waker, a
+    /// drop or a hook on its way, searches no longer: or nobody would be woken for what comes meanwhile.
+    fn relieve_of_search(&self, worker: usize) {
+        if self.idle.take_search(worker) && self.idle.end_search() && self.has_stealable_work() {
             self.notify();
         }
     }
@@ -239,7 +239,7 @@ impl Watch {
 
     fn serve(&mut self, shared: &Shared, stuck: usize, kick: bool) {
         let worker = &shared.workers[stuck];
-        shared.relieve_of_search(worker);
+        shared.relieve_of_search(stuck);
         let begin = Instant::now();
         loop {
             let now = shared.clock.now();

@@ -181,30 +181,30 @@ impl WorkerContext {
     /// Awake with a core: finds out who was to blame, and looks at the shard.
     pub(super) fn wake(&self, mut core: Box<Core>) -> Box<Core> {
         let now = Instant::now();
-        self.rise(&mut core, now);
-        let searching = core.searching;
-        if searching {
-            self.remote().search.lend();
-        }
+        let called = self.rise(&mut core, now);
         let mut core = self.service_idle(core, now);
-        if searching {
-            core.searching = self.remote().search.take();
-        }
+        core.searching = called && self.take_search();
         core.doze.pay(now, core.woken);
         core
     }
 
-    /// Awake with a core: finds out who was to blame.
-    pub(super) fn rise(&self, core: &mut Core, now: Instant) {
+    /// The search to which this worker was called, unless the monitor has taken it meanwhile.
+    pub(super) fn take_search(&self) -> bool {
+        self.shared().idle.take_search(self.index())
+    }
+
+    /// Awake with a core: finds out who was to blame. `true`: it was called to search, and is to take that search.
+    pub(super) fn rise(&self, core: &mut Core, now: Instant) -> bool {
+        debug_assert!(!core.searching, "who sleeps does not search");
         self.remote().shard.word().wake();
         self.shared().standstill.pass();
         let for_work = self.was_called();
-        core.searching |= for_work;
         core.pace.wake(for_work, now);
         core.doze.rise(now);
         self.remote().note_work(core.doze.work_percent());
         self.metrics().unpark(now, for_work);
         self.shared().monitor.note_awake();
+        for_work
     }
 
     /// Nothing is left to do at the present time of a clock that stands: it jumps to the next timer.

@@ -310,9 +310,8 @@ impl WorkerContext {
 
     /// The worker's thread goes on with the core, as one that was notified: it counts as searching.
     fn hand_over(&self, core: &mut Core) {
-        if !std::mem::take(&mut core.searching) {
-            self.shared().idle.add_searcher();
-        }
+        let counted = std::mem::take(&mut core.searching);
+        self.shared().idle.call(self.index(), counted);
         let _ = self.remote().shard.word().unpark();
     }
 

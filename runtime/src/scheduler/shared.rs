@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use super::coarse::CoarseClock;
 use super::doze;
 use super::heart::Heart;
-use super::idle::{Idle, LentSearch};
+use super::idle::Idle;
 use super::monitor::Monitor;
 use super::queue::{Inject, NextSlot};
 use super::shutdown::Shutdown;
@@ -83,8 +83,6 @@ pub(super) struct Remote {
     pub(super) root_calls: AtomicU32,
     /// For how much of its time the worker was at work lately, in percent.
     work_percent: AtomicU32,
-    /// The worker's search, while it calls user code.
-    pub(super) search: LentSearch,
     pub(super) metrics: Arc<WorkerMetrics>,
 }
 
@@ -153,7 +151,6 @@ impl Shared {
                     polls_root: AtomicBool::new(false),
                     has_left: AtomicBool::new(false),
                     root_calls: AtomicU32::new(0),
-                    search: LentSearch::new(),
                     metrics: Arc::new(WorkerMetrics::new(scale, has_thread, epoch)),
                 })
             })
@@ -256,8 +253,16 @@ impl Shared {
     #[inline]
     pub(super) fn notify(&self) {
         if let Some(worker) = self.idle.notify() {
-            self.workers[worker].shard.unpark();
+            self.call(worker);
         }
+    }
+
+    /// Wakes a worker that was called to search. It may be given no processor: then the monitor will see it, who may be
+    /// asleep when all workers are.
+    #[cold]
+    fn call(&self, worker: usize) {
+        self.workers[worker].shard.unpark();
+        self.monitor.note_awake();
     }
 
     /// Queues a task from outside the workers.

@@ -56,8 +56,8 @@ impl Spare {
         }
     }
 
-    /// The monitor's offer to stand in for the root on `worker`. `true`: the spare worker is to be woken.
-    pub fn offer(&self, idle: &Idle, worker: usize, beat: u64) -> bool {
+    /// The monitor's offer to `spare`, the spare worker, to stand in for the root on `worker`. `true`: it is to be woken.
+    pub fn offer(&self, idle: &Idle, spare: usize, worker: usize, beat: u64) -> bool {
         self.root_worker.store(worker, Relaxed);
         self.root_beat.store(beat, Relaxed);
         // Relaxed: only the monitor, which is us, ends this state.
@@ -65,7 +65,7 @@ impl Spare {
             return false;
         }
         // Counted before the offer is seen, for who accepts it may be done searching at once.
-        idle.add_searcher();
+        idle.call(spare, false);
         let offered = self.change(RETIRED, OFFERED);
         debug_assert!(offered, "nobody but the monitor makes offers");
         true
@@ -106,8 +106,9 @@ impl Shared {
         if !self.has_stealable_work() || self.idle.sleepers() > 0 {
             return;
         }
-        if self.spare.offer(&self.idle, worker, beat) {
-            self.workers[self.config.workers].shard.unpark();
+        let spare = self.config.workers;
+        if self.spare.offer(&self.idle, spare, worker, beat) {
+            self.workers[spare].shard.unpark();
         }
     }
 
@@ -155,7 +156,7 @@ impl WorkerContext {
         true
     }
 
-    /// Woken: `true` if somebody made this worker search, and counted it.
+    /// Woken: `true` if somebody made this worker search, and counted it. The search is lent still.
     pub(super) fn was_called(&self) -> bool {
         if self.is_spare() {
             let spare = &self.shared().spare;

@@ -141,7 +141,14 @@ impl Crew {
     /// As `WorkerContext::wake`; `true`: counts as searching.
     pub fn end_sleep(&self, worker: usize) -> bool {
         self.beds[worker].word.wake();
-        !self.idle.wake_up(worker)
+        !self.idle.wake_up(worker) && self.idle.take_search(worker)
+    }
+
+    /// As `Shared::relieve_of_search`: the monitor has found that the worker does not come.
+    pub fn relieve(&self, worker: usize) {
+        if self.idle.take_search(worker) {
+            self.stop_searching();
+        }
     }
 
     /// A worker's loop until it has a task, which it then runs for ever.

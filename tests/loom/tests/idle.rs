@@ -12,8 +12,8 @@ use ringway_loom_models::crew::{Bed, Bell, Crew};
 use ringway_loom_models::kernel::{Kernel, ModelRing, Queues, Read};
 use ringway_loom_models::{Count, check, spawn};
 use ringway_runtime::internals::{
-    CoreSlot, LentSearch, Monitor, Operations, ParkWord, Polled, RootWake, Settled, Spare,
-    Submitted, ThreadInRing, Timers, Unparked,
+    CoreSlot, Monitor, Operations, ParkWord, Polled, RootWake, Settled, Spare, Submitted,
+    ThreadInRing, Timers, Unparked,
 };
 
 /// A worker that is busy pushes a task while the last searcher finds nothing and falls asleep. The searcher must get
@@ -25,7 +25,7 @@ use ringway_runtime::internals::{
 fn a_push_during_the_last_searchers_sleep_is_not_lost() {
     check(|| {
         let crew = Arc::new(Crew::new(2));
-        crew.idle.add_searcher();
+        assert!(crew.idle.begin_search());
         let sleeper = {
             let crew = Arc::clone(&crew);
             spawn(move || crew.work_once(1, true))
@@ -69,7 +69,7 @@ fn the_last_searcher_that_finds_work_passes_the_search_on() {
     check(|| {
         let crew = Arc::new(Crew::new(2));
         crew.queue.push(1);
-        crew.idle.add_searcher();
+        assert!(crew.idle.begin_search());
         assert!(!crew.idle.fall_asleep(1, false));
         assert!(crew.beds[1].word.park());
         let searcher = {
@@ -90,17 +90,15 @@ fn the_last_searcher_that_finds_work_passes_the_search_on() {
     });
 }
 
-/// A worker that was woken to search is stuck in a waker for ever. A task is pushed by a thread that may see it search;
-/// the monitor, which ends the search in its place, wakes the sleeper if nobody else did.
+/// A worker that was called to search does not come. A task is pushed by a thread that may see it search; the monitor,
+/// which ends the search in its place, wakes the sleeper if nobody else did.
 ///
-/// Mutant in `scheduler/idle.rs`: `LentSearch::take` never gives the search away.
+/// Mutants in `scheduler/idle.rs`: `LentSearch::take` never gives the search away; `call` does not lend it.
 #[test]
 fn a_searcher_that_is_stuck_is_relieved_by_the_monitor() {
     check(|| {
         let crew = Arc::new(Crew::new(2));
-        let search = Arc::new(LentSearch::new());
-        crew.idle.add_searcher();
-        search.lend();
+        crew.idle.call(0, false);
         assert!(!crew.idle.fall_asleep(1, false));
         assert!(crew.beds[1].word.park());
         let sleeper = {
@@ -113,11 +111,7 @@ fn a_searcher_that_is_stuck_is_relieved_by_the_monitor() {
         };
         let monitor = {
             let crew = Arc::clone(&crew);
-            spawn(move || {
-                if search.take() {
-                    crew.stop_searching();
-                }
-            })
+            spawn(move || crew.relieve(0))
         };
         crew.push(7);
         monitor.join().expect("no panic");
@@ -125,35 +119,59 @@ fn a_searcher_that_is_stuck_is_relieved_by_the_monitor() {
     });
 }
 
-/// The worker comes out of the waker while the monitor relieves it: one of them ends the search, and the task is found.
+/// The worker comes while the monitor relieves it: one of them ends the search, and the task is found.
 ///
 /// Mutants in `scheduler/idle.rs`: `LentSearch::take` is a load and a store; it never gives the search away.
 #[test]
 fn a_search_that_was_lent_ends_once() {
     check(|| {
         let crew = Arc::new(Crew::new(2));
-        let search = Arc::new(LentSearch::new());
-        crew.idle.add_searcher();
-        search.lend();
+        crew.idle.call(0, false);
         let worker = {
-            let (crew, search) = (Arc::clone(&crew), Arc::clone(&search));
+            let crew = Arc::clone(&crew);
             spawn(move || {
-                let searching = search.take();
+                let searching = crew.idle.take_search(0);
                 crew.work_once(0, searching)
             })
         };
         let monitor = {
             let crew = Arc::clone(&crew);
-            spawn(move || {
-                if search.take() {
-                    crew.stop_searching();
-                }
-            })
+            spawn(move || crew.relieve(0))
         };
         crew.push(7);
         monitor.join().expect("no panic");
         assert_eq!(worker.join().expect("no panic"), 7);
         // Of two workers one may search: nobody does, and no count has gone below 0.
+        assert!(crew.idle.begin_search());
+        assert!(!crew.idle.begin_search());
+        assert_eq!(crew.idle.sleepers(), 0);
+    });
+}
+
+/// A worker is called for a task while it wakes by itself, and the monitor takes it to be one that does not come. One of
+/// the two ends the search, and the task is found.
+///
+/// Mutants in `scheduler/idle.rs`: `pop_sleeper` lends the search when it has let go of the lock, or not at all.
+#[test]
+fn a_worker_that_is_called_while_it_wakes_by_itself_searches_once() {
+    check(|| {
+        let crew = Arc::new(Crew::new(2));
+        assert!(crew.begin_sleep(0, false));
+        let worker = {
+            let crew = Arc::clone(&crew);
+            spawn(move || {
+                let searching = crew.end_sleep(0);
+                crew.work_once(0, searching)
+            })
+        };
+        let monitor = {
+            let crew = Arc::clone(&crew);
+            spawn(move || crew.relieve(0))
+        };
+        crew.push(7);
+        monitor.join().expect("no panic");
+        assert_eq!(worker.join().expect("no panic"), 7);
+        // As above.
         assert!(crew.idle.begin_search());
         assert!(!crew.idle.begin_search());
         assert_eq!(crew.idle.sleepers(), 0);
@@ -497,6 +515,8 @@ fn the_monitor_does_not_sleep_while_a_worker_is_awake() {
 /// worker that was made no offer.
 #[test]
 fn a_spare_worker_that_is_offered_a_part_takes_it_once() {
+    /// The number behind the one of the only worker.
+    const SPARE: usize = 1;
     check(|| {
         let crew = Arc::new(Crew::new(1));
         let spare = Arc::new(Spare::new());
@@ -505,7 +525,7 @@ fn a_spare_worker_that_is_offered_a_part_takes_it_once() {
         let monitor = {
             let (crew, spare, bed) = (Arc::clone(&crew), Arc::clone(&spare), Arc::clone(&bed));
             spawn(move || {
-                if spare.offer(&crew.idle, 0, 1) {
+                if spare.offer(&crew.idle, SPARE, 0, 1) {
                     bed.unpark();
                 }
             })
@@ -518,6 +538,7 @@ fn a_spare_worker_that_is_offered_a_part_takes_it_once() {
             bed.word.wake();
         }
         assert_eq!(crew.take(), Some(7));
+        assert!(crew.idle.take_search(SPARE), "it was called");
         assert!(crew.idle.end_search(), "it was the only searcher");
         monitor.join().expect("no panic");
         assert!(!spare.accept(), "the offer was accepted");
