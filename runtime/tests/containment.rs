@@ -11,10 +11,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use ringway_runtime::Runtime;
-use ringway_runtime::driver::{Completion, Op, Operation, SharedFd, squeue};
+use ringway_runtime::driver::{
+    Completion, Op, Operation, Script, SharedFd, is_lost, opcode, squeue,
+};
+use ringway_runtime::{Builder, Runtime};
 
-use support::ops::{PollIn, pipe};
+use support::ops::{Nop, PollIn, pipe};
 use support::{WATCHDOG, wait_until, within, workers};
 
 /// Panics when it is dropped, with a payload that does so too if `deep`.
@@ -231,4 +233,77 @@ async fn wait_with_a_bad_waker(read: SharedFd) -> io::Result<()> {
         assert!(timer.as_mut().poll(&mut cx).is_pending());
     }
     std::future::pending().await
+}
+
+/// An operation whose SQE is built so often, and then not.
+struct BadEntry {
+    entries_left: u32,
+}
+
+// SAFETY: it names no memory and no descriptor.
+unsafe impl Operation for BadEntry {
+    type Output = io::Result<u32>;
+
+    fn entry(&mut self) -> squeue::Entry {
+        let left = self.entries_left.checked_sub(1);
+        self.entries_left = left.expect("on purpose: an entry");
+        opcode::Nop::new().build()
+    }
+
+    fn complete(self, completion: Completion) -> io::Result<u32> {
+        completion.result
+    }
+}
+
+fn scripted(script: Script) -> Runtime {
+    let mut builder = Builder::new_current_thread();
+    builder
+        .ring_script(script)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+/// Answers are dropped, so that the driver searches all slots for whose they were.
+///
+/// Mutant: `insert` takes the slot off the free list, and fills it, before it has called `entry`.
+#[test]
+fn an_operation_whose_entry_panics_is_none() {
+    silence_panics_on_purpose();
+    let runtime = within(WATCHDOG, || {
+        let runtime = scripted(Script::new(7).drop_answers(300));
+        runtime.block_on(async {
+            for _ in 0..100 {
+                let bad = catch_unwind(AssertUnwindSafe(|| {
+                    let mut operation = Op::new(BadEntry { entries_left: 0 });
+                    let mut cx = Context::from_waker(Waker::noop());
+                    let _ = Pin::new(&mut operation).poll(&mut cx);
+                }));
+                assert!(bad.is_err(), "the panic is the caller's");
+                match Op::new(Nop).await {
+                    Ok(result) => assert_eq!(result, 0),
+                    Err(error) => assert!(is_lost(&error), "{error}"),
+                }
+            }
+        });
+        runtime
+    });
+    let ring = runtime.handle().metrics().ring(0);
+    assert!(ring.lost_count() > 0, "the test is about those");
+    assert_eq!(ring.operations_in_flight(), 0);
+}
+
+/// The first answer says that the thread has gone that had submitted the operation.
+///
+/// Mutant: `end` calls `entry` without containing its panic.
+#[test]
+fn an_operation_whose_entry_panics_when_it_is_submitted_again_is_cancelled() {
+    silence_panics_on_purpose();
+    within(WATCHDOG, || {
+        let runtime = scripted(Script::new(0).fail_call(0, libc::ECANCELED));
+        let result = runtime.block_on(Op::new(BadEntry { entries_left: 1 }));
+        let error = result.expect_err("it was cancelled");
+        assert_eq!(error.raw_os_error(), Some(libc::ECANCELED));
+        assert_eq!(runtime.block_on(Op::new(Nop)).expect("a ring"), 0);
+    });
 }

@@ -1,7 +1,69 @@
-//! Pool that wait to be taken: any number of queues in one piece of memory, none of which allocates once enough
-//! answers have waited at a time.
+//! Answers of the kernel, and those that wait to be taken: any number of queues in one piece of memory, none of which
+//! allocates once enough answers have waited at a time.
 
-use super::slots::Answer;
+use std::io;
+
+use super::error::{lost_error, refusal_error};
+use super::op::Completion;
+
+/// The kernel's answer, as it stands in the CQE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The result: a count or a descriptor, or the negative errno.
+    pub result: i32,
+    /// The flags of the CQE.
+    pub flags: u32,
+}
+
+/// A flag that no CQE has.
+const NEVER_TAKEN: u32 = 1 << 31;
+
+impl Answer {
+    /// The answer of an operation that never reached the kernel.
+    pub const CANCELED: Self = Self {
+        result: -libc::ECANCELED,
+        flags: 0,
+    };
+
+    /// The answer to what the kernel has not taken and never will, for it refuses to be entered.
+    pub(super) const fn refused(errno: i32) -> Self {
+        Self {
+            result: -errno,
+            flags: NEVER_TAKEN,
+        }
+    }
+
+    /// Whether it is that.
+    pub(super) fn is_refused(self) -> bool {
+        self.flags & NEVER_TAKEN != 0
+    }
+
+    /// The answer of an operation whose own the kernel has dropped.
+    pub(super) const LOST: Self = Self {
+        result: -libc::EBADR,
+        flags: 0,
+    };
+
+    pub(super) fn into_result(self) -> io::Result<u32> {
+        if self == Self::LOST {
+            Err(lost_error())
+        } else if self.result < 0 {
+            Err(io::Error::from_raw_os_error(-self.result))
+        } else {
+            Ok(self.result as u32)
+        }
+    }
+
+    pub(super) fn into_completion(self) -> Completion {
+        Completion {
+            result: match self.is_refused() {
+                true => Err(refusal_error(-self.result)),
+                false => self.into_result(),
+            },
+            flags: self.flags,
+        }
+    }
+}
 
 /// The memory of many [`Queue`]s.
 #[derive(Debug, Default)]

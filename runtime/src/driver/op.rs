@@ -67,9 +67,9 @@ pub unsafe trait Operation: Send + Sized + 'static {
     /// the thread that had submitted it exited, or because nobody took its answers for a while ([`Answers::Queue`]).
     /// It runs under a lock of the driver and calls nothing of the driver.
     ///
-    /// It must not panic. If it does, the panic goes on to whoever submits, or to the worker that submits once more; the
-    /// operation is given up with its slot and all that it owns, which nothing frees, for its drop may not run under that
-    /// lock.
+    /// It must not panic. If it does when the operation is submitted, the panic goes on to whoever submits, and nothing
+    /// frees the operation and what it owns, for its drop may not run under that lock. If it does when it is submitted once
+    /// more, the operation ends as one that was cancelled.
     fn entry(&mut self) -> squeue::Entry;
 
     /// Turns the kernel's answer into the output. Called once, after the last CQE, or with an error if the

@@ -11,14 +11,15 @@
 //! Whoever calls these functions holds the shard's lock. None of them runs user code: wakers, requests and
 //! outputs are handed out ([`Settled`], [`Orphan`]) to be woken, completed or dropped after unlocking.
 
-use std::io;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
 use io_uring::squeue;
 
+pub use super::answers::Answer;
 use super::answers::{Pool, Queue};
 use super::bounds::Bounds;
-use super::error::{lost_error, refusal_error};
 use super::ledger::{Entry, Kind, Ledger};
 use super::op::{Answers, Completion, Operation};
 use super::payload::{Face, Gather, Payload};
@@ -52,65 +53,6 @@ pub(super) const DOORBELL: u64 = u64::MAX;
 pub(super) const CANCEL: u64 = u64::MAX - 1;
 /// User data of messages to a sleeper.
 pub(super) const MESSAGE: u64 = u64::MAX - 3;
-
-/// The kernel's answer, as it stands in the CQE.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// The result: a count or a descriptor, or the negative errno.
-    pub result: i32,
-    /// The flags of the CQE.
-    pub flags: u32,
-}
-
-/// A flag that no CQE has.
-const NEVER_TAKEN: u32 = 1 << 31;
-
-impl Answer {
-    /// The answer of an operation that never reached the kernel.
-    pub const CANCELED: Self = Self {
-        result: -libc::ECANCELED,
-        flags: 0,
-    };
-
-    /// The answer to what the kernel has not taken and never will, for it refuses to be entered.
-    pub(super) const fn refused(errno: i32) -> Self {
-        Self {
-            result: -errno,
-            flags: NEVER_TAKEN,
-        }
-    }
-
-    /// Whether it is that.
-    pub(super) fn is_refused(self) -> bool {
-        self.flags & NEVER_TAKEN != 0
-    }
-
-    /// The answer of an operation whose own the kernel has dropped.
-    pub(super) const LOST: Self = Self {
-        result: -libc::EBADR,
-        flags: 0,
-    };
-
-    pub(super) fn into_result(self) -> io::Result<u32> {
-        if self == Self::LOST {
-            Err(lost_error())
-        } else if self.result < 0 {
-            Err(io::Error::from_raw_os_error(-self.result))
-        } else {
-            Ok(self.result as u32)
-        }
-    }
-
-    pub(super) fn into_completion(self) -> Completion {
-        Completion {
-            result: match self.is_refused() {
-                true => Err(refusal_error(-self.result)),
-                false => self.into_result(),
-            },
-            flags: self.flags,
-        }
-    }
-}
 
 /// The operations of one shard.
 #[derive(Debug, Default)]
@@ -276,29 +218,32 @@ impl Slots {
         operation: T,
         waker: Option<Waker>,
     ) -> Result<(Key, squeue::Entry), T> {
-        let Some(index) = self.take_free() else {
+        let Some((index, next)) = self.first_free() else {
             return Err(operation);
         };
         let ledger = self.ledger.clone();
+        // Dropped nowhere if `entry` panics, as the operation: not under the shard's lock. The slot is still free then.
+        let waker = ManuallyDrop::new(waker);
         let slot = self.slot_mut(index);
         slot.payload.put(operation);
         slot.face = const { &Face::of::<T>() };
+        let key = Key {
+            index,
+            generation: slot.generation,
+        };
+        let sqe = slot.entry(key);
         let entry = ledger.open(Kind::Slot, slot.face.name());
         slot.entries = Entries {
             operation: entry.beside(Kind::Operation),
             slot: entry,
         };
-        slot.stage = match waker {
+        slot.stage = match ManuallyDrop::into_inner(waker) {
             Some(waker) => Stage::in_flight(Stored::new(waker, &slot.entries), 0),
             None => Stage::Abandoned,
         };
-        let key = Key {
-            index,
-            generation: slot.generation,
-        };
-        let entry = slot.entry(key);
+        self.free_head = next;
         self.in_flight += 1;
-        Ok((key, entry))
+        Ok((key, sqe))
     }
 
     /// Takes the answer if it has come; otherwise stores the waker.
@@ -365,10 +310,15 @@ impl Slots {
                 return store(stored, offer, &slot.entries).map(Next::Pending);
             }
             Stage::Paused { tries } if !closed => {
-                let stored = Stored::new(offer.take()?, &slot.entries);
-                slot.stage = Stage::in_flight(stored, *tries);
-                slot.entries.operation = slot.entries.slot.beside(Kind::Operation);
+                let tries = *tries;
+                if !offer.has_clone() {
+                    return Err(Unprepared);
+                }
+                // First, for it may panic.
                 *resumed = Some(slot.entry(key));
+                let stored = Stored::new(offer.take()?, &slot.entries);
+                slot.stage = Stage::in_flight(stored, tries);
+                slot.entries.operation = slot.entries.slot.beside(Kind::Operation);
                 self.in_flight += 1;
                 return Ok(Next::Pending(None));
             }
@@ -474,17 +424,18 @@ impl Slots {
                 tries,
             } if answer == Answer::CANCELED && (*suspended || *tries < TRIES_MAX) => {
                 *tries += u8::from(!std::mem::take(suspended));
-                if slot.face.gather == Gather::One {
-                    out.again.push(slot.entry(key));
+                let tries = *tries;
+                if slot.face.gather != Gather::One {
+                    out.hand_out(waker);
+                    slot.stage = Stage::Paused { tries };
+                } else if let Some(entry) = slot.entry_again(key) {
+                    out.again.push(entry);
                     return;
+                } else {
+                    slot.settle(answer, pool, out);
                 }
-                out.hand_out(waker);
-                slot.stage = Stage::Paused { tries: *tries };
             }
-            Stage::InFlight { waker, .. } => {
-                out.hand_out(waker);
-                slot.stage = Stage::Done(slot.last(pool, answer));
-            }
+            Stage::InFlight { .. } => slot.settle(answer, pool, out),
             _ => {
                 out.orphans.push(slot.orphan(pool, answer));
                 self.give_free(key.index);
@@ -562,7 +513,8 @@ impl Slots {
         (&mut self.chunks[chunk][place], &mut self.answers)
     }
 
-    fn take_free(&mut self) -> Option<u32> {
+    /// The first slot of the free list, which it is still on, and the one behind it.
+    fn first_free(&mut self) -> Option<(u32, Option<u32>)> {
         if self.free_head.is_none() {
             self.grow();
         }
@@ -570,8 +522,7 @@ impl Slots {
         let Stage::Free { next } = self.slot_mut(index).stage else {
             unreachable!("the free list holds free slots")
         };
-        self.free_head = next;
-        Some(index)
+        Some((index, next))
     }
 
     fn give_free(&mut self, index: u32) {
@@ -609,6 +560,21 @@ impl Slot {
         // does not change before the last CQE: chunks never move and nobody moves out of a slot in flight.
         let entry = unsafe { (self.face.entry)(&mut self.payload) };
         entry.user_data(key.to_user_data())
+    }
+
+    /// The same while answers are reaped, where nobody is to blame for a panic: `None`.
+    fn entry_again(&mut self, key: Key) -> Option<squeue::Entry> {
+        let built = catch_unwind(AssertUnwindSafe(|| self.entry(key)));
+        // The panic's payload is the user's, and must not be dropped here.
+        built.map_err(std::mem::forget).ok()
+    }
+
+    /// The last answer of an operation whose future lives.
+    fn settle(&mut self, answer: Answer, pool: &mut Pool, out: &mut Settled) {
+        if let Stage::InFlight { waker, .. } = &mut self.stage {
+            out.hand_out(waker);
+        }
+        self.stage = Stage::Done(self.last(pool, answer));
     }
 
     /// Hands an answer out that is not the last.
