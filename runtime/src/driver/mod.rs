@@ -117,6 +117,8 @@ pub(crate) mod internals {
     pub use super::ledger::{mismatches, shards_alive};
     pub use super::operations::{Operations, Outgoing, Ring, Submitted};
     pub use super::park::{Absence, ParkWord, ThreadInRing, Unparked};
+    #[cfg(feature = "models")]
+    pub use super::poll::PollMachine;
     pub use super::poll::{Bell, Claim, Gate, Turn};
     pub use super::provided::Lane;
     pub use super::slots::{Abandoned, Answer, Key, Next, Orphan, Polled, Settled};

@@ -121,6 +121,11 @@ impl Specimen {
         self.0.is_idle()
     }
 
+    /// Answers that came to nobody, so far.
+    pub fn strays(&self) -> u64 {
+        self.0.ring_metrics().stray_count()
+    }
+
     /// The end, as of a runtime.
     pub fn drain(&self, deadline: Instant) -> bool {
         self.0.drain(deadline, &mut Scratch::default())

@@ -2,14 +2,15 @@
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use parking_lot::Mutex;
+use std::sync::atomic::Ordering;
 
 use super::super::plain::{Place, Request, Step};
 use super::claim::Claim;
+use super::watch::Lookout;
 use super::{Core, F_MORE};
 use crate::driver::slots::Answer;
+use crate::loom::Mutex;
+use crate::loom::atomic::AtomicBool;
 
 /// A request that is, or was, queued at the blocking pool.
 #[derive(Debug)]
@@ -57,13 +58,13 @@ impl Job {
 
 /// The job as the pool has it. One that the pool drops is cancelled.
 #[derive(Debug)]
-pub(super) struct Errand {
+pub(super) struct Errand<W: Lookout> {
     job: Arc<Job>,
-    core: Arc<Core>,
+    core: Arc<Core<W>>,
 }
 
-impl Errand {
-    pub(super) fn new(job: Arc<Job>, core: Arc<Core>) -> Self {
+impl<W: Lookout> Errand<W> {
+    pub(super) fn new(job: Arc<Job>, core: Arc<Core<W>>) -> Self {
         Self { job, core }
     }
 
@@ -96,7 +97,7 @@ impl Errand {
     }
 }
 
-impl Drop for Errand {
+impl<W: Lookout> Drop for Errand<W> {
     fn drop(&mut self) {
         if self.job.claim.cancel() {
             self.core

@@ -24,6 +24,8 @@ mod claim;
 mod gate;
 mod job;
 mod registry;
+#[cfg(feature = "models")]
+mod specimen;
 mod table;
 mod watch;
 
@@ -31,24 +33,27 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use io_uring::{opcode, squeue, types};
-use parking_lot::Mutex;
 
 pub use self::claim::Claim;
 pub use self::gate::{Bell, Gate, Turn};
 use self::job::Errand;
+#[cfg(feature = "models")]
+pub use self::specimen::PollMachine;
 use self::table::{Outcome, Table};
-use self::watch::Watch;
+use self::watch::{Lookout, Watch};
 use super::device::{Device, Wait};
 use super::error::SetupError;
 use super::features::{Feature, Features};
 use super::operations::Ring;
 use super::plain::{self, Request};
 use super::slots::Answer;
+use crate::loom::Mutex;
+use crate::loom::atomic::AtomicBool;
 
 /// Takes a job to the runtime's blocking pool. A job that is dropped is cancelled.
 pub(crate) type Offload = Box<dyn Fn(Box<dyn FnOnce() + Send>) + Send + Sync>;
@@ -60,23 +65,23 @@ const PUSHED_MAX: usize = 256;
 const F_MORE: u32 = 1 << 1;
 
 /// The half that is used without a lock.
-pub(crate) struct PollDevice {
-    core: Arc<Core>,
+pub(crate) struct PollDevice<W = Watch> {
+    core: Arc<Core<W>>,
 }
 
 /// The half behind the shard's lock.
-pub(crate) struct PollQueues {
-    core: Arc<Core>,
+pub(crate) struct PollQueues<W = Watch> {
+    core: Arc<Core<W>>,
 }
 
 /// What both halves and the jobs share.
-struct Core {
+struct Core<W> {
     pushed: Mutex<VecDeque<squeue::Entry>>,
     desk: Mutex<Desk>,
     /// Somebody waits: it is worth while to look.
     has_waiters: AtomicBool,
     gate: Gate,
-    watch: Watch,
+    watch: W,
     offload: OnceLock<Offload>,
 }
 
@@ -91,6 +96,12 @@ impl PollDevice {
     /// Makes a poller.
     pub(super) fn open() -> Result<(Self, PollQueues), SetupError> {
         let watch = Watch::new().map_err(|source| SetupError::new("create a poller", source))?;
+        Ok(Self::over(watch))
+    }
+}
+
+impl<W: Lookout> PollDevice<W> {
+    fn over(watch: W) -> (Self, PollQueues<W>) {
         let core = Arc::new(Core {
             pushed: Mutex::default(),
             desk: Mutex::default(),
@@ -102,7 +113,7 @@ impl PollDevice {
         let queues = PollQueues {
             core: Arc::clone(&core),
         };
-        Ok((Self { core }, queues))
+        (Self { core }, queues)
     }
 
     /// Says where calls are made that may wait. Until then they are answered as cancelled.
@@ -112,7 +123,7 @@ impl PollDevice {
     }
 }
 
-impl Device for PollDevice {
+impl<W: Lookout> Device for PollDevice<W> {
     /// Never fails but if the poller does. What was taken over is begun all the same.
     fn enter(&self, to_submit: usize, wait: Wait) -> io::Result<usize> {
         let taken = self.core.begin(to_submit);
@@ -162,7 +173,7 @@ impl Device for PollDevice {
     }
 }
 
-impl Core {
+impl<W: Lookout> Core<W> {
     /// Begins what was pushed, `count` at most; returns how many that was.
     fn begin(self: &Arc<Self>, count: usize) -> usize {
         if count == 0 {
@@ -179,7 +190,7 @@ impl Core {
                 // SAFETY: the entry comes from an operation that the table of slots keeps in place until its last
                 // answer is reaped (`Operation`'s contract), or names no memory at all.
                 let request = unsafe { Request::new(&entry) };
-                table.begin(self.watch.poller(), request, out);
+                table.begin(self.watch.registry(), request, out);
             }
         });
         taken
@@ -213,7 +224,7 @@ impl Core {
             timeout,
             || self.gate.wake(),
             |reports| {
-                self.change(|table, out| table.settle_all(self.watch.poller(), reports, out));
+                self.change(|table, out| table.settle_all(self.watch.registry(), reports, out));
             },
         );
         self.gate.leave();
@@ -255,13 +266,13 @@ impl Core {
                 let result = request.given_up();
                 out.answers.push((user_data, Answer { result, flags: 0 }));
             } else {
-                table.take_back(self.watch.poller(), request, wanted, out);
+                table.take_back(self.watch.registry(), request, wanted, out);
             }
         });
     }
 }
 
-impl Ring for PollQueues {
+impl<W: Lookout> Ring for PollQueues<W> {
     fn push(&mut self, entry: &squeue::Entry) -> bool {
         let mut pushed = self.core.pushed.lock();
         let fits = pushed.len() < PUSHED_MAX;
@@ -288,19 +299,19 @@ impl Ring for PollQueues {
     }
 }
 
-impl fmt::Debug for PollDevice {
+impl<W> fmt::Debug for PollDevice<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.core.fmt(f)
     }
 }
 
-impl fmt::Debug for PollQueues {
+impl<W> fmt::Debug for PollQueues<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.core.fmt(f)
     }
 }
 
-impl fmt::Debug for Core {
+impl<W> fmt::Debug for Core<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PollDevice")
             .field("gate", &self.gate)

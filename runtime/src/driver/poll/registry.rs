@@ -48,6 +48,31 @@ impl Hasher for NumberHasher {
     }
 }
 
+/// Where descriptors are registered: the poller of a running program, or a model's. It forgets a descriptor that is
+/// closed.
+pub(crate) trait Registry {
+    fn add(&self, fd: RawFd, interest: Event, mode: PollMode) -> io::Result<()>;
+
+    fn change(&self, source: BorrowedFd<'_>, interest: Event, mode: PollMode) -> io::Result<()>;
+
+    fn delete(&self, source: BorrowedFd<'_>) -> io::Result<()>;
+}
+
+impl Registry for Poller {
+    fn add(&self, fd: RawFd, interest: Event, mode: PollMode) -> io::Result<()> {
+        // SAFETY: the poller is an epoll instance, which forgets a descriptor that is closed by itself.
+        unsafe { self.add_with_mode(fd, interest, mode) }
+    }
+
+    fn change(&self, source: BorrowedFd<'_>, interest: Event, mode: PollMode) -> io::Result<()> {
+        self.modify_with_mode(source, interest, mode)
+    }
+
+    fn delete(&self, source: BorrowedFd<'_>) -> io::Result<()> {
+        Self::delete(self, source)
+    }
+}
+
 /// The state of one registration.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Registration {
@@ -76,7 +101,7 @@ impl Registration {
     /// `EPERM` if the descriptor is one that is never waited for, as a file; `EBADF`; or a lack of memory.
     pub(super) fn arm(
         &mut self,
-        poller: &Poller,
+        poller: &dyn Registry,
         fd: RawFd,
         events: u32,
         edges: bool,
@@ -116,16 +141,22 @@ impl Registration {
         self.known && self.is_for_edges && events & !self.armed == 0
     }
 
-    fn change(&self, poller: &Poller, fd: RawFd, events: u32, mode: PollMode) -> io::Result<()> {
+    fn change(
+        &self,
+        poller: &dyn Registry,
+        fd: RawFd,
+        events: u32,
+        mode: PollMode,
+    ) -> io::Result<()> {
         // SAFETY: the number is not -1, and the call makes an error of one that names no descriptor. The request that
         // waits holds the descriptor open.
         let source = unsafe { BorrowedFd::borrow_raw(fd) };
-        poller.modify_with_mode(source, self.interest(fd, events), mode)
+        poller.change(source, self.interest(fd, events), mode)
     }
 
     fn add(
         &mut self,
-        poller: &Poller,
+        poller: &dyn Registry,
         fd: RawFd,
         events: u32,
         mode: PollMode,
@@ -133,12 +164,11 @@ impl Registration {
     ) -> io::Result<()> {
         self.generation = *next_generation;
         *next_generation = next_generation.wrapping_add(1);
-        // SAFETY: the poller is an epoll instance, which forgets a descriptor that is closed by itself.
-        unsafe { poller.add_with_mode(fd, self.interest(fd, events), mode) }
+        poller.add(fd, self.interest(fd, events), mode)
     }
 
     /// Nobody waits any more. One that stays armed would go on telling.
-    pub(super) fn retire(&mut self, poller: &Poller, fd: RawFd) {
+    pub(super) fn retire(&mut self, poller: &dyn Registry, fd: RawFd) {
         if self.known && self.is_for_edges {
             // SAFETY: as in `change`; who waited last still holds the descriptor.
             let source = unsafe { BorrowedFd::borrow_raw(fd) };
@@ -172,7 +202,7 @@ pub(super) fn fd_of(key: usize) -> RawFd {
 
 /// What a poller has told of a descriptor.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Told {
+pub(crate) struct Told {
     /// `POLL…` bits, of those that it was registered for.
     events: u32,
     /// There is more to it, or may be: an error, a hang-up, something urgent.

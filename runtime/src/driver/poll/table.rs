@@ -8,14 +8,13 @@ use std::fmt;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
-use polling::Poller;
 use slab::Slab;
 
 use super::super::plain::{Cancel, Kind, Place, Request, Step, poll_all, poll_now};
 use super::super::slots::Answer;
 use super::F_MORE;
 use super::job::Job;
-use super::registry::{NumberMap, Registration, Told, fd_of, of_those_found};
+use super::registry::{NumberMap, Registration, Registry, Told, fd_of, of_those_found};
 use super::watch::Report;
 
 /// The requests. See the module.
@@ -97,8 +96,18 @@ impl Table {
         self.places.is_empty()
     }
 
+    /// Whether nobody waits for a descriptor either, by whom it could be told.
+    #[cfg(feature = "models")]
+    pub(super) fn is_deserted(&self) -> bool {
+        self.is_empty()
+            && self
+                .watched
+                .values()
+                .all(|watched| watched.waiters.is_empty())
+    }
+
     /// Begins a request.
-    pub(super) fn begin(&mut self, poller: &Poller, request: Request, out: &mut Outcome) {
+    pub(super) fn begin(&mut self, poller: &dyn Registry, request: Request, out: &mut Outcome) {
         match request.kind() {
             Err(refused) => out.answer(request.user_data(), refused),
             Ok(Kind::Cancel(cancel)) => {
@@ -120,7 +129,7 @@ impl Table {
     }
 
     /// Tries a call, and sees to what comes after.
-    pub(super) fn drive(&mut self, poller: &Poller, mut request: Request, out: &mut Outcome) {
+    pub(super) fn drive(&mut self, poller: &dyn Registry, mut request: Request, out: &mut Outcome) {
         match try_here(&mut request, out) {
             Tried::Answered => {}
             Tried::Waits(fd, events) => self.wait_to_try(poller, request, (fd, events), out),
@@ -142,7 +151,7 @@ impl Table {
     /// Has a call wait for the events of a descriptor.
     fn wait_to_try(
         &mut self,
-        poller: &Poller,
+        poller: &dyn Registry,
         request: Request,
         (fd, events): (RawFd, u32),
         out: &mut Outcome,
@@ -158,7 +167,7 @@ impl Table {
     }
 
     /// Has the request wait for its descriptor.
-    fn wait(&mut self, poller: &Poller, fd: RawFd, waiter: Waiter, out: &mut Outcome) {
+    fn wait(&mut self, poller: &dyn Registry, fd: RawFd, waiter: Waiter, out: &mut Outcome) {
         let watched = self.watched.entry(fd).or_default();
         if watched.waiters.is_empty() {
             // Mostly it remains one.
@@ -214,7 +223,7 @@ impl Table {
     /// Deals with what the poller has told.
     pub(super) fn settle_all(
         &mut self,
-        poller: &Poller,
+        poller: &dyn Registry,
         reports: &mut [Report],
         out: &mut Outcome,
     ) {
@@ -247,7 +256,7 @@ impl Table {
         }
     }
 
-    fn settle(&mut self, poller: &Poller, event: &Report, out: &mut Outcome) {
+    fn settle(&mut self, poller: &dyn Registry, event: &Report, out: &mut Outcome) {
         let fd = fd_of(event.key);
         let Some(watched) = self.watched.get_mut(&fd) else {
             return;
@@ -304,7 +313,7 @@ impl Table {
     /// A request has been at the pool, and waits for a descriptor.
     pub(super) fn take_back(
         &mut self,
-        poller: &Poller,
+        poller: &dyn Registry,
         request: Request,
         wanted: (RawFd, u32),
         out: &mut Outcome,
@@ -318,7 +327,7 @@ impl Table {
     }
 
     /// Cancels; answers as the kernel does.
-    fn cancel(&mut self, poller: &Poller, cancel: Cancel, out: &mut Outcome) -> i32 {
+    fn cancel(&mut self, poller: &dyn Registry, cancel: Cancel, out: &mut Outcome) -> i32 {
         if let Some(user_data) = cancel.user_data() {
             let cancelled = self.cancel_one(poller, user_data, out);
             return cancelled.map_or_else(|error| error, |()| i32::from(cancel.all));
@@ -352,7 +361,7 @@ impl Table {
 
     fn cancel_one(
         &mut self,
-        poller: &Poller,
+        poller: &dyn Registry,
         user_data: u64,
         out: &mut Outcome,
     ) -> Result<(), i32> {
@@ -373,7 +382,13 @@ impl Table {
         Ok(())
     }
 
-    fn stop_waiting(&mut self, poller: &Poller, fd: RawFd, user_data: u64, out: &mut Outcome) {
+    fn stop_waiting(
+        &mut self,
+        poller: &dyn Registry,
+        fd: RawFd,
+        user_data: u64,
+        out: &mut Outcome,
+    ) {
         let Some(watched) = self.watched.get_mut(&fd) else {
             return;
         };
@@ -396,14 +411,19 @@ impl Table {
 
 impl Watched {
     /// Arms for what all waiters want. The error is the negative errno.
-    fn arm(&mut self, poller: &Poller, fd: RawFd, next_generation: &mut u32) -> Result<(), i32> {
+    fn arm(
+        &mut self,
+        poller: &dyn Registry,
+        fd: RawFd,
+        next_generation: &mut u32,
+    ) -> Result<(), i32> {
         let edges = self.registration.is_for_edges && self.waiters.len() > 1;
         self.arm_as(poller, fd, edges, next_generation)
     }
 
     fn arm_as(
         &mut self,
-        poller: &Poller,
+        poller: &dyn Registry,
         fd: RawFd,
         edges: bool,
         next_generation: &mut u32,
@@ -433,7 +453,7 @@ impl Watched {
     /// After an event, for those who still wait.
     fn arm_again(
         &mut self,
-        poller: &Poller,
+        poller: &dyn Registry,
         fd: RawFd,
         rearm: Rearm,
         next_generation: &mut u32,

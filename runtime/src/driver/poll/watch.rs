@@ -5,6 +5,7 @@
 //! descriptor, which is an epoll instance; only when the bell was among what it tells, the poller's own wait is called, without
 //! waiting, to put the bell right. Where the system has no epoll_pwait2(2), or forbids it, the poller waits itself.
 
+use std::fmt;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::AtomicBool;
@@ -15,11 +16,24 @@ use parking_lot::Mutex;
 use polling::{Events, Poller};
 
 use super::gate::Bell;
-use super::registry::Told;
+use super::registry::{Registry, Told};
+
+/// A poller, and the bell that calls out of it: a [`Watch`], or a model's.
+pub(crate) trait Lookout: Bell + fmt::Debug + Send + Sync + 'static {
+    fn registry(&self) -> &dyn Registry;
+
+    /// Waits, says that it is awake, and hands out what there is, if it is anything.
+    fn wait(
+        &self,
+        timeout: Option<Duration>,
+        awake: impl FnOnce(),
+        tell: impl FnOnce(&mut [Report]),
+    ) -> io::Result<()>;
+}
 
 /// A poller and room for what it tells. Whoever has the turn waits.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(crate) struct Watch {
     poller: Poller,
     room: Mutex<Room>,
 }
@@ -33,7 +47,7 @@ struct Room {
 
 /// What was told of one registration.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Report {
+pub(crate) struct Report {
     pub(super) key: usize,
     pub(super) told: Told,
     /// The exact events, if they were asked for.
@@ -58,27 +72,6 @@ impl Watch {
                 reports: Vec::new(),
             }),
         })
-    }
-
-    pub(super) fn poller(&self) -> &Poller {
-        &self.poller
-    }
-
-    /// Waits, says that it is awake, and hands out what there is, if it is anything.
-    pub(super) fn wait(
-        &self,
-        timeout: Option<Duration>,
-        awake: impl FnOnce(),
-        tell: impl FnOnce(&mut [Report]),
-    ) -> io::Result<()> {
-        let mut room = self.room.lock();
-        room.reports.clear();
-        let waited = self.fill(&mut room, timeout);
-        awake();
-        if !room.reports.is_empty() {
-            tell(&mut room.reports);
-        }
-        waited
     }
 
     fn fill(&self, room: &mut Room, timeout: Option<Duration>) -> io::Result<()> {
@@ -159,6 +152,28 @@ impl Watch {
         // SAFETY: the call has filled in so many, of the room that was made with the vector.
         unsafe { raw.set_len(count) };
         Ok(())
+    }
+}
+
+impl Lookout for Watch {
+    fn registry(&self) -> &dyn Registry {
+        &self.poller
+    }
+
+    fn wait(
+        &self,
+        timeout: Option<Duration>,
+        awake: impl FnOnce(),
+        tell: impl FnOnce(&mut [Report]),
+    ) -> io::Result<()> {
+        let mut room = self.room.lock();
+        room.reports.clear();
+        let waited = self.fill(&mut room, timeout);
+        awake();
+        if !room.reports.is_empty() {
+            tell(&mut room.reports);
+        }
+        waited
     }
 }
 
