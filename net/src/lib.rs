@@ -51,7 +51,7 @@ pub mod unix;
 #[cfg(feature = "models")]
 #[doc(hidden)]
 pub mod internals {
-    pub use crate::socket::{Crowd, Everybody, OneByOne, Specimen};
+    pub use crate::socket::{Crowd, Deserted, Everybody, OneByOne, Specimen, Stash, Taker};
 }
 
 pub use addr::{ToSocketAddrs, lookup_host};

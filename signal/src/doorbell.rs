@@ -9,6 +9,15 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use ringway_runtime::driver::{Completion, Operation, SharedFd, opcode, squeue, types};
 
+/// What a handler rings: a [`Doorbell`], or a model's.
+pub(crate) trait Ring {
+    /// Rings. Async-signal-safe.
+    fn ring(&self);
+
+    /// Makes it silent again, and says whether it had been rung.
+    fn drain(&self) -> bool;
+}
+
 /// An eventfd, non-blocking and closed on exec.
 #[derive(Debug)]
 pub(crate) struct Doorbell {
@@ -33,17 +42,6 @@ impl Doorbell {
         })
     }
 
-    /// Rings. Async-signal-safe: one write(2), and an error of it is neither allocated nor shown. The
-    /// only one that can occur, EAGAIN, says that the bell has been rung 2^64 - 2 times already.
-    pub(crate) fn ring(&self) {
-        let _ = (&self.file).write(&1_u64.to_ne_bytes());
-    }
-
-    /// Makes it silent again, and says whether it had been rung.
-    pub(crate) fn drain(&self) -> bool {
-        (&self.file).read(&mut [0; 8]).is_ok()
-    }
-
     /// What operations watch.
     pub(crate) fn fd(&self) -> &SharedFd {
         &self.watched
@@ -52,6 +50,18 @@ impl Doorbell {
     /// An operation that completes when the bell is rung, or at once if it has been.
     pub(crate) fn watch(&self) -> Watch {
         Watch(self.watched.clone())
+    }
+}
+
+impl Ring for Doorbell {
+    /// One write(2), and an error of it is neither allocated nor shown. The only one that can occur, EAGAIN, says
+    /// that the bell has been rung 2^64 - 2 times already.
+    fn ring(&self) {
+        let _ = (&self.file).write(&1_u64.to_ne_bytes());
+    }
+
+    fn drain(&self) -> bool {
+        (&self.file).read(&mut [0; 8]).is_ok()
     }
 }
 

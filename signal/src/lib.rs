@@ -22,7 +22,16 @@ mod doorbell;
 #[doc(hidden)]
 pub mod seam;
 mod source;
+#[cfg(feature = "models")]
+mod specimen;
 pub mod unix;
+
+/// For models.
+#[cfg(feature = "models")]
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::specimen::{Ear, Specimen};
+}
 
 use std::io;
 

@@ -5,7 +5,7 @@ use std::io;
 use parking_lot::Mutex;
 use ringway_runtime::driver::SharedFd;
 
-use crate::doorbell::Doorbell;
+use crate::doorbell::{Doorbell, Ring};
 
 /// Rung by every SIGCHLD, from when it is first asked for. It has one listener, in which it differs from a
 /// [`Signal`](crate::unix::Signal): who makes it silent has heard for all.

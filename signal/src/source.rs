@@ -21,23 +21,25 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::mem;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::Waker;
 
-use parking_lot::Mutex;
+use ringway_runtime::loom::Mutex;
+use ringway_runtime::loom::atomic::AtomicUsize;
 use signal_hook_registry::FORBIDDEN;
 
-use crate::doorbell::{Doorbell, Watch};
+use crate::doorbell::{Doorbell, Ring, Watch};
 
 /// All sources of the process, by number. None is ever removed: a handler may be in one at any time.
-static SOURCES: Mutex<BTreeMap<i32, &'static Source>> = Mutex::new(BTreeMap::new());
+static SOURCES: parking_lot::Mutex<BTreeMap<i32, &'static Source>> =
+    parking_lot::Mutex::new(BTreeMap::new());
 
 /// A kind of signal that somebody listens or has listened to.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub(crate) struct Source<D: 'static = Doorbell> {
     /// How many signals the handler has seen. It may wrap: it is only compared for equality.
     delivered: AtomicUsize,
-    doorbell: Doorbell,
+    doorbell: D,
     board: Mutex<Board>,
 }
 
@@ -53,8 +55,8 @@ type Ticket = u64;
 
 /// A listener's place in what its source has to tell.
 #[derive(Debug)]
-pub(crate) struct Listener {
-    source: &'static Source,
+pub(crate) struct Listener<D: Ring + 'static = Doorbell> {
+    source: &'static Source<D>,
     ticket: Ticket,
     /// The signals up to here have been reported.
     seen: usize,
@@ -96,11 +98,7 @@ impl Source {
     /// Lives as long as the process, as its handler will. If installing that fails, what is lost is
     /// one small allocation and two descriptors.
     fn leaked() -> io::Result<&'static Self> {
-        Ok(Box::leak(Box::new(Self {
-            delivered: AtomicUsize::new(0),
-            doorbell: Doorbell::new()?,
-            board: Mutex::default(),
-        })))
+        Ok(Self::with(Doorbell::new()?))
     }
 
     fn install(&'static self, number: i32) -> io::Result<()> {
@@ -109,9 +107,20 @@ impl Source {
         unsafe { signal_hook_registry::register(number, || self.deliver()) }?;
         Ok(())
     }
+}
+
+impl<D: Ring> Source<D> {
+    /// With this doorbell, and without a handler.
+    pub(crate) fn with(doorbell: D) -> &'static Self {
+        Box::leak(Box::new(Self {
+            delivered: AtomicUsize::new(0),
+            doorbell,
+            board: Mutex::default(),
+        }))
+    }
 
     /// The handler.
-    fn deliver(&self) {
+    pub(crate) fn deliver(&self) {
         // Release: pairs with the Acquire in `dispatch` and in `Listener::is_up_to_date`. What this
         // thread did before the signal came is seen by whoever is told of it.
         self.delivered.fetch_add(1, Ordering::Release);
@@ -119,7 +128,7 @@ impl Source {
     }
 
     /// A new listener, which has seen what the others were told of.
-    pub(crate) fn listen(&'static self) -> Listener {
+    pub(crate) fn listen(&'static self) -> Listener<D> {
         let mut board = self.board.lock();
         let ticket = board.next_ticket;
         board.next_ticket += 1;
@@ -149,7 +158,9 @@ impl Listener {
     pub(crate) fn watch(&self) -> Watch {
         self.source.doorbell.watch()
     }
+}
 
+impl<D: Ring> Listener<D> {
     /// Reports a signal that has been delivered, or else waits for one. `rung` says that the doorbell
     /// was found to be rung.
     pub(crate) fn advance(&mut self, rung: bool, waker: &Waker) -> Next {
@@ -187,7 +198,26 @@ impl Listener {
     }
 }
 
-impl Drop for Listener {
+/// What models look at.
+#[cfg(feature = "models")]
+impl<D: Ring> Source<D> {
+    pub(crate) fn doorbell(&self) -> &D {
+        &self.doorbell
+    }
+
+    pub(crate) fn waiters(&self) -> usize {
+        self.board.lock().waiters.len()
+    }
+}
+
+#[cfg(feature = "models")]
+impl<D: Ring> Listener<D> {
+    pub(crate) fn seen(&self) -> usize {
+        self.seen
+    }
+}
+
+impl<D: Ring> Drop for Listener<D> {
     fn drop(&mut self) {
         let stale = self.source.board.lock().waiters.remove(&self.ticket);
         drop(stale);
@@ -197,6 +227,7 @@ impl Drop for Listener {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
     use std::task::Wake;
     use std::{hint, thread};
 

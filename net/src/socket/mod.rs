@@ -60,7 +60,7 @@ pub(crate) use readiness::{Readiness, Way};
 pub(crate) use shortage::is_one as is_shortage;
 pub(crate) use side::{Side, SideState, Wakes};
 #[cfg(feature = "models")]
-pub use specimen::{Crowd, Everybody, OneByOne, Specimen};
+pub use specimen::{Crowd, Deserted, Everybody, OneByOne, Specimen};
 pub use stash::{Stash, Taker};
 pub(crate) use waiters::{Waiters, Who};
 

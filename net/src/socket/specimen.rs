@@ -2,12 +2,14 @@
 
 use std::future::poll_fn;
 use std::marker::PhantomData;
+use std::os::fd::OwnedFd;
 use std::task::{Context, Poll, Waker};
 
 use ringway_runtime::Offer;
 
+use super::listener::Queue;
 use super::side::wait;
-use super::{Side, SideState, Waiters, Wakes, Who};
+use super::{Side, SideState, Stash, Waiters, Wakes, Who};
 
 /// Who is woken by an event.
 pub trait Crowd: Default + Send + 'static {
@@ -97,5 +99,50 @@ impl<C: Crowd> Specimen<C> {
         }
         events.untaken -= usize::from(C::IS_TURN);
         Poll::Ready(())
+    }
+}
+
+/// A listener to whom nobody connects: its accepts get what others leave in its stash.
+#[derive(Debug)]
+pub struct Deserted(Side<Queue>);
+
+impl Default for Deserted {
+    fn default() -> Deserted {
+        let mut queue = Queue::default();
+        queue.is_open = true;
+        Deserted(Side::new(queue))
+    }
+}
+
+impl Deserted {
+    /// Its stash.
+    pub fn stash(&self) -> Stash {
+        Stash::new(self.0.downgrade())
+    }
+
+    /// The waker that its operations know, which keeps what is left of it.
+    pub fn waker(&self) -> Waker {
+        self.0.context().waker().clone()
+    }
+
+    /// As an accept of a listener.
+    pub async fn accept(&self) -> OwnedFd {
+        let mut place = self.0.place();
+        let connection = poll_fn(|cx| self.poll(cx, place.who())).await;
+        place.leave();
+        connection
+    }
+
+    fn poll(&self, cx: &mut Context<'_>, mut who: Who<'_>) -> Poll<OwnedFd> {
+        let mut offer = Offer::new(cx.waker());
+        loop {
+            let mut queue = self.0.lock();
+            if let Some(connection) = queue.stash.pop_front() {
+                return Poll::Ready(connection);
+            }
+            if wait(queue, who.again(), &mut offer) {
+                return Poll::Pending;
+            }
+        }
     }
 }
