@@ -6,7 +6,7 @@ mod support;
 use std::io::Write;
 use std::time::Duration;
 
-use ringway_runtime::driver::{Op, Script, SharedFd, is_lost};
+use ringway_runtime::driver::{Many, Op, Script, SharedFd, is_lost};
 use ringway_runtime::{Builder, Runtime};
 use ringway_timer::timeout;
 
@@ -135,16 +135,19 @@ fn what_waits_for_long_outlives_the_sweeps_around_it() {
             runtime.block_on(async {
                 let (read, mut write) = pipe();
                 let mut once = Box::pin(Op::new(PollIn(read.clone())));
-                let mut many = ringway_runtime::driver::Many::new(PollManyIn(read));
-                // Both are cancelled and submitted again by the sweeps for the operations in between.
+                let mut many = Many::new(PollManyIn(read.clone()));
+                // Both are cancelled and submitted again by the sweeps for the operations in between. Their own answers to
+                // that may be dropped too.
                 for _ in 0..3 {
-                    let waits = timeout(Duration::from_millis(1), &mut once).await;
-                    assert!(waits.is_err(), "nothing was written: {waits:?}");
-                    assert!(
-                        timeout(Duration::from_millis(1), many.next())
-                            .await
-                            .is_err()
-                    );
+                    if let Ok(ended) = timeout(Duration::from_millis(1), &mut once).await {
+                        assert!(ended.is_err_and(|error| is_lost(&error)));
+                        once = Box::pin(Op::new(PollIn(read.clone())));
+                    }
+                    if let Ok(ended) = timeout(Duration::from_millis(1), many.next()).await {
+                        let told = ended.expect("an answer");
+                        assert!(told.is_err_and(|error| is_lost(&error)));
+                        many = Many::new(PollManyIn(read.clone()));
+                    }
                     Op::new(Nop).await.ok();
                 }
                 write.write_all(b"here").expect("room");

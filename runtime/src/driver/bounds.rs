@@ -45,7 +45,7 @@ impl Default for Bounds {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::task::Waker;
 
     use io_uring::{opcode, squeue};
@@ -56,7 +56,7 @@ mod tests {
     use crate::driver::slots::{Answer, Key, Polled, Settled};
 
     #[derive(Debug)]
-    struct Nop;
+    pub(in crate::driver) struct Nop;
 
     // SAFETY: the request names no memory and no descriptor.
     unsafe impl Operation for Nop {

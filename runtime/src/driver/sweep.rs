@@ -143,3 +143,168 @@ pub(super) fn is_mark(user_data: u64) -> bool {
 fn mark_of(number: u32) -> u64 {
     u64::from(number) << 32 | u64::from(MARK)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::task::Waker;
+    use std::thread;
+
+    use parking_lot::Mutex;
+
+    use super::*;
+    use crate::driver::bounds::tests::Nop;
+    use crate::driver::operations::{Operations, Ring, Submitted};
+    use crate::driver::slots::{Answer, Key, Polled, Settled};
+
+    /// A ring, and its kernel, which does as the test says.
+    #[derive(Clone, Debug, Default)]
+    struct Kernel(Arc<Mutex<Queues>>);
+
+    #[derive(Debug, Default)]
+    struct Queues {
+        pushed: Vec<u64>,
+        answers: Vec<(u64, Answer)>,
+        dropped: u32,
+    }
+
+    impl Kernel {
+        /// What was pushed since.
+        fn take(&self) -> Vec<u64> {
+            std::mem::take(&mut self.0.lock().pushed)
+        }
+
+        fn answer(&self, user_data: u64, result: i32) {
+            let answer = Answer { result, flags: 0 };
+            self.0.lock().answers.push((user_data, answer));
+        }
+
+        fn drop_answer(&self) {
+            self.0.lock().dropped += 1;
+        }
+    }
+
+    impl Ring for Kernel {
+        fn push(&mut self, entry: &squeue::Entry) -> bool {
+            self.0.lock().pushed.push(entry.get_user_data());
+            true
+        }
+
+        fn reap(&mut self, _left: &mut usize, visit: &mut dyn FnMut(u64, Answer)) {
+            let answers = std::mem::take(&mut self.0.lock().answers);
+            for (user_data, answer) in answers {
+                visit(user_data, answer);
+            }
+        }
+
+        fn unsubmitted(&mut self) -> usize {
+            self.0.lock().pushed.len()
+        }
+
+        fn dropped(&mut self) -> u32 {
+            self.0.lock().dropped
+        }
+    }
+
+    type Table = Operations<Kernel>;
+
+    fn submit(operations: &Table) -> Key {
+        match operations.submit(Nop, Some(Waker::noop().clone())) {
+            Submitted::Queued { key, .. } => key,
+            _ => unreachable!("there is room"),
+        }
+    }
+
+    fn reap(operations: &Table) -> Settled {
+        let mut out = Settled::default();
+        operations.reap(&mut { usize::MAX }, &mut out);
+        out
+    }
+
+    fn is_pending(operations: &Table, key: Key) -> bool {
+        matches!(
+            operations.poll::<Nop>(key, Waker::noop()),
+            Polled::Pending(_)
+        )
+    }
+
+    /// The kernel drops an answer: what it is sent, but for the mark, which comes last.
+    fn begin(operations: &Table, kernel: &Kernel) -> (Vec<u64>, u64) {
+        kernel.drop_answer();
+        assert!(reap(operations).queued, "the cancels are to be submitted");
+        let mut sent = kernel.take();
+        let mark = sent.pop().expect("a mark");
+        assert!(is_mark(mark));
+        (sent, mark)
+    }
+
+    /// The kernel answers the mark, and the requests that follow it, each of which is sent alone. What is sent when it is
+    /// over.
+    fn end(operations: &Table, kernel: &Kernel, mark: u64) -> Vec<u64> {
+        let mut requests = 0;
+        kernel.answer(mark, 0);
+        loop {
+            assert!(reap(operations).queued, "there may be something to submit");
+            let sent = kernel.take();
+            match sent[..] {
+                [] if requests == SETTLING_REQUESTS => return sent,
+                [] => thread::sleep(SETTLING_PAUSE),
+                [request] if is_mark(request) => {
+                    requests += 1;
+                    kernel.answer(request, 0);
+                }
+                _ => {
+                    assert_eq!(requests, SETTLING_REQUESTS, "{sent:?}");
+                    return sent;
+                }
+            }
+        }
+    }
+
+    /// Mutants: the cancels are left out; `reap` does not say that it has queued them, or `go_on_sweeping` what follows;
+    /// `queue` pushes during a sweep.
+    #[test]
+    fn a_search_cancels_all_and_sends_nothing_else_meanwhile() {
+        let kernel = Kernel::default();
+        let operations = Table::new(kernel.clone());
+        let (lost, waits) = (submit(&operations), submit(&operations));
+        assert_eq!(kernel.take().len(), 2);
+        let (sent, mark) = begin(&operations, &kernel);
+        assert_eq!(sent, [CANCEL; 2]);
+        let late = submit(&operations);
+        assert_eq!(kernel.take(), []);
+        kernel.answer(CANCEL, 0);
+        kernel.answer(CANCEL, 0);
+        kernel.answer(waits.to_user_data(), -libc::ECANCELED);
+        assert!(reap(&operations).wakers.is_empty(), "nothing is known yet");
+        let mut sent = end(&operations, &kernel, mark);
+        sent.sort_unstable();
+        let mut held_back = [late, waits].map(Key::to_user_data);
+        held_back.sort_unstable();
+        assert_eq!(sent, held_back);
+        let polled = operations.poll::<Nop>(lost, Waker::noop());
+        assert!(matches!(polled, Polled::Ready(Nop, Answer::LOST)));
+        assert!(is_pending(&operations, waits));
+        assert!(is_pending(&operations, late));
+    }
+
+    /// Mutant: `expect_sweep` marks nothing, so that to be cancelled counts as to be given up.
+    #[test]
+    fn an_operation_outlives_any_number_of_searches() {
+        let kernel = Kernel::default();
+        let operations = Table::new(kernel.clone());
+        let waits = submit(&operations);
+        for search in 0..20 {
+            assert_eq!(kernel.take(), [waits.to_user_data()]);
+            let lost = submit(&operations);
+            assert_eq!(kernel.take(), [lost.to_user_data()]);
+            let (sent, mark) = begin(&operations, &kernel);
+            assert_eq!(sent, [CANCEL; 2]);
+            kernel.answer(waits.to_user_data(), -libc::ECANCELED);
+            let sent = end(&operations, &kernel, mark);
+            assert!(is_pending(&operations, waits), "search {search}");
+            assert!(!is_pending(&operations, lost));
+            kernel.0.lock().pushed = sent;
+        }
+    }
+}
