@@ -62,6 +62,10 @@ struct Inner {
     submitters: usize,
     /// Operations end as soon as they are begun.
     is_prompt: bool,
+    /// What comes is held back until all that came earlier has ended.
+    is_draining: bool,
+    /// Cancels that are to miss.
+    misses: usize,
     /// Answers that were dropped.
     dropped: u32,
     is_polled: bool,
@@ -110,6 +114,10 @@ impl Machine {
         self.posted.notify_all();
     }
 
+    fn has_posted(&self) -> bool {
+        !self.lock().completions.is_empty()
+    }
+
     /// How many SQEs wait to be taken.
     pub fn unsubmitted(&self) -> usize {
         self.lock().submissions.len()
@@ -128,6 +136,11 @@ impl Machine {
     /// Has operations end as soon as they are begun.
     pub fn be_prompt(&self) {
         self.lock().is_prompt = true;
+    }
+
+    /// Has the next cancel miss its operation, as one that comes when that is just being begun.
+    pub fn miss_a_cancel(&self) {
+        self.lock().misses += 1;
     }
 
     /// Refuses every call from now on, or for 0 none.
@@ -180,17 +193,26 @@ impl Machine {
         }
     }
 
-    /// Begins an SQE, unless it has to wait for others.
+    /// Begins an SQE, unless it has to wait for others. As the kernel since 6.16: once one was to wait, those that come
+    /// wait too, until one has come that found nothing else there.
     fn take(&self, inner: &mut Inner, sqe: Sqe) {
-        inner.behind.push_back(sqe);
-        self.begin_behind(inner);
+        let is_alone = inner.behind.is_empty() && inner.in_flight.is_empty();
+        inner.is_draining = sqe.drains || inner.is_draining && !is_alone;
+        if inner.is_draining {
+            inner.behind.push_back(sqe);
+        } else {
+            self.begin(inner, sqe);
+        }
     }
 
     fn begin_behind(&self, inner: &mut Inner) {
+        let mut is_alone = true;
         while let Some(sqe) = inner.behind.front() {
-            if sqe.drains && !inner.in_flight.is_empty() {
+            is_alone |= sqe.drains;
+            if is_alone && !inner.in_flight.is_empty() {
                 return;
             }
+            is_alone = sqe.drains;
             let sqe = inner.behind.pop_front().expect("it was looked at");
             self.begin(inner, sqe);
         }
@@ -231,6 +253,10 @@ impl Machine {
     }
 
     fn cancel(&self, inner: &mut Inner, cancel: Sqe) {
+        if inner.misses > 0 && inner.in_flight.iter().any(|sqe| cancel.cancels(sqe)) {
+            inner.misses -= 1;
+            return self.post(inner, cancel.user_data, -libc::ENOENT, 0);
+        }
         let sqes = std::mem::take(&mut inner.in_flight);
         let (hit, left): (VecDeque<_>, _) = sqes.into_iter().partition(|sqe| cancel.cancels(sqe));
         inner.in_flight = left;
@@ -249,6 +275,10 @@ impl Device for Front {
     fn enter(&self, to_submit: usize, wait: Wait) -> io::Result<usize> {
         let Self(machine) = self;
         machine.arrive(to_submit);
+        if machine.bells == Bells::Both {
+            // The kernel takes its time.
+            loom::thread::yield_now();
+        }
         let mut inner = machine.lock();
         machine.leave(&mut inner, to_submit);
         match (inner.refusals.pop_front(), inner.shut) {
@@ -261,6 +291,7 @@ impl Device for Front {
             let sqe = inner.submissions.pop_front().expect("counted above");
             machine.take(&mut inner, sqe);
         }
+        machine.begin_behind(&mut inner);
         // As io_uring_enter(2): who submits less than it was told to does not wait.
         let waits = match wait {
             Wait::No => false,
@@ -274,6 +305,9 @@ impl Device for Front {
         } else if wait != Wait::No {
             drop(inner);
             loom::thread::yield_now();
+            if taken == 0 && to_submit == 0 && !machine.has_posted() {
+                return Err(io::Error::from_raw_os_error(libc::ETIME));
+            }
         }
         Ok(taken)
     }
@@ -322,6 +356,15 @@ impl Device for Front {
         Some(opcode::AsyncCancel2::new(types::CancelBuilder::any()).build())
     }
 
+    fn cancel_again(&self) {
+        let Self(machine) = self;
+        let mut inner = machine.lock();
+        for sqe in std::mem::take(&mut inner.in_flight) {
+            machine.post(&mut inner, sqe.user_data, -libc::ECANCELED, 0);
+        }
+        machine.begin_behind(&mut inner);
+    }
+
     fn features(&self) -> Features {
         Features::NONE
     }
@@ -358,6 +401,7 @@ impl Ring for Queues {
     }
 
     fn retract(&mut self, _lasts: bool, visit: &mut dyn FnMut(u64)) {
+        loom::thread::yield_now();
         let mut inner = self.0.lock();
         assert_eq!(inner.submitters, 0, "the kernel may be reading the queue");
         let mut taken_back = Vec::new();

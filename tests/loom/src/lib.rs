@@ -22,4 +22,4 @@ mod wake;
 #[cfg(loom)]
 pub use check::{check, spawn};
 #[cfg(loom)]
-pub use wake::{Alarm, Count, block_on};
+pub use wake::{Alarm, Count, block_on, block_on_bell};

@@ -8,6 +8,8 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use loom::thread::{self, Thread};
 
+use crate::crew::Bell;
+
 /// Unparks the thread that made it.
 #[derive(Debug)]
 pub struct Alarm(Thread);
@@ -34,6 +36,28 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
             return output;
         }
         loom::thread::park();
+    }
+}
+
+/// The same for who may be woken when it waits no more: loom does not bear that a thread is unparked which waits for
+/// something else since.
+pub fn block_on_bell<F: Future>(future: F) -> F::Output {
+    struct Ring(Bell);
+
+    impl Wake for Ring {
+        fn wake(self: Arc<Self>) {
+            self.0.ring();
+        }
+    }
+
+    let mut future = pin!(future);
+    let ring = Arc::new(Ring(Bell::new()));
+    let waker = Waker::from(Arc::clone(&ring));
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        ring.0.wait();
     }
 }
 

@@ -53,8 +53,8 @@ fn go_on(shard: &Specimen, calls: &Calls, waker: &Waker) {
 /// A helper submits for the worker while the kernel begins to refuse. What one of them takes back the other does not
 /// submit.
 ///
-/// Mutants: in `driver/operations.rs`, `give_up` does not mind who submits; in `driver/shard.rs`, who flushes does not say
-/// that he submits.
+/// Mutants: in `driver/operations.rs`, `give_up` does not mind who submits, or who submits is counted after the unlock
+/// (three preemptions); in `driver/shard.rs`, who flushes does not say that he submits.
 #[test]
 fn what_is_taken_back_is_submitted_by_nobody() {
     check(|| {

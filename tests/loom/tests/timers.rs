@@ -366,6 +366,30 @@ fn a_timer_that_is_dropped_while_a_helper_looks_does_not_stay() {
     });
 }
 
+/// A helper fires a timer of a worker that has fallen asleep meanwhile, and another worker, which drops a timer of the same
+/// one, finds the wheel taken: the helper sees to it.
+///
+/// Mutant in `driver/timers.rs`: `fire_from_afar` does not look when it has given the lock back.
+#[test]
+fn a_timer_that_is_dropped_while_a_helper_fires_another_does_not_stay() {
+    check(|| {
+        let timers = timers_of_who_is_awake();
+        let (count, waker) = Count::new();
+        insert(&timers, SOON_NS, &waker);
+        let dropped = insert(&timers, LATE_NS, &waker);
+        drop(waker);
+        timers.begin_sleep();
+        let helper = {
+            let timers = Arc::clone(&timers);
+            spawn(move || help(&timers, LATE_NS - 1))
+        };
+        let _ = timers.remove_from_afar(dropped);
+        assert_eq!(helper.join().expect("no panic"), 1);
+        assert!(timers.is_empty(), "it stays");
+        assert_eq!(Arc::strong_count(&count), 1, "the waker is kept");
+    });
+}
+
 /// A timer is inserted from outside while its worker goes to sleep for ever: it does not, or is woken.
 ///
 /// Mutants in `driver/timers.rs`: `insert_from_afar` does not say that the worker may be sleeping past it; `begin_sleep` does not

@@ -44,7 +44,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "ringway-loom-models",
-        &["ringway-net", "ringway-runtime", "ringway-timer"],
+        &[
+            "ringway-net",
+            "ringway-runtime",
+            "ringway-signal",
+            "ringway-timer",
+        ],
     ),
     (
         "ringway-axum",
