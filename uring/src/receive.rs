@@ -6,6 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use ringway_runtime::Process;
 use ringway_runtime::driver::{
     AsSharedFd, Birth, Feature, Many, Op, PROVIDED_BYTES, Pool, ProvidedBuf, ProvidedBufs,
     SharedFd, Use, features, provided_buffers, receive_now,
@@ -56,6 +57,7 @@ pub fn recv_multi(socket: &impl AsSharedFd) -> RecvMulti {
         state: Receiving::Idle,
         is_stopped: false,
         birth: Birth::here(),
+        process: Process::current(),
     }
 }
 
@@ -84,6 +86,7 @@ pub struct RecvMulti {
     state: Receiving,
     is_stopped: bool,
     birth: Birth,
+    process: Process,
 }
 
 enum Receiving {
@@ -177,7 +180,8 @@ impl RecvMulti {
                 }
                 Receiving::Full => {
                     self.state = Receiving::Idle;
-                    if self.pool().is_some() {
+                    // In a forked child what comes is the parent's, which the next wait says.
+                    if self.pool().is_some() || !self.process.is_current() {
                         continue;
                     }
                     self.receive_alone()

@@ -1,12 +1,14 @@
 //! The ways of the completion face beside each other, and what io_uring offers beyond them: `uring [WAY...]`.
 //!
+//! With `RINGWAY_MASK=6.16` in the environment `recv_multi` goes without bundles.
+//!
 //! The echo's clients are in a process of their own; in the other groups both ends are in this one, the same for each
 //! way.
 
 use std::future::Future;
 use std::hint::black_box;
 
-use ringway::io::{AsyncReadExt, AsyncWriteExt};
+use ringway::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use ringway::net::{TcpListener, TcpStream};
 use ringway::runtime::{Builder, Runtime};
 use ringway::uring;
@@ -31,9 +33,10 @@ const WAYS: &[Way] = &[
     Way { group: "echo of 64 bytes, 512 connections", name: "traits", operations: ECHOES, start: || echo(512, echo_by_traits) },
     Way { group: "echo of 64 bytes, 512 connections", name: "recv, send", operations: ECHOES, start: || echo(512, echo_by_recv) },
     Way { group: "echo of 64 bytes, 512 connections", name: "recv_multi, send", operations: ECHOES, start: || echo(512, echo_by_multi) },
+    Way { group: "a mebibyte received, 64 KiB at a time", name: "tokio", operations: 64, start: bulk_on_tokio },
     Way { group: "a mebibyte received, 64 KiB at a time", name: "traits", operations: 64, start: || bulk(send_by_traits, receive_by_traits) },
     Way { group: "a mebibyte received, 64 KiB at a time", name: "recv", operations: 64, start: || bulk(send_by_traits, receive_by_recv) },
-    Way { group: "a mebibyte received, 64 KiB at a time", name: "recv_multi (4 KiB)", operations: 64, start: || bulk(send_by_traits, receive_by_multi) },
+    Way { group: "a mebibyte received, 64 KiB at a time", name: "recv_multi", operations: 64, start: || bulk(send_by_traits, receive_by_multi) },
     Way { group: "a mebibyte sent, 64 KiB at a time", name: "traits", operations: 64, start: || bulk(send_by_traits, receive_by_traits) },
     Way { group: "a mebibyte sent, 64 KiB at a time", name: "send_all", operations: 64, start: || bulk(send_by_send, receive_by_traits) },
     Way { group: "a mebibyte sent, 64 KiB at a time", name: "send_all_zc", operations: 64, start: || bulk(send_by_zc, receive_by_traits) },
@@ -138,7 +141,28 @@ where
     })
 }
 
-async fn send_by_traits(mut stream: TcpStream) -> TcpStream {
+/// The same on tokio, by its traits.
+fn bulk_on_tokio() -> Run {
+    use tokio::net::{TcpListener, TcpStream};
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(2).enable_all().build().unwrap();
+    let mut ends = Some(runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap());
+        (client.await.unwrap(), listener.accept().await.unwrap().0)
+    }));
+    Box::new(move |batches| {
+        for _ in 0..batches {
+            let (one, two) = ends.take().expect("put back after each batch");
+            let sender = runtime.spawn(send_by_traits(one));
+            let receiver = runtime.spawn(receive_by_traits(two));
+            let both = async { (sender.await.unwrap(), receiver.await.unwrap()) };
+            ends = Some(runtime.block_on(both));
+        }
+    })
+}
+
+async fn send_by_traits<S: AsyncWrite + Unpin>(mut stream: S) -> S {
     let buffer = vec![7; BUFFER_BYTES];
     for _ in 0..BULK_BYTES / BUFFER_BYTES {
         stream.write_all(&buffer).await.unwrap();
@@ -166,7 +190,7 @@ async fn send_by_zc(stream: TcpStream) -> TcpStream {
     stream
 }
 
-async fn receive_by_traits(mut stream: TcpStream) -> TcpStream {
+async fn receive_by_traits<S: AsyncRead + Unpin>(mut stream: S) -> S {
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut left = BULK_BYTES;
     while left > 0 {

@@ -151,7 +151,8 @@ fn adopt(pool: &Pool, first: u16, count: u32) -> impl Iterator<Item = ProvidedBu
 /// Two threads drop a buffer each, of which they have read the bytes; the kernel takes them again as they come, each once, and
 /// writes there.
 ///
-/// Mutants in `driver/provided/order.rs`: `put` publishes the tail before the entry is written; it publishes with Relaxed.
+/// Mutants in `driver/provided/order.rs`: `put` publishes the tail before the entry is written; it publishes with Relaxed; it notes
+/// no neighbour.
 #[test]
 fn buffers_that_threads_put_back_come_to_the_kernel_whole_and_once() {
     check(|| {
@@ -182,8 +183,7 @@ fn buffers_that_threads_put_back_come_to_the_kernel_whole_and_once() {
 /// The owner takes a bundle over and hands it out, while another thread puts buffers back, which the kernel takes and a third
 /// answer names: the entries of the bundle's own are written anew meanwhile.
 ///
-/// Mutants in `driver/provided/order.rs`: `put` notes no neighbour; `keep_room` keeps nothing; `lend` lends the first alone; in
-/// `driver/provided/buf.rs`, `ProvidedBufs` has no drop.
+/// Mutant: in `driver/provided/buf.rs`, `ProvidedBufs` has no drop.
 #[test]
 fn a_bundle_is_handed_out_rightly_while_others_are_put_back() {
     check(|| {
@@ -222,7 +222,8 @@ fn a_bundle_is_handed_out_rightly_while_others_are_put_back() {
 /// The device is closed and the shard goes, while a thread drops a buffer, and another a bundle of which it has taken one out.
 /// The memory goes with the last of them, whoever that is, and once; the kernel is through with it by then.
 ///
-/// Mutant: in `driver/provided/buf.rs`, `ProvidedBufs::next` forgets a pool, which is never freed then.
+/// Mutants: in `driver/provided/buf.rs`, `ProvidedBufs::next` forgets a pool, which is never freed then; in
+/// `driver/provided/order.rs`, `put` publishes with Relaxed.
 #[test]
 fn the_memory_goes_with_the_last_buffer_after_the_runtime_has_ended() {
     check(|| {
