@@ -127,7 +127,7 @@ impl Answer {
 /// Answers wait while others' buffers go round, buffers come back in any order, bundles are dropped when some of them are
 /// taken, and the kernel shortens what it then does not use.
 ///
-/// Mutants, in `order.rs`: `put` does not note which buffer comes behind; `put` notes the position modulo 2^16; `keep_room` keeps nothing; `lend` lends the first alone.
+/// Mutants, in `order.rs`: `put` does not note which buffer comes behind; `put` notes the position modulo 2^16; `keep_room` keeps nothing; `room` says `PROVIDED_BYTES` whatever the entry says; `lend` lends the first alone.
 #[test]
 fn the_buffers_of_every_bundle_are_those_that_the_kernel_filled() {
     let rounds = 600_000;
