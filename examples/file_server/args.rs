@@ -183,6 +183,7 @@ impl Args {
             stall: Duration::from_millis(self.stall_timeout_ms),
             drain: Duration::from_millis(self.drain_timeout_ms),
             connections: self.max_connections as usize,
+            transfers: None,
             connections_per_address: self.max_connections_per_address,
             head_size: HeadLimits {
                 bytes: self.max_head_bytes as usize,

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use ringway::fs::{self, ShortTransfer};
+use ringway::fs::{self, File, ShortTransfer};
 use ringway::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use ringway::net::TcpStream;
 use ringway::select;
@@ -29,8 +29,8 @@ use crate::content::{Bytes, Content};
 use crate::input::Input;
 use crate::journal::Access;
 use crate::limits::{
-    COPIED_BODY_BYTES_MAX, LINGER_BYTES_MAX, LINGER_TIME, OUTPUT_FLUSH_BYTES, OUTPUT_KEEP_BYTES,
-    REQUESTS_PER_TURN, SMALL_BODY_BYTES_MAX, STALL_CHUNK_BYTES,
+    COPIED_BODY_BYTES_MAX, COPY_BYTES, LINGER_BYTES_MAX, LINGER_TIME, OUTPUT_FLUSH_BYTES,
+    OUTPUT_KEEP_BYTES, REQUESTS_PER_TURN, SMALL_BODY_BYTES_MAX, STALL_CHUNK_BYTES,
 };
 use crate::multipart::Multipart;
 use crate::range::Part;
@@ -349,8 +349,8 @@ impl<'s> Connection<'s> {
         (reply.status, persistence)
     }
 
-    /// Lets the kernel move a part of a file to the socket. A file that has become shorter is an
-    /// error.
+    /// Lets the kernel move a part of a file to the socket, or copies it where descriptors are short.
+    /// A file that has become shorter is an error.
     async fn transfer(
         &mut self,
         content: &Content,
@@ -362,13 +362,15 @@ impl<'s> Connection<'s> {
         };
         self.flush_before_more().await?;
         let stall = self.server.limits().stall;
+        let leave = self.server.admit_transfer();
         let (mut next, end) = (part.offset, part.end());
         while next < end {
             let length = (end - next).min(STALL_CHUNK_BYTES);
-            let moving = fs::transfer(file, next, length, &self.stream);
-            let moved = timeout(stall, moving)
-                .await
-                .map_err(|_| io::ErrorKind::TimedOut)?;
+            let moved = match leave {
+                Some(_) => timeout(stall, fs::transfer(file, next, length, &self.stream)).await,
+                None => timeout(stall, copy(file, next, length, &mut self.stream)).await,
+            };
+            let moved = moved.map_err(|_| io::ErrorKind::TimedOut)?;
             let count = moved.as_ref().copied().unwrap_or_else(bytes_before_error);
             next += count;
             *sent_bytes += count;
@@ -495,6 +497,25 @@ async fn small_bytes(content: &Content, part: Part) -> io::Result<Option<Cow<'_,
         }
         Bytes::File(_) => Ok(None),
     }
+}
+
+/// Moves `length` bytes through memory; returns how many that are.
+async fn copy(file: &File, offset: u64, length: u64, stream: &mut TcpStream) -> io::Result<u64> {
+    let mut moved = 0;
+    let mut bytes = Vec::with_capacity(COPY_BYTES);
+    while moved < length {
+        let (result, read) = file.read_at(bytes, offset + moved).await;
+        bytes = read;
+        let left = usize::try_from(length - moved).unwrap_or(usize::MAX);
+        bytes.truncate(result?.min(left));
+        if bytes.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        stream.write_all(&bytes).await?;
+        moved += bytes.len() as u64;
+        bytes.clear();
+    }
+    Ok(moved)
 }
 
 /// What of a transfer that failed had been sent, if that is known.

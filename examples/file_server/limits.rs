@@ -126,9 +126,18 @@ pub(crate) const LOG_FLUSH_TIME: Duration = Duration::from_secs(1);
 /// Bytes of a request target that the access log shows.
 pub(crate) const LOG_TARGET_BYTES_MAX: usize = 1024;
 
-/// Descriptors that one connection may need at a time: its socket, a file, and a pipe for the
-/// transfer.
-pub(crate) const DESCRIPTORS_PER_CONNECTION: u64 = 4;
+/// Descriptors that one connection may need at a time: its socket, and those of a transfer.
+pub(crate) const DESCRIPTORS_PER_CONNECTION: u64 = 1 + DESCRIPTORS_PER_TRANSFER;
+
+/// Descriptors that a transfer by the kernel needs: a file, and both ends of a pipe.
+pub(crate) const DESCRIPTORS_PER_TRANSFER: u64 = 3;
+
+/// Of the descriptors that may be open, where they are short, one in so many is for transfers and
+/// not for sockets. A large body that finds none is copied through memory.
+pub(crate) const TRANSFER_DESCRIPTORS_PART: u64 = 4;
+
+/// Bytes that such a copy holds at a time: many may have to wait for their readers.
+pub(crate) const COPY_BYTES: usize = 16 * 1024;
 
 /// Descriptors that are no connection's: rings, wake-ups, the root, standard streams, a few files
 /// of a directory being listed.
@@ -160,6 +169,9 @@ pub(crate) struct Limits {
     pub(crate) connections: usize,
     /// Connections of one address at a time; more are turned away with 503.
     pub(crate) connections_per_address: u32,
+    /// Large bodies that the kernel moves at a time, if descriptors are too short for one to each
+    /// connection; the others are copied.
+    pub(crate) transfers: Option<usize>,
     /// What a request's head may have.
     pub(crate) head_size: HeadLimits,
     /// Bytes received and not yet answered that a connection may hold; at least a head.

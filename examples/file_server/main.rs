@@ -65,7 +65,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::args::Args;
 use crate::journal::Journal;
 use crate::limits::{
-    CACHE_DESCRIPTORS_PART, DESCRIPTORS_PER_CONNECTION, DESCRIPTORS_RESERVED, Limits,
+    CACHE_DESCRIPTORS_PART, DESCRIPTORS_PER_CONNECTION, DESCRIPTORS_PER_TRANSFER,
+    DESCRIPTORS_RESERVED, Limits, TRANSFER_DESCRIPTORS_PART,
 };
 use crate::server::{Outcome, Server, StopSignals};
 use crate::site::Site;
@@ -168,8 +169,8 @@ fn announce(directory: &Path, address: SocketAddr) {
     );
 }
 
-/// Raises the number of descriptors that this process may have to what the connections may need,
-/// and lowers the cap of connections if that is not to be had.
+/// Raises the number of descriptors that this process may have to what the connections may need. If
+/// that is not to be had, lowers the cap of transfers, and that of connections if it must be.
 fn fit_to_descriptors(limits: &mut Limits, journal: &Journal) {
     let for_connections =
         limits.connections as u64 * DESCRIPTORS_PER_CONNECTION + DESCRIPTORS_RESERVED;
@@ -193,13 +194,15 @@ fn fit_to_descriptors(limits: &mut Limits, journal: &Journal) {
         let for_cache = left.max(available / CACHE_DESCRIPTORS_PART);
         limits.cache.descriptors = limits.cache.descriptors.min(for_cache);
     }
-    let reserved = DESCRIPTORS_RESERVED + limits.cache.descriptors;
-    let fitting = available.saturating_sub(reserved) / DESCRIPTORS_PER_CONNECTION;
-    if fitting < limits.connections as u64 {
-        limits.connections = usize::try_from(fitting).unwrap_or(usize::MAX).max(1);
+    let free = available.saturating_sub(DESCRIPTORS_RESERVED + limits.cache.descriptors);
+    if free / DESCRIPTORS_PER_CONNECTION < limits.connections as u64 {
+        let sockets = (free - free / TRANSFER_DESCRIPTORS_PART).max(1);
+        limits.connections = limits.connections.min(sockets as usize);
+        let transfers = free.saturating_sub(limits.connections as u64) / DESCRIPTORS_PER_TRANSFER;
+        limits.transfers = Some(transfers as usize);
         journal.warn(format_args!(
             "only {available} descriptors may be open, so at most {} connections are served at a \
-             time; raise `ulimit -n` for more",
+             time, and {transfers} large bodies are sent without a copy; raise `ulimit -n` for more",
             limits.connections
         ));
     }

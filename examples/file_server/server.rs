@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ringway::net::{TcpListener, TcpStream};
 use ringway::signal::unix::{Signal, SignalKind, signal};
-use ringway::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use ringway::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
 use ringway::time::{sleep, timeout};
 use ringway::{select, spawn};
 
@@ -27,6 +27,14 @@ pub(crate) struct Server {
     /// One permit per connection that may still be accepted.
     room: Arc<Semaphore>,
     peers: Peers,
+    /// One permit per transfer by the kernel, if they are bounded.
+    transfers: Option<Semaphore>,
+}
+
+/// See [`Server::admit_transfer`].
+#[derive(Debug)]
+pub(crate) struct TransferLeave<'s> {
+    _permit: Option<SemaphorePermit<'s>>,
 }
 
 /// How the server came to its end.
@@ -69,6 +77,7 @@ impl Server {
         Server {
             site,
             peers: Peers::new(limits.connections_per_address),
+            transfers: limits.transfers.map(Semaphore::new),
             limits,
             journal,
             stop: watch::Sender::new(false),
@@ -95,6 +104,16 @@ impl Server {
     /// Whether the server was told to stop.
     pub(crate) fn stops(&self) -> bool {
         *self.stop.borrow()
+    }
+
+    /// A leave to have the kernel move a body, until it is dropped; `None` if it has to be copied.
+    pub(crate) fn admit_transfer(&self) -> Option<TransferLeave<'_>> {
+        match &self.transfers {
+            None => Some(TransferLeave { _permit: None }),
+            Some(transfers) => transfers.try_acquire().ok().map(|permit| TransferLeave {
+                _permit: Some(permit),
+            }),
+        }
     }
 
     /// Accepts and serves until a signal comes, then lets the running responses finish.

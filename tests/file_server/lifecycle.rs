@@ -101,6 +101,29 @@ fn a_lack_of_descriptors_is_survived_without_spinning() {
     assert_eq!(honest.get("/a").text(), "A");
 }
 
+/// With 300 descriptors there are a few dozen for transfers: the others copy.
+///
+/// Mutant: a copy that goes on behind the part.
+#[test]
+fn where_descriptors_are_short_large_bodies_are_copied() {
+    let folder = site();
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 300; exec \"$0\" \"$@\""]);
+    command.arg(crate::support::binary()).arg(folder.root());
+    let (server, _output) = Server::launch(command);
+    // Who does not read holds what it has.
+    let stalled: Vec<_> = (0..60).map(|_| begin_download(&server)).collect();
+    let content = pattern(LARGE_BYTES);
+    let mut client = server.connect();
+    assert!(client.get("/large.bin").body == content);
+    let part = client.get_with("/large.bin", "Range: bytes=7-1000006\r\n");
+    assert!(part.body == content[7..=1_000_006]);
+    for mut client in stalled {
+        assert!(client.response().body == content);
+        assert_eq!(client.get("/a").text(), "A");
+    }
+}
+
 #[test]
 fn a_stop_finishes_running_downloads_and_closes_idle_connections_at_once() {
     for signal in [Signal::TERM, Signal::INT] {
