@@ -27,6 +27,11 @@ pub(crate) const PIPELINED_BYTES_DEFAULT: u32 = 16 * 1024;
 /// much.
 pub(crate) const RECEIVED_BYTES_CAP: u32 = 1024 * 1024;
 
+/// Bytes of a response that the kernel takes and cannot send yet, because the client does not read.
+/// Without a bound they are megabytes of the kernel's memory for each, and 1,000 such clients take
+/// what the machine has for all connections. What is on its way is not counted.
+pub(crate) const UNSENT_BYTES_DEFAULT: u32 = 256 * 1024;
+
 /// Connections at a time, of all addresses together; more wait in the kernel's queue.
 pub(crate) const CONNECTIONS_DEFAULT: u32 = 1024;
 
@@ -169,6 +174,8 @@ pub(crate) struct Limits {
     pub(crate) connections: usize,
     /// Connections of one address at a time; more are turned away with 503.
     pub(crate) connections_per_address: u32,
+    /// Bytes of a response that the kernel may hold for a client that does not read.
+    pub(crate) unsent_bytes: u32,
     /// Large bodies that the kernel moves at a time, if descriptors are too short for one to each
     /// connection; the others are copied.
     pub(crate) transfers: Option<usize>,

@@ -61,6 +61,7 @@ use clap::Parser;
 use ringway::net::TcpListener;
 use ringway::runtime::{Builder, Runtime};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use socket2::SockRef;
 
 use crate::args::Args;
 use crate::journal::Journal;
@@ -129,6 +130,10 @@ async fn serve(args: &Args, limits: Limits, journal: Arc<Journal>) -> Result<Out
     let listener = TcpListener::bind(args.addr)
         .await
         .map_err(|error| bind_error(args, &error))?;
+    // The connections that are accepted inherit it.
+    SockRef::from(&listener)
+        .set_tcp_notsent_lowat(limits.unsent_bytes)
+        .map_err(|error| format!("cannot bound what the kernel holds: {error}"))?;
     let address = listener
         .local_addr()
         .map_err(|error| format!("cannot learn the address of the socket: {error}"))?;

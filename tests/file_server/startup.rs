@@ -32,6 +32,7 @@ fn help_names_every_option() {
         "--max-target-bytes",
         "--max-pipelined-bytes",
         "--max-ranges",
+        "--max-unsent-bytes",
         "--head-timeout-ms",
         "--idle-timeout-ms",
         "--stall-timeout-ms",
