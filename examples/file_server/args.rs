@@ -11,7 +11,7 @@ use crate::limits::{
     CONNECTIONS_DEFAULT, CONNECTIONS_PER_ADDRESS_DEFAULT, CacheLimits, HEAD_BYTES_DEFAULT,
     HEAD_FIELDS_CAP, HEAD_FIELDS_DEFAULT, HeadLimits, Limits, PIPELINED_BYTES_DEFAULT,
     RANGES_MAX_CAP, RANGES_MAX_DEFAULT, RECEIVED_BYTES_CAP, TARGET_BYTES_DEFAULT,
-    UNSENT_BYTES_DEFAULT,
+    UNSENT_MIB_DEFAULT,
 };
 use crate::policy::{Policy, Symlinks, parse_field_value};
 
@@ -111,10 +111,10 @@ pub(crate) struct Args {
         hide_short_help = true, value_parser = count(RECEIVED_BYTES_CAP))]
     pub(crate) max_pipelined_bytes: u32,
 
-    /// Bytes of a response that the kernel holds for a client that does not read
-    #[arg(long, value_name = "BYTES", default_value_t = UNSENT_BYTES_DEFAULT,
-        hide_short_help = true, value_parser = count(i32::MAX as u32))]
-    pub(crate) max_unsent_bytes: u32,
+    /// Mebibytes of responses that the kernel holds for clients that do not read
+    #[arg(long, value_name = "MIB", default_value_t = UNSENT_MIB_DEFAULT,
+        hide_short_help = true, value_parser = count(1_000_000))]
+    pub(crate) max_unsent_mib: u32,
 
     /// Milliseconds for a request's head to arrive
     #[arg(
@@ -190,7 +190,7 @@ impl Args {
             drain: Duration::from_millis(self.drain_timeout_ms),
             connections: self.max_connections as usize,
             transfers: None,
-            unsent_bytes: self.max_unsent_bytes,
+            unsent_bytes: u64::from(self.max_unsent_mib) << 20,
             connections_per_address: self.max_connections_per_address,
             head_size: HeadLimits {
                 bytes: self.max_head_bytes as usize,

@@ -27,10 +27,14 @@ pub(crate) const PIPELINED_BYTES_DEFAULT: u32 = 16 * 1024;
 /// much.
 pub(crate) const RECEIVED_BYTES_CAP: u32 = 1024 * 1024;
 
-/// Bytes of a response that the kernel takes and cannot send yet, because the client does not read.
-/// Without a bound they are megabytes of the kernel's memory for each, and 1,000 such clients take
-/// what the machine has for all connections. What is on its way is not counted.
-pub(crate) const UNSENT_BYTES_DEFAULT: u32 = 256 * 1024;
+/// Mebibytes that the kernel takes of all responses together and cannot send yet, because clients do
+/// not read. Each connection may have its share. Without a bound they are megabytes for each, and
+/// 1,000 such clients take what the machine has for all connections. What is on its way is not
+/// counted.
+pub(crate) const UNSENT_MIB_DEFAULT: u32 = 1024;
+
+/// A connection's least share: below it the kernel is asked too often.
+pub(crate) const UNSENT_SHARE_BYTES_MIN: u64 = 16 * 1024;
 
 /// Connections at a time, of all addresses together; more wait in the kernel's queue.
 pub(crate) const CONNECTIONS_DEFAULT: u32 = 1024;
@@ -174,8 +178,8 @@ pub(crate) struct Limits {
     pub(crate) connections: usize,
     /// Connections of one address at a time; more are turned away with 503.
     pub(crate) connections_per_address: u32,
-    /// Bytes of a response that the kernel may hold for a client that does not read.
-    pub(crate) unsent_bytes: u32,
+    /// Bytes of all responses that the kernel may hold for clients that do not read.
+    pub(crate) unsent_bytes: u64,
     /// Large bodies that the kernel moves at a time, if descriptors are too short for one to each
     /// connection; the others are copied.
     pub(crate) transfers: Option<usize>,
@@ -184,6 +188,14 @@ pub(crate) struct Limits {
     /// Bytes received and not yet answered that a connection may hold; at least a head.
     pub(crate) pipelined_bytes: usize,
     pub(crate) cache: CacheLimits,
+}
+
+impl Limits {
+    /// What one connection may have of [`Self::unsent_bytes`].
+    pub(crate) fn unsent_share(&self) -> u32 {
+        let share = self.unsent_bytes / self.connections.max(1) as u64;
+        u32::try_from(share.max(UNSENT_SHARE_BYTES_MIN)).unwrap_or(u32::MAX)
+    }
 }
 
 /// What a request's head may have.

@@ -132,7 +132,7 @@ async fn serve(args: &Args, limits: Limits, journal: Arc<Journal>) -> Result<Out
         .map_err(|error| bind_error(args, &error))?;
     // The connections that are accepted inherit it.
     SockRef::from(&listener)
-        .set_tcp_notsent_lowat(limits.unsent_bytes)
+        .set_tcp_notsent_lowat(limits.unsent_share())
         .map_err(|error| format!("cannot bound what the kernel holds: {error}"))?;
     let address = listener
         .local_addr()

@@ -138,6 +138,36 @@ fn no_more_of_a_pipeline_is_received_than_may_be() {
     }
 }
 
+/// Mutant: a listener without the bound, which its connections inherit.
+#[test]
+fn the_kernel_holds_no_more_for_who_does_not_read_than_its_share() {
+    let folder = site();
+    let held = |mebibytes: &str| {
+        let arguments = ["--max-connections", "64", "--max-unsent-mib", mebibytes];
+        let server = Server::start_with(&folder.root(), &arguments);
+        let mut client = server.connect_narrowly();
+        client.send("GET /huge HTTP/1.1\r\nHost: a\r\n\r\n");
+        let ports = (
+            server.address.port(),
+            client.stream.local_addr().expect("bound").port(),
+        );
+        let mut held = 0;
+        wait_until("the kernel takes no more", || {
+            let before = held;
+            held = queued_bytes(ports);
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            held > 0 && held == before
+        });
+        held
+    };
+    // 64 KiB and a piece that the kernel takes whole; or 16 MiB, more than it takes anyhow.
+    let (bounded, free) = (held("4"), held("1024"));
+    assert!(
+        bounded <= 256 * 1024 && 2 * bounded < free,
+        "{bounded} and {free} bytes"
+    );
+}
+
 /// Bytes from a client to a server that the kernel holds: sent and not acknowledged, and received
 /// and not read.
 fn queued_bytes((client, server): (u16, u16)) -> usize {

@@ -171,17 +171,8 @@ fn site(large: &[u8]) -> Folder {
     folder
 }
 
-/// Mutants: no deadline for heads (the silent and the dripping ones are never let go); no stall
-/// timeout (nor those that do not read).
-#[test]
-fn slow_clients_keep_nobody_else_waiting_and_are_let_go() {
-    let honest_count = number("RINGWAY_TEST_HONEST_CLIENTS", 20);
-    let wanted = number("RINGWAY_TEST_SLOW_CLIENTS", 400);
-    let seconds = number("RINGWAY_TEST_SLOW_SECONDS", 9);
-    let slow_count = make_room_for(wanted + honest_count) - honest_count;
-    let large = pattern(200_000);
-    let folder = site(&large);
-    let connections = (2 * (slow_count + honest_count)).to_string();
+fn start(folder: &Folder, clients: usize, seconds: usize) -> Server {
+    let connections = (2 * clients).to_string();
     let mut arguments = vec!["--max-connections", &connections];
     arguments.extend(["--max-connections-per-address", &connections]);
     // Each slow one is let go twice in the time; an honest one is never so late.
@@ -192,7 +183,20 @@ fn slow_clients_keep_nobody_else_waiting_and_are_let_go() {
         "--stall-timeout-ms",
         &patience,
     ]);
-    let server = Server::start_with(&folder.root(), &arguments);
+    Server::start_with(&folder.root(), &arguments)
+}
+
+/// Mutants: no deadline for heads (the silent and the dripping ones are never let go); no stall
+/// timeout (nor those that do not read).
+#[test]
+fn slow_clients_keep_nobody_else_waiting_and_are_let_go() {
+    let honest_count = number("RINGWAY_TEST_HONEST_CLIENTS", 20);
+    let wanted = number("RINGWAY_TEST_SLOW_CLIENTS", 400);
+    let seconds = number("RINGWAY_TEST_SLOW_SECONDS", 9);
+    let slow_count = make_room_for(wanted + honest_count) - honest_count;
+    let large = pattern(200_000);
+    let folder = site(&large);
+    let server = start(&folder, slow_count + honest_count, seconds);
     assert_eq!(server.get("/small").text(), "small");
     let (descriptors, memory) = (server.open_descriptors(), server.memory_kib());
     let (tally, done) = (Tally::default(), AtomicBool::new(false));

@@ -32,7 +32,7 @@ fn help_names_every_option() {
         "--max-target-bytes",
         "--max-pipelined-bytes",
         "--max-ranges",
-        "--max-unsent-bytes",
+        "--max-unsent-mib",
         "--head-timeout-ms",
         "--idle-timeout-ms",
         "--stall-timeout-ms",

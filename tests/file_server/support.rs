@@ -148,6 +148,14 @@ impl Server {
         Client::over(socket.into())
     }
 
+    /// Connects as a client for whom the kernel receives little before it is read.
+    pub(crate) fn connect_narrowly(&self) -> Client {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.set_recv_buffer_size(16 * 1024).expect("sets");
+        socket.connect(&self.address.into()).expect("connects");
+        Client::over(socket.into())
+    }
+
     /// Sends one request on a connection of its own.
     pub(crate) fn get(&self, target: &str) -> Response {
         self.connect().get(target)
