@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use ringway::runtime::Runtime;
 use ringway::time::{Instant, sleep_until};
 
 use support::{count, within, workers};
@@ -28,8 +29,9 @@ fn a_million_sleeping_tasks_take_300_bytes_each_and_all_wake() {
         // The spawner's own memory is there before.
         let spawner = handle.spawn(async {});
         runtime.block_on(spawner).expect("a task");
+        let long = SLEEP.max(4 * time_of_spawns(&runtime) * (tasks / SAMPLE) as u32);
         let before = resident_bytes();
-        let deadline = Instant::now() + Duration::from_secs(4);
+        let deadline = Instant::now() + long;
         let sleepers = Arc::clone(&woken);
         let spawned = runtime.spawn(async move {
             for _ in 0..tasks {
@@ -52,6 +54,23 @@ fn a_million_sleeping_tasks_take_300_bytes_each_and_all_wake() {
         println!("all awake {:?} after the deadline", deadline.elapsed());
         assert!(each <= BYTES_MAX, "{each} bytes each");
     });
+}
+
+/// How long all sleep, unless it takes long to spawn them here and now.
+const SLEEP: Duration = Duration::from_secs(4);
+/// Tasks by which that is found out.
+const SAMPLE: usize = 10_000;
+
+/// How long it takes to spawn as many tasks as [`SAMPLE`] says, which sleep on, so that no memory is free after them.
+fn time_of_spawns(runtime: &Runtime) -> Duration {
+    let begin = Instant::now();
+    let spawned = runtime.spawn(async {
+        for _ in 0..SAMPLE {
+            ringway::spawn(sleep_until(Instant::now() + Duration::from_secs(3600)));
+        }
+    });
+    runtime.block_on(spawned).expect("the spawner");
+    begin.elapsed()
 }
 
 /// Whether the process used the processor in the last ten milliseconds.
