@@ -46,6 +46,10 @@ use crate::op::receive::{Readable, RecvMany};
 ///
 /// Nothing happens before it is first polled. Where there are no such buffers (a kernel before 6.0, a runtime without
 /// io_uring), or none are left, it waits for readiness and receives into memory of its own.
+///
+/// # Panics
+///
+/// Not here; the first poll does, outside a runtime.
 #[track_caller]
 pub fn recv_multi(socket: &impl AsSharedFd) -> RecvMulti {
     let fd = socket.shared_fd().clone();

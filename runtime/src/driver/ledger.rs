@@ -112,6 +112,10 @@ mod kept {
 
     impl Birth {
         /// In the caller of whoever calls this and says so by `#[track_caller]`.
+        ///
+        /// # Panics
+        ///
+        /// Never.
         #[track_caller]
         pub fn here() -> Self {
             Self(Location::caller())
