@@ -6,16 +6,19 @@
 //! not in a runtime that lets a worker serve a ring whose owner is stuck.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixListener;
 use std::thread::{self, JoinHandle};
 
 use io_uring::{IoUring, cqueue, opcode, types};
 use socket2::{Domain, Socket, Type};
 
 use crate::Run;
+use crate::clients::{Clients, Load};
 use crate::echo_client::EchoClient;
 use crate::tokio::workloads::net::{BUFFER_BYTES, batch_of};
+use crate::tokio::workloads::sockets::{ECHOES, MESSAGE_BYTES};
 
 /// As many as a runtime has workers in the other measurements.
 const THREADS: usize = 2;
@@ -30,34 +33,65 @@ const CQ_ENTRIES: u32 = 4 * SQ_ENTRIES;
 pub fn echo(connections: usize) -> Run {
     let listener = listen().unwrap();
     let address = listener.local_addr().unwrap();
-    let accepting = thread::spawn(move || accept(&listener, connections));
-    let client = EchoClient::connect(address, connections);
-    let mut shares: [Vec<TcpStream>; THREADS] = Default::default();
-    for (index, stream) in accepting.join().unwrap().into_iter().enumerate() {
-        shares[index % THREADS].push(stream);
-    }
-    let mut bare = Bare {
-        client: Some(client),
-        threads: shares.map(|share| Some(thread::spawn(move || serve(&share)))),
+    let accept = move || {
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        Socket::from(stream)
     };
+    let accepting = thread::spawn(move || (0..connections).map(|_| accept()).collect());
+    let client = EchoClient::connect(address, connections);
+    let mut bare = Bare::start(client, accepting.join().unwrap());
     let batch = batch_of(connections);
-    Box::new(move |batches| bare.exchange(batches * batch))
+    Box::new(move |batches| bare.client().exchange(batches * batch))
+}
+
+/// The same over Unix sockets.
+pub fn echo_unix(connections: usize) -> Run {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("echo");
+    let listener = UnixListener::bind(&path).unwrap();
+    let accept = move || {
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        // Its calls are recv(2) and send(2), which cost less than read(2) and write(2).
+        Socket::from(stream)
+    };
+    let accepting = thread::spawn(move || (0..connections).map(|_| accept()).collect());
+    let load = Load::Unix(MESSAGE_BYTES);
+    let clients = Clients::start(load, path.to_str().unwrap(), connections);
+    let mut bare = Bare::start(clients, accepting.join().unwrap());
+    Box::new(move |batches| {
+        let _alive = &folder;
+        bare.client().exchange(batches * ECHOES);
+    })
 }
 
 /// The server with its client.
-struct Bare {
-    client: Option<EchoClient>,
+struct Bare<C> {
+    client: Option<C>,
     threads: [Option<JoinHandle<()>>; THREADS],
 }
 
-impl Bare {
-    fn exchange(&mut self, echoes: u64) {
-        let client = self.client.as_mut().expect("there until the drop");
-        client.exchange(echoes);
+impl<C> Bare<C> {
+    /// Deals the connections out to the threads.
+    fn start(client: C, streams: Vec<Socket>) -> Bare<C> {
+        let mut shares: [Vec<Socket>; THREADS] = Default::default();
+        for (index, stream) in streams.into_iter().enumerate() {
+            shares[index % THREADS].push(stream);
+        }
+        Bare {
+            client: Some(client),
+            threads: shares.map(|share| Some(thread::spawn(move || serve(&share)))),
+        }
+    }
+
+    fn client(&mut self) -> &mut C {
+        self.client.as_mut().expect("there until the drop")
     }
 }
 
-impl Drop for Bare {
+impl<C> Drop for Bare<C> {
     fn drop(&mut self) {
         self.client = None; // Its connections end, and with them the threads.
         for thread in self.threads.iter_mut().filter_map(Option::take) {
@@ -76,18 +110,8 @@ fn listen() -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-fn accept(listener: &TcpListener, connections: usize) -> Vec<TcpStream> {
-    let accept = |_| {
-        let (stream, _) = listener.accept().unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.set_nonblocking(true).unwrap();
-        stream
-    };
-    (0..connections).map(accept).collect()
-}
-
 /// One thread: echoes until all connections have ended.
-fn serve(streams: &[TcpStream]) {
+fn serve(streams: &[Socket]) {
     let mut ring: IoUring = IoUring::builder()
         .setup_single_issuer()
         .setup_defer_taskrun()
@@ -119,7 +143,7 @@ fn serve(streams: &[TcpStream]) {
 }
 
 /// Echoes what there is; `false` at the end of the stream.
-fn echo_once(mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<bool> {
+fn echo_once(mut stream: &Socket, buffer: &mut [u8]) -> io::Result<bool> {
     match stream.read(buffer) {
         Ok(0) => Ok(false),
         Ok(length) => stream.write_all(&buffer[..length]).map(|()| true),
@@ -129,7 +153,7 @@ fn echo_once(mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<bool> {
 }
 
 /// Has the ring tell when there is something to read, again and again.
-fn watch(ring: &mut IoUring, index: usize, stream: &TcpStream) {
+fn watch(ring: &mut IoUring, index: usize, stream: &Socket) {
     let events = (libc::POLLIN | libc::POLLRDHUP) as u32;
     let poll = opcode::PollAdd::new(types::Fd(stream.as_raw_fd()), events)
         .multi(true)

@@ -12,14 +12,17 @@
 //! * `bench` runs every workload on ringway and on tokio alternately, and writes docs/BENCHMARKS.md.
 //! * `bench-http` compares the example `file_server` with nginx and lighttpd under `wrk`, and writes docs/BENCHMARKS.md.
 //! * `soak-http` keeps the example `file_server` busy for a long time, and checks that nothing is left of its clients.
+//! * `bench-dns` asks the example `dns_gateway` with `dnsperf`, and writes docs/BENCHMARKS.md.
 
 mod bench;
 mod checkers;
 mod chore;
+mod dns;
 mod features;
 mod http;
 mod matrix;
 mod package;
+mod processes;
 mod quiet;
 mod report;
 mod tidy;
@@ -57,6 +60,8 @@ enum Chore {
     BenchHttp(http::Options),
     /// Keep the example file_server busy for a long time and check that nothing is left of its clients
     SoakHttp(http::SoakOptions),
+    /// Ask the example dns_gateway with dnsperf and write docs/BENCHMARKS.md
+    BenchDns(dns::Options),
 }
 
 fn main() -> ExitCode {
@@ -71,6 +76,7 @@ fn main() -> ExitCode {
         Chore::Bench(options) => bench::run(&options),
         Chore::BenchHttp(options) => http::run(&options),
         Chore::SoakHttp(options) => http::soak(&options),
+        Chore::BenchDns(options) => dns::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,7 +8,6 @@
 mod case;
 mod figures;
 mod plot;
-mod processes;
 mod rivals;
 mod soak;
 mod table;
@@ -21,10 +20,10 @@ use clap::Args;
 
 use self::case::Case;
 use self::figures::Figures;
-use self::processes::Processes;
 use self::rivals::Rival;
 use self::tree::Tree;
 use crate::chore::{self, Result, program};
+use crate::processes::{Processes, free_port};
 use crate::quiet;
 
 pub(crate) use self::soak::{Options as SoakOptions, run as soak};
@@ -95,7 +94,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let versions = rivals::versions(&rivals)?;
     let mut columns = Vec::new();
     for rival in rivals {
-        let port = rivals::free_port()?;
+        let port = free_port()?;
         columns.push(Column {
             processes: rival.start(tree.root(), port)?,
             rival,

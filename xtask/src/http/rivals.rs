@@ -1,12 +1,10 @@
 //! The servers that are compared, and how each is told to serve as fast as it can.
 
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use super::processes::Processes;
 use crate::chore::{Result, program, target_folder};
+use crate::processes::{Processes, ends_with_us};
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rival {
@@ -146,14 +144,6 @@ fn version(name: &str, text: &str) -> String {
     format!("{name} {number}")
 }
 
-/// A port that nobody listens at, at this moment.
-pub(super) fn free_port() -> Result<u16> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(|error| format!("no free port: {error}"))
-}
-
 impl Rival {
     fn program(&self) -> &'static str {
         match self.kind {
@@ -208,10 +198,7 @@ impl Rival {
             }
         }
         words.extend(arguments.iter().map(Into::into));
-        // Whatever ends this program ends the servers with it.
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "TERM", "--"]).args(words);
-        Processes::start(command, port)
+        Processes::start(ends_with_us(words), port)
     }
 
     fn configuration(&self, root: &Path, folder: &Path, port: u16) -> String {

@@ -14,10 +14,10 @@ use std::{fmt, fs, thread};
 
 use clap::Args;
 
-use super::processes::Processes;
 use super::rivals;
 use super::tree::Tree;
 use crate::chore::{Result, target_folder};
+use crate::processes::{Processes, free_port};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -70,7 +70,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     rivals::check_installed(&[ours])?;
     super::build_server()?;
     let tree = Tree::make()?;
-    let port = rivals::free_port()?;
+    let port = free_port()?;
     let timeouts = [
         "--idle-timeout-ms",
         "--stall-timeout-ms",

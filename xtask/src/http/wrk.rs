@@ -8,9 +8,9 @@ use std::{fs, thread};
 
 use super::case::{Case, What};
 use super::figures::Figures;
-use super::processes::Processes;
 use super::tree::{MIX_FILES, Tree};
 use crate::chore::{Result, output, target_folder};
+use crate::processes::Processes;
 
 /// How often memory is looked at.
 const MEMORY_INTERVAL: Duration = Duration::from_millis(250);

@@ -1,7 +1,8 @@
 //! A server that runs: all its processes, what they have used, and how they end.
 
+use std::ffi::OsString;
 use std::fs;
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::chore::Result;
 
-/// How long a server may take to accept its first connection, or to end.
+/// How long a server may take until it answers, or to end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often a condition is looked at.
@@ -19,13 +20,23 @@ const GLANCE: Duration = Duration::from_millis(20);
 
 /// Dropping it ends the processes, and no others.
 #[derive(Debug)]
-pub(super) struct Processes {
+pub(crate) struct Processes {
     first: Child,
 }
 
 impl Processes {
     /// Starts a server in a process group of its own and waits until it accepts connections.
-    pub(super) fn start(mut command: Command, port: u16) -> Result<Processes> {
+    pub(crate) fn start(command: Command, port: u16) -> Result<Processes> {
+        Processes::start_until(command, || {
+            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
+        })
+    }
+
+    /// Starts a server in a process group of its own and waits until it answers.
+    pub(crate) fn start_until(
+        mut command: Command,
+        mut answers: impl FnMut() -> bool,
+    ) -> Result<Processes> {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -35,12 +46,12 @@ impl Processes {
             .map_err(|error| format!("cannot run {command:?}: {error}"))?;
         let mut processes = Processes { first };
         let begin = Instant::now();
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        while !answers() {
             if let Ok(Some(status)) = processes.first.try_wait() {
                 return Err(format!("{command:?} ended at once: {status}"));
             }
             if begin.elapsed() > PATIENCE {
-                return Err(format!("{command:?} does not listen at port {port}"));
+                return Err(format!("{command:?} does not answer"));
             }
             thread::sleep(GLANCE);
         }
@@ -48,7 +59,7 @@ impl Processes {
     }
 
     /// The first process and all that descend from it.
-    pub(super) fn all(&self) -> Vec<u32> {
+    pub(crate) fn all(&self) -> Vec<u32> {
         let mut all = vec![self.first.id()];
         let mut next = 0;
         while let Some(&process) = all.get(next) {
@@ -59,12 +70,12 @@ impl Processes {
     }
 
     /// Processor time of all threads of all processes so far, in the kernel and outside of it.
-    pub(super) fn processor_time(&self) -> Duration {
+    pub(crate) fn processor_time(&self) -> Duration {
         self.all().into_iter().map(processor_time).sum()
     }
 
     /// Memory of all processes now, in KiB; pages that several share count once.
-    pub(super) fn memory(&self) -> u64 {
+    pub(crate) fn memory(&self) -> u64 {
         self.all()
             .into_iter()
             .map(|process| kib(process, "smaps_rollup", "Pss:"))
@@ -72,20 +83,20 @@ impl Processes {
     }
 
     /// Open descriptors of all processes.
-    pub(super) fn descriptors(&self) -> usize {
+    pub(crate) fn descriptors(&self) -> usize {
         let count =
             |process| fs::read_dir(format!("/proc/{process}/fd")).map_or(0, Iterator::count);
         self.all().into_iter().map(count).sum()
     }
 
     /// Threads of all processes.
-    pub(super) fn threads(&self) -> usize {
+    pub(crate) fn threads(&self) -> usize {
         let count = |process| threads(process).count();
         self.all().into_iter().map(count).sum()
     }
 
     /// Whether the first process still runs.
-    pub(super) fn runs(&mut self) -> bool {
+    pub(crate) fn runs(&mut self) -> bool {
         matches!(self.first.try_wait(), Ok(None))
     }
 }
@@ -107,6 +118,21 @@ impl Drop for Processes {
         // It is gone, or was killed just now.
         let _ = self.first.wait();
     }
+}
+
+/// A port that nobody listens at, at this moment.
+pub(crate) fn free_port() -> Result<u16> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(|error| format!("no free port: {error}"))
+}
+
+/// A command that ends with this program, whatever ends that.
+pub(crate) fn ends_with_us(words: impl IntoIterator<Item = OsString>) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "TERM", "--"]).args(words);
+    command
 }
 
 fn wait_until(mut condition: impl FnMut() -> bool) {
