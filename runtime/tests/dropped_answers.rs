@@ -6,12 +6,12 @@ mod support;
 use std::io::Write;
 use std::time::Duration;
 
-use ringway_runtime::driver::{Many, Op, Script, SharedFd, is_lost};
+use ringway_runtime::driver::{Op, Script, SharedFd, is_lost};
 use ringway_runtime::{Builder, Runtime};
 use ringway_timer::timeout;
 
 use support::alone::{OLD, TINY, under};
-use support::ops::{Nop, PollIn, PollManyIn, Read, pipe};
+use support::ops::{Nop, PollIn, Read, Readiness, pipe};
 use support::{count, within};
 
 const BOUND: Duration = Duration::from_secs(60);
@@ -135,18 +135,19 @@ fn what_waits_for_long_outlives_the_sweeps_around_it() {
             runtime.block_on(async {
                 let (read, mut write) = pipe();
                 let mut once = Box::pin(Op::new(PollIn(read.clone())));
-                let mut many = Many::new(PollManyIn(read.clone()));
-                // Both are cancelled and submitted again by the sweeps for the operations in between. Their own answers to
-                // that may be dropped too.
+                let mut many = Readiness::of(read.clone());
+                // Both are cancelled and submitted again by the sweeps for the operations in between, or, where the
+                // answer to a cancel was dropped, lost and begun anew.
                 for _ in 0..3 {
                     if let Ok(ended) = timeout(Duration::from_millis(1), &mut once).await {
-                        assert!(ended.is_err_and(|error| is_lost(&error)));
+                        let error = ended.expect_err("nothing was written");
+                        assert!(is_lost(&error), "{error}");
                         once = Box::pin(Op::new(PollIn(read.clone())));
                     }
                     if let Ok(ended) = timeout(Duration::from_millis(1), many.next()).await {
-                        let told = ended.expect("an answer");
-                        assert!(told.is_err_and(|error| is_lost(&error)));
-                        many = Many::new(PollManyIn(read.clone()));
+                        let error = ended.expect("an end").expect_err("nothing was written");
+                        assert!(is_lost(&error), "{error}");
+                        many = Readiness::of(read.clone());
                     }
                     Op::new(Nop).await.ok();
                 }

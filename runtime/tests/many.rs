@@ -11,7 +11,7 @@ use std::time::Duration;
 use ringway_runtime::driver::{Many, SharedFd, is_shutdown};
 use ringway_runtime::{Handle, task};
 
-use support::ops::{ACCEPTED_MAX, AcceptMany, PollManyIn, pipe};
+use support::ops::{ACCEPTED_MAX, AcceptMany, Readiness, pipe};
 use support::{WATCHDOG, current_thread, wait_until, within, workers};
 
 /// One submission, and an event for each write.
@@ -22,7 +22,7 @@ fn a_multishot_poll_stays_in_the_ring() {
         let (events, submitted) = runtime.block_on(async {
             let (read, mut write) = pipe();
             let mut bytes = std::fs::File::from(dup(&read));
-            let mut poll = Many::new(PollManyIn(read));
+            let mut poll = Readiness::of(read);
             let mut events = 0;
             let mut first = None;
             for _ in 0..100 {

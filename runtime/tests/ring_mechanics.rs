@@ -15,7 +15,7 @@ use ringway_runtime::driver::{
 use ringway_runtime::{Builder, Runtime, spawn, task};
 
 use support::alone::{OLD, TINY, under};
-use support::ops::{AcceptMany, Nop, PollIn, PollManyIn, pipe};
+use support::ops::{AcceptMany, Nop, PollIn, Readiness, pipe};
 use support::{current_thread, wait_until, within, workers};
 
 const BOUND: Duration = Duration::from_secs(60);
@@ -58,7 +58,7 @@ impl Streams {
         let count = Arc::clone(&readied);
         runtime.spawn(async move {
             loop {
-                let mut readiness = Many::new(PollManyIn(read.clone()));
+                let mut readiness = Readiness::of(read.clone());
                 while let Some(events) = readiness.next().await {
                     events.expect("readiness");
                     count.fetch_add(1, Ordering::Relaxed);

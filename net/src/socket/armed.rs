@@ -8,16 +8,18 @@
 //! An operation stays with the ring that it was submitted to, and its events with the thread that submitted it. So one that
 //! has told of [`EVENTS_MAX`] events is armed anew, where its task is now.
 //!
-//! The operation is asked only when its waker was called, for whoever asks takes the lock of its shard.
+//! What it tells comes with the wake, and is kept here until the side looks. The operation itself is asked only when its
+//! waker was called, at its end, for whoever asks takes the lock of its shard.
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use ringway_runtime::Process;
 use ringway_runtime::driver::{self, Feature, Many, Op, SharedFd};
 
+use super::Lent;
 use crate::op::{PollMany, PollOnce};
 
 /// The operation, or none.
@@ -28,6 +30,8 @@ pub(crate) struct Armed {
     singles: u8,
     /// What is left to tell of, of the [`EVENTS_MAX`].
     left: u8,
+    /// What it has told since the side looked: `POLL…` bits.
+    told: u32,
     /// Its waker was called since it was asked.
     has_news: bool,
     /// Where it was armed: in a child of that process no waker is ever called.
@@ -87,16 +91,24 @@ impl Armed {
         self.has_news = true;
     }
 
+    /// The operation has told `events`, and goes on. One that was given up may do so too, late.
+    pub(crate) fn note_told(&mut self, events: u32) {
+        if matches!(self.operation, Operation::Many(_)) {
+            self.told |= events;
+        }
+    }
+
     /// Arms an operation. Look for what it tells after it: it may be over at once.
-    pub(crate) fn arm(&mut self, at: SharedFd, events: u32, polls: Polls) {
+    pub(crate) fn arm(&mut self, at: SharedFd, events: u32, polls: Polls, lent: &Lent<'_>) {
         let many = polls == Polls::Many && self.singles >= SINGLE_POLLS;
         self.operation = if many && driver::features().has(Feature::MultishotPoll) {
             self.left = EVENTS_MAX;
-            Operation::Many(Many::new(PollMany::new(at, events)))
+            Operation::Many(Many::new(PollMany::new(at, events, lent.teller())))
         } else {
             self.singles = self.singles.saturating_add(1).min(SINGLE_POLLS);
             Operation::Once(Op::new(PollOnce::new(at, events)))
         };
+        self.told = 0;
         self.has_news = true;
         self.process = Process::current();
     }
@@ -104,32 +116,40 @@ impl Armed {
     /// Gives the operation up.
     pub(crate) fn disarm(&mut self) {
         self.operation = Operation::None;
+        self.told = 0;
     }
 
-    /// What the operation has told since it was asked last. Nothing is armed after an error, of which there is none if the
+    /// What the operation has told since this was asked last. Nothing is armed after an error, of which there is none if the
     /// kernel has just given the operation up. In a child of the process that armed it, the operation is always asked, and
     /// says what is wrong.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> io::Result<Option<Told>> {
+    pub(crate) fn poll(&mut self, lent: &mut Lent<'_>) -> io::Result<Option<Told>> {
+        if self.told != 0 {
+            self.left = self.left.saturating_sub(1);
+            return Ok(Some(Told {
+                events: std::mem::take(&mut self.told),
+                is_last: false,
+            }));
+        }
         if !std::mem::take(&mut self.has_news) && self.process.is_current() {
             return Ok(None);
         }
-        let (result, is_last) = match &mut self.operation {
+        let result = match &mut self.operation {
             Operation::None => return Ok(None),
-            Operation::Once(poll) => match Pin::new(poll).poll(cx) {
+            Operation::Once(poll) => match Pin::new(poll).poll(&mut lent.cx) {
                 Poll::Pending => return Ok(None),
-                Poll::Ready(result) => (Some(result), true),
+                Poll::Ready(result) => Some(result),
             },
-            Operation::Many(poll) => match poll.poll_next(cx) {
+            Operation::Many(poll) => match poll.poll_next(&mut lent.cx) {
                 Poll::Pending => return Ok(None),
-                Poll::Ready(result) => (result, poll.has_ended()),
+                Poll::Ready(result) => result,
             },
         };
-        self.left = self.left.saturating_sub(1);
-        if is_last {
-            self.disarm();
-        }
+        self.disarm();
         match result {
-            Some(Ok(events)) => Ok(Some(Told { events, is_last })),
+            Some(Ok(events)) => {
+                let is_last = true;
+                Ok(Some(Told { events, is_last }))
+            }
             Some(Err(error)) if !was_cancelled(&error) => Err(error),
             Some(Err(_)) | None => Ok(None),
         }

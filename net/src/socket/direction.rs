@@ -218,7 +218,7 @@ impl Direction {
             return Ok(true);
         }
         if let Some(side) = self.side.get() {
-            let mut operations = side.context();
+            let mut operations = side.lend();
             let mut state = side.lock();
             state.settle(&mut operations)?;
             if !state.believed().is_empty() || state.is_armed() {
@@ -231,7 +231,7 @@ impl Direction {
     /// Has a poll tell of what comes, though nobody waits for it yet.
     pub(crate) fn expect_news(&self, at: &SharedFd) {
         let side = self.side();
-        let mut operations = side.context();
+        let mut operations = side.lend();
         // Who waits gets to know why it has failed.
         let _ = side.lock().arm(at, &mut operations);
     }
@@ -285,7 +285,7 @@ impl Direction {
         mut who: Who<'_>,
     ) -> Poll<io::Result<MutexGuard<'_, Readiness>>> {
         let side = self.side();
-        let mut operations = side.context();
+        let mut operations = side.lend();
         let mut state = side.lock();
         state.settle(&mut operations)?;
         loop {

@@ -12,7 +12,7 @@ use ringway_runtime::driver::{self, Home};
 use ringway_runtime::task::coop;
 
 use super::side::wait;
-use super::{Armed, Polls, Side, SideState, Waiters, Wakes, Who};
+use super::{Armed, Lent, Polls, Side, SideState, Waiters, Wakes, Who};
 use crate::op::{Trigger, Watch};
 use crate::ready::poll_events;
 use crate::{Interest, Ready};
@@ -64,6 +64,10 @@ impl SideState for News {
     fn note_news(&mut self) {
         self.poll.note_news();
     }
+
+    fn note_told(&mut self, events: u32) {
+        self.poll.note_told(events);
+    }
 }
 
 impl Edges {
@@ -104,7 +108,7 @@ impl Edges {
         interest: Interest,
     ) -> Poll<io::Result<Event>> {
         let mut offer = Offer::new(cx.waker());
-        let mut operations = self.side.context();
+        let mut operations = self.side.lend();
         let mut news = self.side.lock();
         news.settle(&self.watch, &mut operations)?;
         loop {
@@ -123,7 +127,7 @@ impl Edges {
             // has ended.
             if Home::here() != self.home || !news.take_events(&self.watch)? {
                 let (at, events) = self.watch.polled();
-                news.poll.arm(at, events, Polls::Many);
+                news.poll.arm(at, events, Polls::Many, &operations);
                 news.settle(&self.watch, &mut operations)?;
             }
         }
@@ -211,11 +215,11 @@ impl News {
     }
 
     /// Takes the result of the poll operation, if there is one and it has ended.
-    fn settle(&mut self, watch: &Watch, cx: &mut Context<'_>) -> io::Result<()> {
+    fn settle(&mut self, watch: &Watch, operations: &mut Lent<'_>) -> io::Result<()> {
         if self.has_ended {
             return Err(driver::shutdown_error());
         }
-        match self.poll.poll(cx) {
+        match self.poll.poll(operations) {
             Ok(None) => {}
             Ok(Some(_)) => drop(self.take_events(watch)?),
             Err(error) => {

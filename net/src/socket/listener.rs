@@ -29,7 +29,7 @@ use socket2::{SockAddr, SockRef};
 use super::shortage::{self, Shortage};
 use super::side::{Place, wait};
 use super::stash::{Stash, Takers};
-use super::{Polls, Readiness, Side, SideState, Waiters, Wakes, Way, Who};
+use super::{Lent, Polls, Readiness, Side, SideState, Waiters, Wakes, Way, Who};
 use crate::op;
 use crate::ready::poll_events;
 use crate::{Interest, Ready};
@@ -68,6 +68,10 @@ impl SideState for Queue {
 
     fn note_news(&mut self) {
         self.readiness.note_news();
+    }
+
+    fn note_told(&mut self, events: u32) {
+        self.readiness.note_told(events);
     }
 }
 
@@ -136,7 +140,7 @@ impl Listener {
     ) -> Poll<io::Result<(OwnedFd, SockAddr)>> {
         let unit = ready!(coop::poll_proceed(cx));
         let mut offer = Offer::new(cx.waker());
-        let mut operations = self.side.context();
+        let mut operations = self.side.lend();
         loop {
             let mut queue = self.side.lock();
             if let Some(fd) = queue.stash.pop_front() {
@@ -156,7 +160,7 @@ impl Listener {
     }
 
     /// Whoever still waits was not woken for this event, so somebody must see to the next one, which may be there already.
-    fn see_to_others(&self, mut queue: MutexGuard<'_, Queue>, operations: &mut Context<'_>) {
+    fn see_to_others(&self, mut queue: MutexGuard<'_, Queue>, operations: &mut Lent<'_>) {
         let others = queue.waiters().has_futures();
         let readiness = &mut queue.readiness;
         let hands_on =
@@ -171,18 +175,18 @@ impl Listener {
     fn poll_queue(
         &self,
         queue: &mut Queue,
-        operations: &mut Context<'_>,
+        operations: &mut Lent<'_>,
     ) -> Poll<io::Result<(OwnedFd, SockAddr)>> {
         let shortage = &mut queue.shortage;
         let queue = &mut queue.readiness;
         queue.settle(operations)?;
-        ready!(shortage.poll(operations));
+        ready!(shortage.poll(&operations.cx));
         loop {
             if !queue.believed().is_empty() {
                 match op::accept(self.fd()) {
                     Err(error) if self.is_empty(&error) => queue.note_block(&self.at),
                     Err(error) if shortage::is_one(&error) => {
-                        ready!(shortage.note(self.at.home(), operations));
+                        ready!(shortage.note(self.at.home(), &operations.cx));
                         return Poll::Ready(Err(error));
                     }
                     result => {

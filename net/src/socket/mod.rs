@@ -58,7 +58,7 @@ pub(crate) use halves::halves;
 pub(crate) use listener::{BACKLOG, Listener, WaitingAccept};
 pub(crate) use readiness::{Readiness, Way};
 pub(crate) use shortage::is_one as is_shortage;
-pub(crate) use side::{Side, SideState, Wakes};
+pub(crate) use side::{Lent, Side, SideState, Wakes};
 #[cfg(feature = "models")]
 pub use specimen::{Crowd, Deserted, Everybody, OneByOne, Specimen};
 pub use stash::{Stash, Taker};

@@ -21,12 +21,11 @@
 
 use std::io;
 use std::mem;
-use std::task::Context;
 
 use ringway_runtime::driver::SharedFd;
 
 use super::armed::Told;
-use super::{Armed, Polls, SideState, Waiters, Wakes};
+use super::{Armed, Lent, Polls, SideState, Waiters, Wakes};
 use crate::op::{self, Trigger, Watch};
 use crate::ready::poll_events;
 use crate::{Interest, Ready};
@@ -113,8 +112,8 @@ impl Readiness {
     /// # Errors
     ///
     /// The operation's own, above all that the runtime is shutting down. Nothing is under way then.
-    pub(crate) fn settle(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if let Some(Told { events, is_last }) = self.poll.poll(cx)? {
+    pub(crate) fn settle(&mut self, operations: &mut Lent<'_>) -> io::Result<()> {
+        if let Some(Told { events, is_last }) = self.poll.poll(operations)? {
             // One that goes on tells only what is new: nothing is told for ever.
             self.fired = is_last;
             self.events = self.events.wrapping_add(1);
@@ -151,7 +150,7 @@ impl Readiness {
     /// # Errors
     ///
     /// As [`settle`](Readiness::settle).
-    pub(crate) fn arm(&mut self, at: &SharedFd, cx: &mut Context<'_>) -> io::Result<()> {
+    pub(crate) fn arm(&mut self, at: &SharedFd, operations: &mut Lent<'_>) -> io::Result<()> {
         if !self.poll.is_armed() {
             let events = poll_events(self.interest);
             if self.way == Way::Aside && self.watch.is_none() {
@@ -161,8 +160,8 @@ impl Readiness {
                 Some(watch) => watch.polled(),
                 None => (at.clone(), events),
             };
-            self.poll.arm(at, events, self.polls);
-            self.settle(cx)?;
+            self.poll.arm(at, events, self.polls, operations);
+            self.settle(operations)?;
         }
         Ok(())
     }
@@ -183,5 +182,9 @@ impl SideState for Readiness {
 
     fn note_news(&mut self) {
         self.poll.note_news();
+    }
+
+    fn note_told(&mut self, events: u32) {
+        self.poll.note_told(events);
     }
 }

@@ -5,6 +5,7 @@ use std::mem;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Wake, Waker};
 
+use ringway_runtime::driver::Tell;
 use ringway_runtime::loom::{Mutex, MutexGuard};
 use ringway_runtime::{Offer, Unprepared};
 
@@ -21,6 +22,33 @@ pub(crate) trait SideState: Default + Send + 'static {
 
     /// The waker of the side's operations was called.
     fn note_news(&mut self);
+
+    /// An operation that goes on has told these `POLL…` bits.
+    fn note_told(&mut self, events: u32);
+}
+
+/// What a side lends to its operations: the context in which they are polled, and whom they tell.
+pub(crate) struct Lent<'a> {
+    pub(crate) cx: Context<'a>,
+    side: &'a dyn Teller,
+}
+
+impl Lent<'_> {
+    /// Whom an operation tells that goes on: the side.
+    pub(crate) fn teller(&self) -> Arc<dyn Tell> {
+        self.side.teller()
+    }
+}
+
+/// A side without its type.
+trait Teller {
+    fn teller(&self) -> Arc<dyn Tell>;
+}
+
+impl<S: SideState> Teller for Side<S> {
+    fn teller(&self) -> Arc<dyn Tell> {
+        self.shared.clone()
+    }
 }
 
 /// Who is woken by an event.
@@ -80,14 +108,17 @@ impl<S: SideState> Side<S> {
         self.shared.state.lock()
     }
 
-    /// The context in which this side's operations are polled, whoever asks.
-    pub(crate) fn context(&self) -> Context<'_> {
-        Context::from_waker(&self.waker)
+    /// What this side's operations need, whoever asks.
+    pub(crate) fn lend(&self) -> Lent<'_> {
+        Lent {
+            cx: Context::from_waker(&self.waker),
+            side: self,
+        }
     }
 
     /// Wakes those whom an event would wake.
     pub(crate) fn hand_on(&self) {
-        self.shared.wake_waiters();
+        self.shared.wake_waiters(S::note_news);
     }
 
     /// The side for somebody who may outlive it.
@@ -129,7 +160,7 @@ impl<S: SideState> WeakSide<S> {
         };
         let is_event = change(&mut shared.state.lock());
         if is_event {
-            shared.wake_waiters();
+            shared.wake_waiters(S::note_news);
         }
     }
 }
@@ -148,18 +179,24 @@ impl<S> fmt::Debug for WeakSide<S> {
 
 impl<S: SideState> Wake for Shared<S> {
     fn wake(self: Arc<Self>) {
-        self.wake_waiters();
+        self.wake_waiters(S::note_news);
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.wake_waiters();
+        self.wake_waiters(S::note_news);
+    }
+}
+
+impl<S: SideState> Tell for Shared<S> {
+    fn tell(self: Arc<Self>, mask: u32) {
+        self.wake_waiters(|state| state.note_told(mask));
     }
 }
 
 impl<S: SideState> Shared<S> {
-    fn wake_waiters(&self) {
+    fn wake_waiters(&self, note: impl FnOnce(&mut S)) {
         let mut state = self.state.lock();
-        state.note_news();
+        note(&mut state);
         let waiters = state.waiters();
         let limit = waiters.next_ticket();
         let last = waiters.take_last();
@@ -232,6 +269,8 @@ mod tests {
         }
 
         fn note_news(&mut self) {}
+
+        fn note_told(&mut self, _events: u32) {}
     }
 
     #[derive(Default)]
@@ -245,6 +284,8 @@ mod tests {
         }
 
         fn note_news(&mut self) {}
+
+        fn note_told(&mut self, _events: u32) {}
     }
 
     #[derive(Default)]
@@ -270,7 +311,7 @@ mod tests {
     }
 
     fn fire<S: SideState>(side: &Side<S>) {
-        side.context().waker().wake_by_ref();
+        side.lend().cx.waker().wake_by_ref();
     }
 
     #[test]
@@ -342,7 +383,7 @@ mod tests {
         let side = Side::new(Event::default());
         let count = Arc::new(Count::default());
         register(&side, Who::Last, &Waker::from(count.clone()));
-        let operation = side.context().waker().clone();
+        let operation = side.lend().cx.waker().clone();
         drop(side);
         assert_eq!(Arc::strong_count(&count), 1);
         operation.wake();

@@ -49,6 +49,8 @@ impl<C: Crowd> SideState for Events<C> {
     }
 
     fn note_news(&mut self) {}
+
+    fn note_told(&mut self, _events: u32) {}
 }
 
 /// A side that waits for events.
@@ -64,7 +66,7 @@ impl<C: Crowd> Default for Specimen<C> {
 impl<C: Crowd> Specimen<C> {
     /// The waker that the side's operations know.
     pub fn waker(&self) -> Waker {
-        self.0.context().waker().clone()
+        self.0.lend().cx.waker().clone()
     }
 
     /// Something has happened. The operation's waker is called afterwards.
@@ -122,7 +124,7 @@ impl Deserted {
 
     /// The waker that its operations know, which keeps what is left of it.
     pub fn waker(&self) -> Waker {
-        self.0.context().waker().clone()
+        self.0.lend().cx.waker().clone()
     }
 
     /// As an accept of a listener.

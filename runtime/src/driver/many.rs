@@ -53,8 +53,7 @@ impl<T: Operation> Many<T> {
 
     /// The next output, `None` after the last.
     ///
-    /// With [`Answers::Mask`] the waker is kept also when there is an output, so that it need not be polled again before
-    /// the waker is called: who is told of news may have them before he asks.
+    /// With [`Answers::Told`] there is but the last one, and it need not be polled again before the waker is called.
     ///
     /// # Panics
     ///
@@ -67,10 +66,7 @@ impl<T: Operation> Many<T> {
                     Poll::Pending
                 }
                 Next::Resumed { .. } => Poll::Pending,
-                Next::Item(output, replaced) => {
-                    drop(replaced);
-                    Poll::Ready(Some(output))
-                }
+                Next::Item(output) => Poll::Ready(Some(output)),
                 Next::Last(operation, answer) => {
                     let last = completion(shard, answer, operation.home(), T::REFUSED);
                     self.state = State::Finished;

@@ -29,8 +29,8 @@
 //! # Many answers
 //!
 //! [`Answers`] says how an operation's answers become outputs. One that has many is polled as [`Many`]: in flight until
-//! the last, it hands out what came before it. What nobody takes waits in the slot, as one mask or as a queue with a
-//! limit, at which the operation is cancelled; it is then *Paused*, owned by its `Many` like an idle one, and goes back
+//! the last, it hands out what came before it. Masks are told at once. Outputs that nobody takes wait in the slot, up to
+//! a limit, at which the operation is cancelled; it is then *Paused*, owned by its `Many` like an idle one, and goes back
 //! into the ring when all is taken. *Abandoned*, it makes and drops the outputs of all answers, after the last.
 //!
 //! # Where
@@ -92,7 +92,7 @@ pub use fd::{AsSharedFd, Home, SharedFd};
 pub use features::{Feature, Features, features};
 pub use ledger::Birth;
 pub use many::{Many, QUEUED_ANSWERS_MAX};
-pub use op::{Answers, Completion, Op, Operation, provided_buffers};
+pub use op::{Answers, Completion, Op, Operation, Tell, provided_buffers};
 pub use provided::{PROVIDED_BYTES, Pool, ProvidedBuf, ProvidedBufs, Use, receive_now};
 #[cfg(feature = "scripted-ring")]
 #[doc(hidden)]
@@ -121,7 +121,7 @@ pub(crate) mod internals {
     pub use super::poll::PollMachine;
     pub use super::poll::{Bell, Claim, Gate, Turn};
     pub use super::provided::Lane;
-    pub use super::slots::{Abandoned, Answer, Key, Next, Orphan, Polled, Settled};
+    pub use super::slots::{Abandoned, Answer, Key, Next, Orphan, Polled, Settled, Told};
     #[cfg(feature = "models")]
     pub use super::specimen::Specimen;
     pub use super::timers::{FromAfar, Now, Removed, Timers};

@@ -96,8 +96,9 @@ pub enum Answers<T: Operation> {
     /// One output, made of the first answer, after the last has come: all plain operations, and sends without copying,
     /// whose second answer says that the kernel has let go of the memory.
     One,
-    /// Results are masks: those that nobody has taken are or-ed. For a multishot poll.
-    Mask(fn(&T, Completion) -> T::Output),
+    /// Results are masks, and are told to whom the function names, as soon as they are reaped: for a multishot poll, of
+    /// which whoever waits must be told anyway. They are no outputs, and [`Many`](super::Many) has but the last.
+    Told(fn(&T) -> &Arc<dyn Tell>),
     /// Each answer is an output of its own, as of a multishot accept or receive.
     Queue {
         /// Makes the output of an answer that is not the last.
@@ -111,10 +112,19 @@ pub enum Answers<T: Operation> {
 impl<T: Operation> Answers<T> {
     pub(super) fn item(&self) -> Option<fn(&T, Completion) -> T::Output> {
         match self {
-            Self::One => None,
-            Self::Mask(item) | Self::Queue { item, .. } => Some(*item),
+            Self::One | Self::Told(_) => None,
+            Self::Queue { item, .. } => Some(*item),
         }
     }
+}
+
+/// Who is told of an operation's answers, see [`Answers::Told`].
+pub trait Tell: Send + Sync + 'static {
+    /// An answer has come that is not the last: the result of its CQE.
+    ///
+    /// It is called by a worker that holds no lock, and must not block. It may come late: after the operation's last
+    /// output, and after its drop.
+    fn tell(self: Arc<Self>, mask: u32);
 }
 
 /// The future of an [`Operation`].

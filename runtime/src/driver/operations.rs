@@ -10,7 +10,7 @@
 //! 2. Reaping moves CQEs out of the ring and their operations on, in one critical section: two reapers (owner
 //!    and helper) never see the same CQE.
 //! 3. The cancel of an abandoned operation is queued behind the operation itself, in the same ring.
-//! 4. Nothing of the user's runs inside: wakers and outputs leave by [`Settled`] and [`Abandoned`].
+//! 4. Nothing of the user's runs inside: wakers, outputs and what is to be told leave by [`Settled`] and [`Abandoned`].
 //! 5. Who is to submit says so here first ([`Outgoing`]). So what the kernel has not taken can be taken back
 //!    ([`Operations::give_up`]) when nobody is in the kernel to submit it.
 
@@ -24,7 +24,7 @@ use io_uring::{opcode, squeue};
 
 use super::bounds::Bounds;
 use super::ledger::Ledger;
-use super::op::{Answers, Operation};
+use super::op::Operation;
 use super::refusal::Closed;
 use super::slots::{
     Abandoned, Answer, CANCEL, DOORBELL, Key, MESSAGE, Next, Polled, Settled, Slots,
@@ -217,10 +217,6 @@ impl<R: Ring> Operations<R> {
     /// paused and everything is taken.
     pub fn next<T: Operation>(&self, key: Key, waker: &Waker) -> Next<T> {
         Offer::until_served(waker, |offer| {
-            if matches!(T::ANSWERS, Answers::Mask(_)) {
-                // It is kept with each answer.
-                offer.prepare();
-            }
             let mut resumed = None;
             let mut inner = self.inner.lock();
             let closed = inner.closed;

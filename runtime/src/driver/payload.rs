@@ -1,10 +1,11 @@
 //! An operation without its type: the room in which it lies, and the functions that know what it is.
 
 use std::mem::{MaybeUninit, align_of, size_of};
+use std::sync::Arc;
 
 use io_uring::squeue;
 
-use super::op::{Answers, Completion, Operation};
+use super::op::{Answers, Completion, Operation, Tell};
 use super::slots::Answer;
 use crate::contain::contain;
 
@@ -24,13 +25,16 @@ pub(super) struct Face {
     /// # Safety
     /// As [`finish_of`].
     pub(super) finish: unsafe fn(&mut Payload, &[Answer], Completion),
+    /// # Safety
+    /// As [`teller_of`].
+    pub(super) teller: unsafe fn(&mut Payload) -> Arc<dyn Tell>,
 }
 
 /// How answers are gathered, see [`Answers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Gather {
     One,
-    Mask,
+    Told,
     Queue { limit: u32 },
 }
 
@@ -41,19 +45,21 @@ impl Face {
         name: std::any::type_name::<()>,
         entry: no_entry,
         finish: no_finish,
+        teller: no_teller,
     };
 
     pub(super) const fn of<T: Operation>() -> Self {
         Self {
             gather: match T::ANSWERS {
                 Answers::One => Gather::One,
-                Answers::Mask(_) => Gather::Mask,
+                Answers::Told(_) => Gather::Told,
                 Answers::Queue { limit, .. } => Gather::Queue { limit },
             },
             weight: T::weight,
             name: std::any::type_name::<T>,
             entry: entry_of::<T>,
             finish: finish_of::<T>,
+            teller: teller_of::<T>,
         }
     }
 
@@ -69,6 +75,23 @@ unsafe fn no_entry(_: &mut Payload) -> squeue::Entry {
 
 unsafe fn no_finish(_: &mut Payload, _: &[Answer], _: Completion) {
     unreachable!("a free slot has no operation")
+}
+
+unsafe fn no_teller(_: &mut Payload) -> Arc<dyn Tell> {
+    unreachable!("a free slot has no operation")
+}
+
+/// # Safety
+/// The payload holds a `T`.
+unsafe fn teller_of<T: Operation>(payload: &mut Payload) -> Arc<dyn Tell> {
+    // SAFETY: the caller says that a `T` is there.
+    let place = unsafe { payload.place::<T>() };
+    // SAFETY: as above, and the caller has the payload to itself.
+    let operation = unsafe { &*place };
+    match T::ANSWERS {
+        Answers::Told(teller) => Arc::clone(teller(operation)),
+        Answers::One | Answers::Queue { .. } => unreachable!("it is told of"),
+    }
 }
 
 /// # Safety

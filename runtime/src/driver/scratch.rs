@@ -2,7 +2,7 @@
 
 use std::task::Waker;
 
-use super::slots::Settled;
+use super::slots::{Settled, Told};
 use crate::contain::contain;
 use crate::prefetch::prefetch;
 
@@ -29,17 +29,26 @@ impl Scratch {
 /// To wake a task is a read-modify-write of its memory, which of many is in no cache, and during which a processor fetches
 /// nothing else: so the memory of some that follow is asked for before.
 pub(crate) fn wake_all(wakers: &mut Vec<Waker>) {
-    wakers.reverse();
-    let first = wakers.iter().rev().skip(1).take(FETCHED_AHEAD);
-    first.for_each(|waker| prefetch(waker.data()));
-    while !wakers.is_empty() {
+    each(wakers, |waker| waker.data(), Waker::wake);
+}
+
+/// Tells each, likewise.
+pub(super) fn tell_all(told: &mut Vec<Told>) {
+    each(told, Told::place, Told::tell);
+}
+
+fn each<T>(handed_out: &mut Vec<T>, place: impl Fn(&T) -> *const (), act: impl Fn(T)) {
+    handed_out.reverse();
+    let first = handed_out.iter().rev().skip(1).take(FETCHED_AHEAD);
+    first.for_each(|one| prefetch(place(one)));
+    while !handed_out.is_empty() {
         contain(|| {
-            while let Some(waker) = wakers.pop() {
-                let ahead = wakers.len().checked_sub(1 + FETCHED_AHEAD);
-                if let Some(later) = ahead.and_then(|place| wakers.get(place)) {
-                    prefetch(later.data());
+            while let Some(one) = handed_out.pop() {
+                let ahead = handed_out.len().checked_sub(1 + FETCHED_AHEAD);
+                if let Some(later) = ahead.and_then(|at| handed_out.get(at)) {
+                    prefetch(place(later));
                 }
-                waker.wake();
+                act(one);
             }
         });
     }

@@ -31,7 +31,7 @@ use super::park::{Absence, ParkWord, ThreadInRing, Unparked};
 use super::poll::Offload;
 use super::provided::{Pool, Pools, Use};
 use super::refusal::Refusal;
-use super::scratch::{Scratch, wake_all};
+use super::scratch::{Scratch, tell_all, wake_all};
 use super::slots::{Abandoned, Key, Next, Orphan, Polled};
 use super::tally::{Counted, Descriptors, Reaped, RingMetrics, Tally};
 use super::timers::{Now, Timers};
@@ -424,7 +424,7 @@ impl Shard {
     }
 
     /// The owner's service: submits, reaps `answers` of the kernel and fires `timers` at most, and wakes. Returns how
-    /// many wakers it called.
+    /// many it woke or told of something.
     pub(crate) fn service(
         self: &Arc<Self>,
         now: Now,
@@ -494,7 +494,7 @@ impl Shard {
             self.unpark();
         }
         let settled = &scratch.settled;
-        if was_unflushed || !settled.wakers.is_empty() || !settled.orphans.is_empty() {
+        if was_unflushed || settled.has_something() {
             self.tally.note_rescue();
         }
         self.act(scratch)
@@ -524,13 +524,14 @@ impl Shard {
 
     /// Wakes and finishes what was handed out. User code runs here; no lock is held.
     fn act(self: &Arc<Self>, scratch: &mut Scratch) -> usize {
-        let woken = scratch.settled.wakers.len();
+        let woken = scratch.settled.wakers.len() + scratch.settled.told.len();
         if std::mem::take(&mut scratch.settled.queued) {
             self.note_queued(false);
         }
         for orphan in scratch.settled.orphans.drain(..) {
             contain(|| self.finish(orphan));
         }
+        tell_all(&mut scratch.settled.told);
         wake_all(&mut scratch.settled.wakers);
         scratch.settled.stored.clear();
         if !scratch.removed.is_empty() {

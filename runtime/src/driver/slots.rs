@@ -6,13 +6,16 @@
 //! generation and finds nothing.
 //!
 //! Answers that are not the last of their operation wait in the slot's queue. What they own belongs to the operation
-//! until somebody takes them: if its future is dropped first, the operation disposes of them after the last.
+//! until somebody takes them: if its future is dropped first, the operation disposes of them after the last. Those that
+//! own nothing, as the masks of a poll, are handed out to be told, and do not come back here.
 //!
 //! Whoever calls these functions holds the shard's lock. None of them runs user code: wakers, requests and
 //! outputs are handed out ([`Settled`], [`Orphan`]) to be woken, completed or dropped after unlocking.
 
+use std::fmt;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::task::Waker;
 
 use io_uring::squeue;
@@ -21,7 +24,7 @@ pub use super::answers::Answer;
 use super::answers::{Pool, Queue};
 use super::bounds::Bounds;
 use super::ledger::{Entry, Kind, Ledger};
-use super::op::{Answers, Completion, Operation};
+use super::op::{Completion, Operation, Tell};
 use super::payload::{Face, Gather, Payload};
 use super::stored::{Entries, Stored, store};
 use crate::offer::{Offer, Unprepared};
@@ -84,8 +87,8 @@ pub enum Next<T: Operation> {
         /// Whether SQEs wait for room.
         full: bool,
     },
-    /// The output of one answer. A mask's waker is stored too, and the one it replaced is to be dropped unlocked.
-    Item(T::Output, Option<Waker>),
+    /// The output of one answer.
+    Item(T::Output),
     /// Request and last answer; the slot is free again.
     Last(T, Answer),
 }
@@ -105,6 +108,8 @@ pub enum Abandoned {
 pub struct Settled {
     /// Tasks whose operations are done.
     pub wakers: Vec<Waker>,
+    /// What is to be told to whom.
+    pub told: Vec<Told>,
     /// Operations whose futures are gone.
     pub orphans: Vec<Orphan>,
     /// Operations to submit once more, because the thread that had submitted them exited.
@@ -119,7 +124,38 @@ pub struct Settled {
     pub(super) stored: Vec<Entry>,
 }
 
+/// An answer that is to be told.
+pub struct Told {
+    who: Arc<dyn Tell>,
+    mask: u32,
+}
+
+impl Told {
+    /// Where in memory what is told is noted.
+    pub(super) fn place(&self) -> *const () {
+        Arc::as_ptr(&self.who).cast()
+    }
+
+    /// Tells it. User code may run: hold no lock.
+    pub fn tell(self) {
+        self.who.tell(self.mask);
+    }
+}
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Told")
+            .field("mask", &self.mask)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Settled {
+    /// Whether somebody is to be told or woken, or something is to be finished.
+    pub(super) fn has_something(&self) -> bool {
+        !(self.told.is_empty() && self.wakers.is_empty() && self.orphans.is_empty())
+    }
+
     fn hand_out(&mut self, stored: &mut Option<Stored>) {
         if let Some(Stored { waker, entry }) = stored.take() {
             self.wakers.push(waker);
@@ -289,21 +325,8 @@ impl Slots {
             slot.generation, key.generation,
             "an operation's slot was freed while its future lived"
         );
-        if slot.face.gather == Gather::Mask && !offer.has_clone() {
-            // The waker is kept with each of its answers, which is not given back.
-            return Err(Unprepared);
-        }
         if let Some(answer) = slot.answers.pop(pool) {
-            match &mut slot.stage {
-                // A poll that is put back looks at what is there.
-                Stage::Paused { .. } if slot.face.gather == Gather::Mask => {}
-                Stage::Done(last) if slot.face.gather == Gather::Mask => {
-                    if last.result >= 0 {
-                        last.result |= answer.result;
-                    }
-                }
-                _ => return slot.item(answer, offer),
-            }
+            return Ok(slot.item(answer));
         }
         let answer = match &mut slot.stage {
             Stage::InFlight { waker: stored, .. } => {
@@ -381,14 +404,15 @@ impl Slots {
     fn gather(&mut self, key: Key, answer: Answer, out: &mut Settled) {
         let (slot, pool) = self.slot_and_pool(key.index);
         let gather = slot.face.gather;
-        match (gather, slot.answers.last_mut(pool)) {
-            // The first has the result, as that of a send without copying.
-            (Gather::One, Some(_)) => {}
-            (Gather::Mask, Some(gathered)) => gathered.result |= answer.result,
-            (_, _) => {
-                let weight = (slot.face.weight)(answer.result);
-                slot.answers.push(pool, answer, weight);
-            }
+        // Of one output the first answer has the result, as that of a send without copying.
+        let is_kept = match gather {
+            Gather::One => slot.answers.is_empty(),
+            Gather::Told => false,
+            Gather::Queue { .. } => true,
+        };
+        if is_kept {
+            let weight = (slot.face.weight)(answer.result);
+            slot.answers.push(pool, answer, weight);
         }
         let Stage::InFlight {
             waker,
@@ -399,17 +423,25 @@ impl Slots {
         else {
             return;
         };
-        if gather == Gather::One {
-            return;
-        }
-        *tries = 0;
-        out.hand_out(waker);
-        if let Gather::Queue { limit } = gather
-            && slot.answers.weight() >= limit
-            && !*cancelling
-            && !std::mem::replace(suspended, true)
-        {
-            out.full.push(key);
+        match gather {
+            Gather::One => {}
+            Gather::Told => {
+                *tries = 0;
+                // SAFETY: the payload holds the operation that `face` was made for (`insert`), for it is in flight.
+                let who = unsafe { (slot.face.teller)(&mut slot.payload) };
+                let mask = u32::try_from(answer.result).unwrap_or(0);
+                out.told.push(Told { who, mask });
+            }
+            Gather::Queue { limit } => {
+                *tries = 0;
+                out.hand_out(waker);
+                if slot.answers.weight() >= limit
+                    && !*cancelling
+                    && !std::mem::replace(suspended, true)
+                {
+                    out.full.push(key);
+                }
+            }
         }
     }
 
@@ -578,43 +610,32 @@ impl Slot {
     }
 
     /// Hands an answer out that is not the last.
-    fn item<T: Operation>(
-        &mut self,
-        answer: Answer,
-        offer: &mut Offer<'_>,
-    ) -> Result<Next<T>, Unprepared> {
+    fn item<T: Operation>(&mut self, answer: Answer) -> Next<T> {
         let item = T::ANSWERS
             .item()
-            .expect("an operation with one answer is an `Op`");
+            .expect("an operation whose answers wait makes outputs of them");
         // SAFETY: the payload holds the operation until the last answer is taken; the type is the one of `insert`,
         // for keys are only held by the `Many<T>` that made them.
         let place = unsafe { self.payload.place::<T>() };
         // SAFETY: as above, and the shard's lock keeps everybody else away.
         let operation = unsafe { &*place };
-        let replaced = match (&mut self.stage, T::ANSWERS) {
-            (Stage::InFlight { waker: stored, .. }, Answers::Mask(_)) => {
-                store(stored, offer, &self.entries)?
-            }
-            (_, _) => None,
-        };
-        let output = item(operation, answer.into_completion());
-        Ok(Next::Item(output, replaced))
+        Next::Item(item(operation, answer.into_completion()))
     }
 
     /// The answer that counts, now that the last has come.
     fn last(&mut self, pool: &mut Pool, answer: Answer) -> Answer {
         match self.face.gather {
             Gather::One => self.answers.pop(pool).unwrap_or(answer),
-            Gather::Mask | Gather::Queue { .. } => answer,
+            Gather::Told | Gather::Queue { .. } => answer,
         }
     }
 
-    /// Empties the queue, for the operation to dispose of what the answers own. Those of a mask own nothing.
+    /// Empties the queue, for the operation to dispose of what the answers own.
     fn untaken(&mut self, pool: &mut Pool) -> Vec<Answer> {
         let answers = self.answers.take_all(pool);
         match self.face.gather {
             Gather::Queue { .. } => answers.collect(),
-            Gather::One | Gather::Mask => {
+            Gather::One | Gather::Told => {
                 answers.for_each(drop);
                 Vec::new()
             }

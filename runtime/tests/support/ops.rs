@@ -1,9 +1,14 @@
 //! Operations for the driver, each with all the memory that it names.
 
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
 
-use ringway_runtime::driver::{Answers, Completion, Operation, SharedFd, opcode, squeue, types};
+use ringway_runtime::driver::{
+    Answers, Completion, Many, Operation, SharedFd, Tell, opcode, squeue, types,
+};
 
 /// Does nothing, and is done as soon as it is submitted.
 #[derive(Debug)]
@@ -88,18 +93,63 @@ pub(crate) fn pipe() -> (SharedFd, std::fs::File) {
     (SharedFd::from(read), std::fs::File::from(write))
 }
 
-/// Says what it may read for, again and again.
-#[derive(Debug)]
-pub(crate) struct PollManyIn(pub(crate) SharedFd);
+/// Tells what it may read for, again and again.
+struct PollManyIn {
+    fd: SharedFd,
+    teller: Arc<dyn Tell>,
+}
+
+/// What was told and not taken, and who waits for more.
+#[derive(Default)]
+struct Heard(Mutex<(u32, Option<Waker>)>);
+
+impl Tell for Heard {
+    fn tell(self: Arc<Self>, mask: u32) {
+        let mut heard = self.0.lock().expect("no panic");
+        heard.0 |= mask;
+        let waker = heard.1.take();
+        drop(heard);
+        waker.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// A poll that stays in the ring, and what it has told.
+pub(crate) struct Readiness {
+    poll: Many<PollManyIn>,
+    heard: Arc<Heard>,
+}
+
+impl Readiness {
+    pub(crate) fn of(fd: SharedFd) -> Self {
+        let heard = Arc::<Heard>::default();
+        let teller = heard.clone();
+        let poll = Many::new(PollManyIn { fd, teller });
+        Self { poll, heard }
+    }
+
+    /// What it has told since, or its end; `None` after that.
+    pub(crate) async fn next(&mut self) -> Option<io::Result<u32>> {
+        poll_fn(|cx| {
+            let mut heard = self.heard.0.lock().expect("no panic");
+            if heard.0 != 0 {
+                return Poll::Ready(Some(Ok(std::mem::take(&mut heard.0))));
+            }
+            heard.1 = Some(cx.waker().clone());
+            drop(heard);
+            self.poll.poll_next(cx)
+        })
+        .await
+    }
+}
 
 // SAFETY: the request names no memory, and holds its descriptor.
 unsafe impl Operation for PollManyIn {
     type Output = io::Result<u32>;
 
-    const ANSWERS: Answers<Self> = Answers::Mask(|_, completion| completion.result);
+    const ANSWERS: Answers<Self> = Answers::Told(|poll| &poll.teller);
 
     fn entry(&mut self) -> squeue::Entry {
-        opcode::PollAdd::new(types::Fd(self.0.as_raw_fd()), libc::POLLIN as u32)
+        opcode::PollAdd::new(types::Fd(self.fd.as_raw_fd()), libc::POLLIN as u32)
             .multi(true)
             .build()
     }

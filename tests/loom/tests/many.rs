@@ -7,8 +7,8 @@ use std::task::Waker;
 
 use ringway_loom_models::kernel::{Buffer, Kernel, ModelRing, Queues, Read, completion, finish};
 use ringway_loom_models::{Alarm, check, spawn};
-use ringway_runtime::driver::{Answers, Completion, Operation, squeue};
-use ringway_runtime::internals::{Abandoned, Key, Next, Operations, Settled, Submitted};
+use ringway_runtime::driver::{Answers, Completion, Operation, Tell, squeue};
+use ringway_runtime::internals::{Abandoned, Key, Next, Operations, Settled, Submitted, Told};
 
 /// What answers own: how many of it were made, and how many are gone. Nothing that loom sees, so it orders nothing.
 #[derive(Debug, Default)]
@@ -70,17 +70,38 @@ unsafe impl Operation for Accepts {
 }
 
 /// An operation whose answers are masks.
-#[derive(Debug)]
-struct Poll(Read);
+struct Poll {
+    read: Read,
+    heard: Arc<dyn Tell>,
+}
+
+/// What a side of a socket has been told and not looked at, and the waker of who waits there.
+struct Heard {
+    mask: loom::sync::Mutex<u32>,
+    waker: Waker,
+}
+
+impl Heard {
+    fn take(&self) -> u32 {
+        std::mem::take(&mut self.mask.lock().expect("no panic"))
+    }
+}
+
+impl Tell for Heard {
+    fn tell(self: Arc<Self>, mask: u32) {
+        *self.mask.lock().expect("no panic") |= mask;
+        self.waker.wake_by_ref();
+    }
+}
 
 // SAFETY: as above.
 unsafe impl Operation for Poll {
     type Output = Option<u32>;
 
-    const ANSWERS: Answers<Self> = Answers::Mask(|_, completion| completion.result.ok());
+    const ANSWERS: Answers<Self> = Answers::Told(|poll| &poll.heard);
 
     fn entry(&mut self) -> squeue::Entry {
-        self.0.entry()
+        self.read.entry()
     }
 
     fn complete(self, completion: Completion) -> Self::Output {
@@ -126,10 +147,7 @@ impl Shard {
                 None
             }
             Next::Resumed { .. } => None,
-            Next::Item(output, replaced) => {
-                drop(replaced);
-                Some(output)
-            }
+            Next::Item(output) => Some(output),
             Next::Last(operation, answer) => Some(operation.complete(completion(answer))),
         }
     }
@@ -139,6 +157,7 @@ impl Shard {
         let mut settled = Settled::default();
         self.operations.reap(&mut { usize::MAX }, &mut settled);
         settled.orphans.into_iter().for_each(finish);
+        settled.told.into_iter().for_each(Told::tell);
         settled.wakers.into_iter().for_each(Waker::wake);
     }
 
@@ -196,17 +215,22 @@ fn what_every_answer_owns_is_taken_or_disposed_of_once() {
     });
 }
 
-/// A side asks its poll only when it was woken: an event that comes at any moment before, during or after the asking
-/// wakes it once more.
+/// A side looks at what its poll has told only when it was woken: an event that comes at any moment before, during or
+/// after the look wakes it once more. The end is found where the poll itself is asked.
 ///
-/// Mutants in `driver/slots.rs`: `item` does not keep the waker of a mask; `gather` hands out no waker; it puts the new
-/// mask in the place of the old.
+/// Mutant in `driver/slots.rs`: `gather` tells nobody.
 #[test]
-fn of_a_mask_that_is_asked_for_only_after_a_wake_no_bit_is_lost() {
+fn of_what_a_poll_tells_no_bit_is_lost() {
     check(|| {
         let shard = Shard::new();
         let waker = Alarm::waker();
-        let key = shard.submit(Poll(Read::new().0), &waker);
+        let heard = Arc::new(Heard {
+            mask: loom::sync::Mutex::new(0),
+            waker: waker.clone(),
+        });
+        let read = Read::new().0;
+        let told = Arc::clone(&heard);
+        let key = shard.submit(Poll { read, heard: told }, &waker);
         let mut kernel = Kernel::new(&shard.queues);
         kernel.take();
         let reaper = {
@@ -223,7 +247,7 @@ fn of_a_mask_that_is_asked_for_only_after_a_wake_no_bit_is_lost() {
         let mut seen = 0;
         while seen != 7 {
             loom::thread::park();
-            seen |= shard.next::<Poll>(key, &waker).flatten().unwrap_or(0);
+            seen |= heard.take();
         }
         let mut kernel = reaper.join().expect("no panic");
         kernel.complete(0);
