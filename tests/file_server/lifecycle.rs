@@ -118,6 +118,7 @@ fn where_descriptors_are_short_large_bodies_are_copied() {
     assert!(client.get("/large.bin").body == content);
     let part = client.get_with("/large.bin", "Range: bytes=7-1000006\r\n");
     assert!(part.body == content[7..=1_000_006]);
+    assert_eq!(client.get("/a").text(), "A", "in step");
     for mut client in stalled {
         assert!(client.response().body == content);
         assert_eq!(client.get("/a").text(), "A");
