@@ -89,9 +89,13 @@ impl Processes {
         self.all().into_iter().map(count).sum()
     }
 
-    /// Threads of all processes.
+    /// Threads of all processes, without those that the kernel adds to their rings: it keeps one once it has needed one.
     pub(crate) fn threads(&self) -> usize {
-        let count = |process| threads(process).count();
+        let is_own = |task: &String| {
+            let name = fs::read_to_string(format!("{task}/comm"));
+            name.is_ok_and(|name| !name.starts_with("iou-"))
+        };
+        let count = |process| threads(process).filter(is_own).count();
         self.all().into_iter().map(count).sum()
     }
 
