@@ -128,6 +128,10 @@ impl Deserted {
     }
 
     /// As an accept of a listener.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses no connection: one that was offered goes to the next accept.
     pub async fn accept(&self) -> OwnedFd {
         let mut place = self.0.place();
         let connection = poll_fn(|cx| self.poll(cx, place.who())).await;
