@@ -89,7 +89,7 @@
 //! # Features
 //!
 //! No feature is on by default; `full` is all of them except `axum`, `hickory`, `hyper`, `quinn`, `stream`, `test-util`,
-//! `tokio-compat`, `tracing` and `uring`. But for `axum`, `hickory`, `hyper`, `quinn`, `stream`, `tokio-compat` and `uring` they
+//! `tls`, `tokio-compat`, `tracing` and `uring`. But for `axum`, `hickory`, `hyper`, `quinn`, `stream`, `tls`, `tokio-compat` and `uring` they
 //! have tokio's names, so that a list of features written for tokio is understood; and what such a list brings is no more than
 //! what tokio has.
 //!
@@ -111,6 +111,7 @@
 //! | `sync` | `sync` |
 //! | `io-util` | the adapters and extension traits of `io` |
 //! | `test-util` | `rt`, `sync` and `time`, and `time::{pause, advance, resume}` |
+//! | `tls` | nothing here: HTTPS in the example `file_server` |
 //! | `tokio-compat` | `Builder::enable_tokio_compat`: libraries that call tokio themselves run beside |
 //! | `tracing` | spans and events of tasks for tokio-console; a warning when a task holds its worker |
 //! | `uring` | `uring`, with `net` and `time` |

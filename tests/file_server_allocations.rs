@@ -84,6 +84,13 @@ mod site;
 #[allow(dead_code, reason = "the example uses all of it")]
 #[path = "../examples/file_server/terms.rs"]
 mod terms;
+#[allow(dead_code, reason = "the example uses all of it")]
+#[cfg_attr(feature = "tls", path = "../examples/file_server/tls.rs")]
+#[cfg_attr(not(feature = "tls"), path = "../examples/file_server/no_tls.rs")]
+mod tls;
+#[allow(dead_code, reason = "the example uses all of it")]
+#[path = "../examples/file_server/transport.rs"]
+mod transport;
 
 /// The system's allocator, with a counter. Relaxed: it is read while the server rests.
 struct Counting;

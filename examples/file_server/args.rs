@@ -32,6 +32,14 @@ pub(crate) struct Args {
         value_parser = parse_address)]
     pub(crate) addr: SocketAddr,
 
+    /// Speak HTTPS, with the certificate and its chain in this file (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// The certificate's private key (PEM, not encrypted)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+
     /// Worker threads [default: one per processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) workers: Option<u16>,
@@ -262,6 +270,8 @@ mod tests {
             ["--addr", "localhost"],
             ["--addr", "127.0.0.1"],
             ["--addr", "127.0.0.1:99999"],
+            ["--tls-cert", "certificate.pem"],
+            ["--tls-key", "key.pem"],
             ["a", "b"],
         ] {
             assert!(parse(&arguments).is_err(), "{arguments:?}");

@@ -17,8 +17,6 @@ use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use ringway::fs::{self, File, ShortTransfer};
-use ringway::io::{AsyncReadExt, AsyncWriteExt, Interest};
-use ringway::net::TcpStream;
 use ringway::select;
 use ringway::task::yield_now;
 use ringway::time::{Instant, Sleep, sleep_until, timeout};
@@ -38,9 +36,10 @@ use crate::reply::{Body, Persistence, Reply, Status};
 use crate::request::{self, Refusal};
 use crate::server::Server;
 use crate::terms::Terms;
+use crate::transport::Transport;
 
 /// Serves a connection until it ends, for whatever reason.
-pub(crate) async fn serve(server: &Server, stream: TcpStream, peer: SocketAddr) {
+pub(crate) async fn serve(server: &Server, stream: Transport, peer: SocketAddr) {
     let mut stop = server.subscribe_to_stop();
     let mut waits = Waits {
         timer: pin!(sleep_until(Instant::now() + server.limits().head)),
@@ -52,7 +51,7 @@ pub(crate) async fn serve(server: &Server, stream: TcpStream, peer: SocketAddr) 
     // not.
     connection.log_lines();
     match end {
-        Ok(End::Close) => {}
+        Ok(End::Close) => connection.close().await,
         Ok(End::Linger) => connection.linger().await,
         Err(error) if error.kind() == io::ErrorKind::TimedOut => connection.reset(),
         // The peer is gone, or a file ended before its time: there is nothing more to say.
@@ -62,7 +61,7 @@ pub(crate) async fn serve(server: &Server, stream: TcpStream, peer: SocketAddr) 
 
 struct Connection<'s> {
     server: &'s Server,
-    stream: TcpStream,
+    stream: Transport,
     peer: SocketAddr,
     input: Input,
     /// Finished responses that were not written yet.
@@ -108,7 +107,7 @@ enum Received {
 }
 
 impl<'s> Connection<'s> {
-    fn new(server: &'s Server, stream: TcpStream, peer: SocketAddr) -> Connection<'s> {
+    fn new(server: &'s Server, stream: Transport, peer: SocketAddr) -> Connection<'s> {
         Connection {
             server,
             stream,
@@ -362,13 +361,18 @@ impl<'s> Connection<'s> {
         };
         self.flush_before_more().await?;
         let stall = self.server.limits().stall;
-        let leave = self.server.admit_transfer();
+        let leave = match self.stream.plain() {
+            Some(_) => self.server.admit_transfer(),
+            None => None,
+        };
         let (mut next, end) = (part.offset, part.end());
         while next < end {
             let length = (end - next).min(STALL_CHUNK_BYTES);
-            let moved = match leave {
-                Some(_) => timeout(stall, fs::transfer(file, next, length, &self.stream)).await,
-                None => timeout(stall, copy(file, next, length, &mut self.stream)).await,
+            let moved = match (&leave, self.stream.plain()) {
+                (Some(_), Some(socket)) => {
+                    timeout(stall, fs::transfer(file, next, length, socket)).await
+                }
+                _ => timeout(stall, copy(file, next, length, &mut self.stream)).await,
             };
             let moved = moved.map_err(|_| io::ErrorKind::TimedOut)?;
             let count = moved.as_ref().copied().unwrap_or_else(bytes_before_error);
@@ -400,10 +404,7 @@ impl<'s> Connection<'s> {
 
     /// Writes the finished responses, of which the last has a head whose body follows at once.
     async fn flush_before_more(&mut self) -> io::Result<()> {
-        let flags = libc::MSG_MORE | libc::MSG_NOSIGNAL;
-        let socket = SockRef::from(&self.stream);
-        let send = || socket.send_with_flags(&self.output, flags);
-        let tried = self.stream.try_io(Interest::WRITABLE, send);
+        let tried = self.stream.try_write_before_more(&self.output);
         self.finish_flush(tried, &[]).await
     }
 
@@ -475,11 +476,19 @@ impl<'s> Connection<'s> {
         let _ = timeout(LINGER_TIME, drain).await;
     }
 
+    /// Tells a client over TLS that this is the end and nothing was cut off; without TLS the socket's own end says so.
+    async fn close(mut self) {
+        if self.stream.plain().is_none() {
+            // Whichever way it ends, the connection is closed now.
+            let _ = timeout(LINGER_TIME, self.stream.shutdown()).await;
+        }
+    }
+
     /// Lets the kernel forget what a stalled peer did not take, in place of offering it for minutes
     /// more.
     fn reset(self) {
         // Without effect on a socket that is gone already.
-        let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        let _ = SockRef::from(self.stream.socket()).set_linger(Some(Duration::ZERO));
     }
 }
 
@@ -500,7 +509,7 @@ async fn small_bytes(content: &Content, part: Part) -> io::Result<Option<Cow<'_,
 }
 
 /// Moves `length` bytes through memory; returns how many that are.
-async fn copy(file: &File, offset: u64, length: u64, stream: &mut TcpStream) -> io::Result<u64> {
+async fn copy(file: &File, offset: u64, length: u64, stream: &mut Transport) -> io::Result<u64> {
     let mut moved = 0;
     let mut bytes = Vec::with_capacity(COPY_BYTES);
     while moved < length {
@@ -527,7 +536,7 @@ fn bytes_before_error(error: &io::Error) -> u64 {
 }
 
 /// Writes `bytes`, of which each [`STALL_CHUNK_BYTES`] must leave within `stall`.
-async fn write_all(stream: &mut TcpStream, bytes: &[u8], stall: Duration) -> io::Result<()> {
+async fn write_all(stream: &mut Transport, bytes: &[u8], stall: Duration) -> io::Result<()> {
     for chunk in bytes.chunks(STALL_CHUNK_BYTES as usize) {
         timeout(stall, stream.write_all(chunk))
             .await

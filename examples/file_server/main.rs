@@ -11,6 +11,7 @@
 //! | `args`, `limits` | the command line; every bound, with its reason |
 //! | `server`, `peers` | accepting, the caps, the graceful stop |
 //! | `connection`, `terms` | the loop of one connection: receive, answer, send; when it ends |
+//! | `transport`, `tls` | a socket, or TLS over one |
 //! | `input`, `request`, `fields` | what was received; where a head ends and what it says |
 //! | `path`, `policy`, `site` | from a path to an open file beneath the root, and to an answer |
 //! | `conditional`, `range`, `coding`, `media` | validators, conditions, ranges, compressed forms, types |
@@ -49,6 +50,9 @@ mod request;
 mod server;
 mod site;
 mod terms;
+#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
+mod tls;
+mod transport;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -71,6 +75,7 @@ use crate::limits::{
 };
 use crate::server::{Outcome, Server, StopSignals};
 use crate::site::Site;
+use crate::tls::Acceptor;
 
 /// What is left to the runtime when the server has ended: connections that were cut off, a listing
 /// being read.
@@ -111,6 +116,10 @@ fn build_runtime(args: &Args) -> io::Result<Runtime> {
 }
 
 async fn serve(args: &Args, limits: Limits, journal: Arc<Journal>) -> Result<Outcome, String> {
+    let tls = match (&args.tls_cert, &args.tls_key) {
+        (Some(certificate), Some(key)) => Some(Acceptor::load(certificate, key)?),
+        _ => None,
+    };
     let directory = &args.directory;
     let site = Site::open_root(
         directory,
@@ -137,8 +146,9 @@ async fn serve(args: &Args, limits: Limits, journal: Arc<Journal>) -> Result<Out
     let address = listener
         .local_addr()
         .map_err(|error| format!("cannot learn the address of the socket: {error}"))?;
-    announce(directory, address);
-    Ok(Arc::new(Server::new(site, limits, journal))
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    announce(directory, scheme, address);
+    Ok(Arc::new(Server::new(site, limits, journal).with_tls(tls))
         .run(listener, signals)
         .await)
 }
@@ -158,7 +168,7 @@ fn bind_error(args: &Args, error: &io::Error) -> String {
 }
 
 /// Says on standard output where the site is. The line comes before every line of the access log.
-fn announce(directory: &Path, address: SocketAddr) {
+fn announce(directory: &Path, scheme: &str, address: SocketAddr) {
     let shown = directory
         .canonicalize()
         .unwrap_or_else(|_| directory.to_owned());
@@ -169,7 +179,7 @@ fn announce(directory: &Path, address: SocketAddr) {
     // The server is of use to others even if nobody reads this.
     let _ = writeln!(
         io::stdout(),
-        "Serving {} at http://{address}/{everywhere} (Ctrl-C stops)",
+        "Serving {} at {scheme}://{address}/{everywhere} (Ctrl-C stops)",
         shown.display()
     );
 }

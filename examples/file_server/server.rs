@@ -15,6 +15,8 @@ use crate::journal::Journal;
 use crate::limits::{ACCEPT_REST, Limits};
 use crate::peers::Peers;
 use crate::site::Site;
+use crate::tls::Acceptor;
+use crate::transport::Transport;
 
 /// What all connections share.
 #[derive(Debug)]
@@ -29,6 +31,7 @@ pub(crate) struct Server {
     peers: Peers,
     /// One permit per transfer by the kernel, if they are bounded.
     transfers: Option<Semaphore>,
+    tls: Option<Acceptor>,
 }
 
 /// See [`Server::admit_transfer`].
@@ -82,7 +85,13 @@ impl Server {
             journal,
             stop: watch::Sender::new(false),
             room,
+            tls: None,
         }
+    }
+
+    /// Speaks TLS with all clients.
+    pub(crate) fn with_tls(self, tls: Option<Acceptor>) -> Server {
+        Server { tls, ..self }
     }
 
     pub(crate) fn site(&self) -> &Site {
@@ -168,12 +177,32 @@ impl Server {
         _permit: OwnedSemaphorePermit,
     ) {
         let Some(_place) = self.peers.admit(peer.ip()) else {
-            turn_away(&stream);
+            if self.tls.is_none() {
+                turn_away(&stream);
+            }
             return;
         };
         // It costs some latency if it fails, and nothing else.
         let _ = stream.set_nodelay(true);
-        connection::serve(&self, stream, peer).await;
+        if let Some(transport) = self.secure(stream).await {
+            connection::serve(&self, transport, peer).await;
+        }
+    }
+
+    /// Shakes hands if TLS is spoken. Who takes longer for it than for a head, or is at it when the server stops, is let
+    /// go, as is who cannot do it: there is no way yet to tell them why.
+    async fn secure(&self, stream: TcpStream) -> Option<Transport> {
+        let Some(tls) = &self.tls else {
+            return Some(Transport::Plain(stream));
+        };
+        let mut stop = self.subscribe_to_stop();
+        select! {
+            shaken = timeout(self.limits.head, tls.accept(stream)) => {
+                let session = shaken.ok()?.ok()?;
+                Some(Transport::Tls(Box::new(session)))
+            }
+            _ = stop.wait_for(|&stops| stops) => None,
+        }
     }
 
     /// Waits until every connection gave its permit back.

@@ -13,7 +13,7 @@ use socket2::{Domain, Socket, Type};
 pub(crate) use example::{PATIENCE, wait_until};
 
 #[path = "../support/example.rs"]
-mod example;
+pub(crate) mod example;
 
 /// The path of the example, built once for this run with the profile of the tests.
 pub(crate) fn binary() -> &'static Path {
@@ -106,8 +106,8 @@ impl Server {
         let mut line = String::new();
         output.read_line(&mut line).expect("the first line");
         let url = line
-            .split(" at http://")
-            .nth(1)
+            .split_once(" at http")
+            .and_then(|(_, rest)| rest.split("://").nth(1))
             .unwrap_or_else(|| panic!("no URL: {line:?}"));
         let address = url
             .split('/')

@@ -11,8 +11,13 @@ use rustix::process::{Pid, Signal, kill_process};
 /// How long a test waits for something that should happen at once. Only a failure takes it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Builds the example `name` with the profile of the tests, and returns its path.
+/// Builds the example `name` of the facade with the profile of the tests, and returns its path.
 pub(crate) fn build(name: &str) -> PathBuf {
+    build_with(name, &[])
+}
+
+/// The same with features that the facade's own tests do not have.
+pub(crate) fn build_with(name: &str, features: &[&str]) -> PathBuf {
     // <target>[/<triple>]/<profile>/deps/<this test>
     let test = std::env::current_exe().expect("this test has a path");
     let profile_dir = test
@@ -30,7 +35,16 @@ pub(crate) fn build(name: &str) -> PathBuf {
         .expect("profiles lie in the target folder");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-    cargo.args(["build", "--quiet", "--offline", "--example", name]);
+    cargo.args([
+        "build",
+        "--quiet",
+        "--offline",
+        "--package",
+        "ringway",
+        "--example",
+        name,
+    ]);
+    cargo.args(features.iter().flat_map(|feature| ["--features", feature]));
     // What cargo tells this test of its package, or build scripts that ask for it are run again.
     let told = std::env::vars_os().map(|(name, _)| name);
     for name in told.filter(|name| is_of_a_package(&name.to_string_lossy())) {
