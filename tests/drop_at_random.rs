@@ -23,7 +23,7 @@ use ringway::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
 use ringway::runtime::{Builder, Runtime};
 use ringway::task::yield_now;
 use ringway::time::{sleep, timeout};
-use ringway::uring;
+use ringway::uring::{self, ProvidedBuf, RecvMulti};
 use ringway_runtime::driver::Script;
 use ringway_runtime::internals::mismatches;
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -35,6 +35,14 @@ const FUTURES: usize = 60_000;
 const TASKS: usize = 4;
 /// Futures that a task keeps pending.
 const PENDING_MAX: usize = 32;
+/// Bytes that a far end sends at once, so that a receive into provided buffers fills several.
+const BULK: usize = 40_000;
+/// Provided buffers that one future keeps: more than one answer brings of that.
+const KEPT_MAX: usize = 12;
+/// What the far ends send.
+const STREAM_BYTE: u8 = 1;
+const TCP_BYTE: u8 = 2;
+const UDP_BYTE: u8 = 3;
 
 type Any = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -123,18 +131,19 @@ impl Objects {
         })
     }
 
-    /// The other ends do something that some of the futures wait for.
+    /// The other ends do something that some of the futures wait for. Each sends a byte of its own.
     fn make_noise(&self, dice: &mut Dice) {
         let mut bytes = [0; 4096];
         // What they answer does not matter: a full buffer, an empty one.
-        match dice.below(8) {
-            0 => drop((&self.far).write(&bytes[..64])),
+        match dice.below(9) {
+            0 => drop((&self.far).write(&[STREAM_BYTE; 64])),
             1 => drop((&self.far).read(&mut bytes)),
-            2 => drop((&self.tcp_far).write(&bytes[..64])),
+            2 => drop((&self.tcp_far).write(&[TCP_BYTE; 64])),
             3 => drop((&self.tcp_far).read(&mut bytes)),
-            4 => drop(self.udp_far.send(&bytes[..64])),
+            4 => drop(self.udp_far.send(&[UDP_BYTE; 64])),
             5 => drop(self.pipe_far.try_write(&bytes[..64])),
             6 => drop((&self.any_far).write(&bytes[..1])),
+            7 => drop((&self.tcp_far).write(&[TCP_BYTE; BULK])),
             _ => connect_at_once(&self.address),
         }
     }
@@ -179,6 +188,9 @@ impl Objects {
                 .await
             })),
             17 => ignored(owned(tcp, |tcp| async move { tcp.writable().await })),
+            18 => received_again(uring::recv_multi(&**stream), STREAM_BYTE),
+            19 => received_again(uring::recv_multi(&**tcp), TCP_BYTE),
+            20 => received_again(uring::recv_multi(&**udp), UDP_BYTE),
             _ => ignored(uring::recv(&**stream, vec![0; 100]).cancel_after(Duration::ZERO)),
         }
     }
@@ -227,7 +239,7 @@ impl Objects {
 
     fn future(&self, dice: &mut Dice) -> Any {
         match dice.below(8) {
-            0..=3 => self.network(dice.below(19)),
+            0..=3 => self.network(dice.below(22)),
             4..=5 => self.file(dice.below(8)),
             _ => self.other(dice.below(6)),
         }
@@ -258,6 +270,22 @@ where
 {
     Box::pin(async {
         future.await;
+    })
+}
+
+/// Takes some buffers and keeps them until it is done or dropped, so that they go back in another order than they came. All
+/// have what the far end sends, also when others have been filled.
+fn received_again(mut received: RecvMulti, sent: u8) -> Any {
+    ignored(async move {
+        let mut kept: Vec<ProvidedBuf> = Vec::new();
+        while kept.len() < KEPT_MAX {
+            match received.next().await {
+                Some(Ok(buf)) => kept.push(buf),
+                Some(Err(_)) | None => break,
+            }
+            let mut bytes = kept.iter().flat_map(|buf| buf.iter());
+            assert!(bytes.all(|byte| *byte == sent), "somebody else's bytes");
+        }
     })
 }
 
