@@ -180,7 +180,12 @@ impl RecvMulti {
                 Receiving::Alone(readable) => {
                     let waited = ready!(Pin::new(readable).poll(cx));
                     self.state = Receiving::Idle;
-                    waited.and_then(|()| self.receive_alone())
+                    match waited {
+                        Ok(()) => self.receive_alone(),
+                        Err(error) if ended_for_nothing(&error) => continue,
+                        // Whatever a receive would do about it, it would be to wait.
+                        Err(error) => return Poll::Ready(Some(Err(error))),
+                    }
                 }
                 Receiving::Full => {
                     self.state = Receiving::Idle;
@@ -225,17 +230,14 @@ impl RecvMulti {
             Ok(buf) => Some(Some(Ok(buf))),
             Err(error) if ended_for_nothing(&error) => None,
             Err(error) => match error.raw_os_error() {
-                // All buffers are out: the next ones come into memory of their own.
-                Some(libc::ENOBUFS) if !self.is_stopped => {
-                    self.state = self.alone();
+                // All buffers are out, and the next bytes come into memory of their own; or somebody else was faster.
+                Some(libc::ENOBUFS | libc::EAGAIN) => {
+                    self.state = match self.is_stopped {
+                        false => self.alone(),
+                        true => Receiving::Ended,
+                    };
                     None
                 }
-                Some(libc::ENOBUFS) => {
-                    self.state = Receiving::Ended;
-                    None
-                }
-                // Somebody else was faster.
-                Some(libc::EAGAIN) => None,
                 _ => {
                     self.state = self.after_many();
                     Some(Some(Err(error)))
