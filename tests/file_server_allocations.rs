@@ -82,6 +82,9 @@ mod server;
 #[path = "../examples/file_server/site.rs"]
 mod site;
 #[allow(dead_code, reason = "the example uses all of it")]
+#[path = "../examples/file_server/status/mod.rs"]
+mod status;
+#[allow(dead_code, reason = "the example uses all of it")]
 #[path = "../examples/file_server/terms.rs"]
 mod terms;
 #[allow(dead_code, reason = "the example uses all of it")]
@@ -196,7 +199,10 @@ async fn start(arguments: &args::Args) -> SocketAddr {
     let signals = server::StopSignals::listen().expect("signals");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
     let address = listener.local_addr().expect("bound");
-    let server = Arc::new(server::Server::new(site, limits, journal));
+    // With a status page more is counted for each request.
+    let gauges = Some(Arc::new(status::Gauges::new(2)));
+    let server = server::Server::new(site, limits, journal).with_gauges(gauges);
+    let server = Arc::new(server);
     ringway::spawn(server.run(listener, signals));
     address
 }

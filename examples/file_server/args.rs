@@ -154,6 +154,17 @@ pub(crate) struct Args {
     )]
     pub(crate) stall_timeout_ms: u64,
 
+    /// Show what the runtime is doing on a page of its own at this address [default: none]
+    ///
+    /// Workers, queues, rings, blocked tasks, requests and their times, once a second, at /; one reading as JSON at
+    /// /sample. Whoever reaches the address sees it.
+    #[arg(long, value_name = "ADDR:PORT", value_parser = parse_address)]
+    pub(crate) status: Option<SocketAddr>,
+
+    /// Let --status listen on addresses that other machines reach
+    #[arg(long, hide_short_help = true)]
+    pub(crate) status_anywhere: bool,
+
     /// Milliseconds for running responses to finish when the server stops
     #[arg(
         long,

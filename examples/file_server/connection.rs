@@ -35,6 +35,7 @@ use crate::range::Part;
 use crate::reply::{Body, Persistence, Reply, Status};
 use crate::request::{self, Refusal};
 use crate::server::Server;
+use crate::status::Answered;
 use crate::terms::Terms;
 use crate::transport::Transport;
 
@@ -438,7 +439,21 @@ impl<'s> Connection<'s> {
         body_bytes: u64,
         aborted: bool,
     ) {
-        if !self.server.journal().logs_access() {
+        let gauges = self.server.gauges();
+        let logs_access = self.server.journal().logs_access();
+        if gauges.is_none() && !logs_access {
+            return;
+        }
+        let duration = terms.started.elapsed();
+        if let Some(gauges) = gauges {
+            gauges.note_answer(&Answered {
+                status,
+                body_bytes,
+                duration,
+                aborted,
+            });
+        }
+        if !logs_access {
             return;
         }
         let access = Access {
@@ -447,7 +462,7 @@ impl<'s> Connection<'s> {
             request_line: request::first_line(&self.input.received()[..head_bytes]),
             status: status.code(),
             body_bytes,
-            duration: terms.started.elapsed(),
+            duration,
             aborted,
         };
         access.write_line(&mut self.lines);

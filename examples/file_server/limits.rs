@@ -152,6 +152,35 @@ pub(crate) const COPY_BYTES: usize = 16 * 1024;
 /// of a directory being listed.
 pub(crate) const DESCRIPTORS_RESERVED: u64 = 128;
 
+/// The shortest and the longest time of a response that the status page tells apart from shorter and longer ones, and
+/// to how many digits: 24 KiB of memory for each worker.
+pub(crate) const LATENCY_MIN: Duration = Duration::from_nanos(100);
+pub(crate) const LATENCY_MAX: Duration = Duration::from_secs(60);
+pub(crate) const LATENCY_DIGITS: u8 = 2;
+
+/// How long one poll may hold a worker before the status page tells of it. Everything that may wait does so elsewhere: a
+/// poll takes microseconds.
+pub(crate) const BLOCKED_AFTER: Duration = Duration::from_millis(100);
+
+/// Reports of that which are kept; the oldest goes first.
+pub(crate) const BLOCKED_REPORTS_MAX: usize = 16;
+
+/// From one reading for the status page to the next.
+pub(crate) const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Readings that are kept, for whoever opens the page: some KiB each.
+pub(crate) const SAMPLES_KEPT: usize = 120;
+
+/// Who may watch the status page at a time; more get a 503.
+pub(crate) const WATCHERS_MAX: usize = 16;
+
+/// Connections to the status page at a time, those of watchers included; more wait in the kernel's queue.
+pub(crate) const STATUS_CONNECTIONS_MAX: usize = 32;
+
+/// How long one answer or event of the status page may take to leave; then its reader is let go.
+pub(crate) const WATCHER_STALL: Duration = Duration::from_secs(10);
+
+const _: () = assert!(WATCHERS_MAX < STATUS_CONNECTIONS_MAX);
 const _: () = assert!(
     TARGET_BYTES_DEFAULT < HEAD_BYTES_DEFAULT,
     "a target that is too long must be seen before its head is"

@@ -17,6 +17,7 @@
 //! | `conditional`, `range`, `coding`, `media` | validators, conditions, ranges, compressed forms, types |
 //! | `reply`, `multipart`, `listing` | the answer's head; the page that shows a directory |
 //! | `cache`, `content`, `entity` | what is kept of files between requests, and for how long it is believed |
+//! | `status` | the page that shows the runtime at work, once a second |
 //! | `journal`, `clock` | the access log; the time as text |
 //!
 //! `path`, `range`, `conditional`, `request`, `reply`, `input`, `listing` and `clock` are plain
@@ -49,6 +50,7 @@ mod reply;
 mod request;
 mod server;
 mod site;
+mod status;
 mod terms;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod tls;
@@ -63,7 +65,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use ringway::net::TcpListener;
-use ringway::runtime::{Builder, Runtime};
+use ringway::runtime::{Builder, Handle, Runtime};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::SockRef;
 
@@ -75,6 +77,7 @@ use crate::limits::{
 };
 use crate::server::{Outcome, Server, StopSignals};
 use crate::site::Site;
+use crate::status::{Gauges, Page, Status};
 use crate::tls::Acceptor;
 
 /// What is left to the runtime when the server has ended: connections that were cut off, a listing
@@ -99,23 +102,39 @@ fn run(args: &Args) -> Result<ExitCode, String> {
     let journal = Arc::new(journal);
     let mut limits = args.limits();
     fit_to_descriptors(&mut limits, &journal);
-    let runtime =
-        build_runtime(args).map_err(|error| format!("cannot start the runtime: {error}"))?;
-    let outcome = runtime.block_on(serve(args, limits, Arc::clone(&journal)));
+    let status = args
+        .status
+        .map(|address| Status::bind(address, args.status_anywhere));
+    let status = status.transpose()?;
+    let runtime = build_runtime(args, status.as_ref(), &journal)
+        .map_err(|error| format!("cannot start the runtime: {error}"))?;
+    let outcome = runtime.block_on(serve(args, limits, status, Arc::clone(&journal)));
     runtime.shutdown_timeout(RUNTIME_END_TIME);
     journal.close();
     Ok(report(outcome?))
 }
 
-fn build_runtime(args: &Args) -> io::Result<Runtime> {
+fn build_runtime(
+    args: &Args,
+    status: Option<&Status>,
+    journal: &Arc<Journal>,
+) -> io::Result<Runtime> {
     let mut builder = Builder::new_multi_thread();
     if let Some(workers) = args.workers {
         builder.worker_threads(usize::from(workers));
     }
+    if let Some(status) = status {
+        status.watch(&mut builder, journal);
+    }
     builder.enable_all().build()
 }
 
-async fn serve(args: &Args, limits: Limits, journal: Arc<Journal>) -> Result<Outcome, String> {
+async fn serve(
+    args: &Args,
+    limits: Limits,
+    status: Option<Status>,
+    journal: Arc<Journal>,
+) -> Result<Outcome, String> {
     let tls = match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => Some(Acceptor::load(certificate, key)?),
         _ => None,
@@ -148,9 +167,33 @@ async fn serve(args: &Args, limits: Limits, journal: Arc<Journal>) -> Result<Out
         .map_err(|error| format!("cannot learn the address of the socket: {error}"))?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     announce(directory, scheme, address);
-    Ok(Arc::new(Server::new(site, limits, journal).with_tls(tls))
-        .run(listener, signals)
-        .await)
+    let workers = Handle::current().metrics().num_workers();
+    let gauges = status.is_some().then(|| Arc::new(Gauges::new(workers)));
+    let server = Server::new(site, limits, journal);
+    let server = Arc::new(server.with_tls(tls).with_gauges(gauges.clone()));
+    // It is shown until the last connection has ended.
+    let _page = match status.zip(gauges) {
+        Some((status, gauges)) => Some(show(status, &server, gauges, directory, address)?),
+        None => None,
+    };
+    Ok(server.run(listener, signals).await)
+}
+
+/// Serves the status page, and says on standard output where.
+fn show(
+    status: Status,
+    server: &Arc<Server>,
+    gauges: Arc<Gauges>,
+    directory: &Path,
+    address: SocketAddr,
+) -> Result<Page, String> {
+    let trouble = |error| format!("cannot serve the status page: {error}");
+    let place = status.address().map_err(trouble)?;
+    let page = status.serve(server, gauges, directory, address);
+    let page = page.map_err(trouble)?;
+    // The page is of use even if nobody reads this.
+    let _ = writeln!(io::stdout(), "Status at http://{place}/");
+    Ok(page)
 }
 
 fn bind_error(args: &Args, error: &io::Error) -> String {

@@ -60,6 +60,11 @@ impl Status {
         }
     }
 
+    /// The first digit of the number.
+    pub(crate) fn class(self) -> usize {
+        usize::from(self.line().as_bytes()[0] - b'0')
+    }
+
     /// The number alone.
     pub(crate) fn code(self) -> &'static str {
         &self.line()[..3]

@@ -8,13 +8,14 @@ use ringway::net::{TcpListener, TcpStream};
 use ringway::signal::unix::{Signal, SignalKind, signal};
 use ringway::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
 use ringway::time::{sleep, timeout};
-use ringway::{select, spawn};
+use ringway::{select, task};
 
 use crate::connection;
 use crate::journal::Journal;
 use crate::limits::{ACCEPT_REST, Limits};
 use crate::peers::Peers;
 use crate::site::Site;
+use crate::status::Gauges;
 use crate::tls::Acceptor;
 use crate::transport::Transport;
 
@@ -32,6 +33,7 @@ pub(crate) struct Server {
     /// One permit per transfer by the kernel, if they are bounded.
     transfers: Option<Semaphore>,
     tls: Option<Acceptor>,
+    gauges: Option<Arc<Gauges>>,
 }
 
 /// See [`Server::admit_transfer`].
@@ -86,12 +88,27 @@ impl Server {
             stop: watch::Sender::new(false),
             room,
             tls: None,
+            gauges: None,
         }
     }
 
     /// Speaks TLS with all clients.
     pub(crate) fn with_tls(self, tls: Option<Acceptor>) -> Server {
         Server { tls, ..self }
+    }
+
+    /// Counts what there is to count for a status page.
+    pub(crate) fn with_gauges(self, gauges: Option<Arc<Gauges>>) -> Server {
+        let site = self.site.with_gauges(gauges.clone());
+        Server {
+            site,
+            gauges,
+            ..self
+        }
+    }
+
+    pub(crate) fn gauges(&self) -> Option<&Gauges> {
+        self.gauges.as_deref()
     }
 
     pub(crate) fn site(&self) -> &Site {
@@ -149,7 +166,9 @@ impl Server {
             let permit = Arc::clone(&self.room).acquire_owned().await;
             let permit = permit.expect("the semaphore of connections is never closed");
             let (stream, peer) = self.accept(listener).await;
-            spawn(Arc::clone(&self).serve(stream, peer, permit));
+            let name = task::Builder::new().name("connection");
+            let serving = name.spawn(Arc::clone(&self).serve(stream, peer, permit));
+            drop(serving.expect("a runtime that accepts takes tasks"));
         }
     }
 
@@ -176,7 +195,11 @@ impl Server {
         peer: SocketAddr,
         _permit: OwnedSemaphorePermit,
     ) {
+        let _open = self.gauges().map(Gauges::note_connection);
         let Some(_place) = self.peers.admit(peer.ip()) else {
+            if let Some(gauges) = self.gauges() {
+                gauges.note_turned_away();
+            }
             if self.tls.is_none() {
                 turn_away(&stream);
             }

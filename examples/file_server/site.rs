@@ -30,6 +30,7 @@ use crate::policy::{Policy, Symlinks};
 use crate::range::{Part, Selection, select};
 use crate::reply::{Body, ContentRange, Reply, Status};
 use crate::request::{Method, Request};
+use crate::status::Gauges;
 
 /// A directory whose files are served.
 #[derive(Debug)]
@@ -40,6 +41,7 @@ pub(crate) struct Site {
     /// See [`Policy::field_lines`].
     file_fields: Vec<u8>,
     journal: Arc<Journal>,
+    gauges: Option<Arc<Gauges>>,
 }
 
 /// The directory, and how paths in it are resolved.
@@ -96,7 +98,13 @@ impl Site {
             file_fields: policy.field_lines(),
             policy,
             journal,
+            gauges: None,
         })
+    }
+
+    /// Counts what is answered from the cache.
+    pub(crate) fn with_gauges(self, gauges: Option<Arc<Gauges>>) -> Site {
+        Site { gauges, ..self }
     }
 
     /// The lines that every answer about a file has.
@@ -115,6 +123,7 @@ impl Site {
             && let Look::Fresh(entity) = self.look(request.path, begin)
             && entity.content().is_as_promised().await
         {
+            self.note_from_cache();
             self.consider_memory(request.path, &entity).await;
             return self.entity_reply(entity, None, request, now);
         }
@@ -145,6 +154,7 @@ impl Site {
         let plain = path.plain();
         let known = match self.look(&plain, begin) {
             Look::Fresh(entity) if entity.content().is_as_promised().await => {
+                self.note_from_cache();
                 return self.entity_reply(entity, None, request, now);
             }
             Look::Fresh(entity) | Look::Stale(entity) => Some(entity),
@@ -190,6 +200,12 @@ impl Site {
             && let Ok(Some(entity)) = entity.in_memory().await
         {
             cache.move_into_memory(plain, entity);
+        }
+    }
+
+    fn note_from_cache(&self) {
+        if let Some(gauges) = &self.gauges {
+            gauges.note_from_cache();
         }
     }
 

@@ -354,6 +354,11 @@ fn a_ring_tells_what_went_through_it() {
     assert!(after.enter_count() >= 1);
     assert!(after.mean_submit_batch() >= 1.0);
     assert!(after.mean_completion_batch() >= 1.0);
+    let mean = |count: u64, batches: u64| count as f64 / batches as f64;
+    let submit = mean(after.submitted_count(), after.submit_batch_count());
+    let completion = mean(after.completed_count(), after.completion_batch_count());
+    assert_eq!(after.mean_submit_batch(), submit);
+    assert_eq!(after.mean_completion_batch(), completion);
     assert_eq!(after.overflow_count(), 0);
     assert_eq!(after.operations_in_flight(), 0);
 }

@@ -17,6 +17,7 @@ mod log;
 mod paths;
 mod slow;
 mod startup;
+mod status;
 mod statuses;
 mod support;
 mod timeouts;

@@ -306,6 +306,15 @@ impl Client {
         count
     }
 
+    /// Receives until what was left of the body and came after it is enough; returns it as text, and leaves it.
+    #[track_caller]
+    pub(crate) fn read_until(&mut self, is_enough: impl Fn(&str) -> bool) -> String {
+        while !is_enough(&self.text()) {
+            assert!(self.receive() > 0, "it ends early: {}", self.text());
+        }
+        self.text()
+    }
+
     /// Receives until the server closes; what was left of the body comes first. A reset counts as
     /// an end too.
     pub(crate) fn rest(mut self) -> Vec<u8> {

@@ -175,9 +175,19 @@ impl RingMetrics {
         self.enters
     }
 
+    /// System calls that submitted entries: [`submitted_count`](Self::submitted_count) in so many batches.
+    pub fn submit_batch_count(&self) -> u64 {
+        self.submit_batches
+    }
+
     /// Entries that a submitting system call submitted in the mean; 0 if there was none.
     pub fn mean_submit_batch(&self) -> f64 {
         mean(self.submitted, self.submit_batches)
+    }
+
+    /// Looks at the completion queue that found some: [`completed_count`](Self::completed_count) in so many batches.
+    pub fn completion_batch_count(&self) -> u64 {
+        self.completion_batches
     }
 
     /// Completions that were found together in the mean; 0 if there was none.

@@ -248,51 +248,7 @@ fn what_cannot_be_used_ends_the_start_with_file_and_cause() {
     let locked =
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
     site.folder.write("../locked.pem", locked);
-    for (certificate, key, at_fault, cause) in [
-        ("../none.pem", "../key.pem", "none.pem", "No such file"),
-        (
-            "../empty.pem",
-            "../key.pem",
-            "empty.pem",
-            "a certificate in PEM",
-        ),
-        (
-            "../torn.pem",
-            "../key.pem",
-            "torn.pem",
-            "a certificate in PEM",
-        ),
-        (
-            "../nonsense.pem",
-            "../key.pem",
-            "nonsense.pem",
-            "certificate",
-        ),
-        (
-            "../certificate.pem",
-            "../none.pem",
-            "none.pem",
-            "No such file",
-        ),
-        (
-            "../certificate.pem",
-            "../certificate.pem",
-            "certificate.pem",
-            "a private key in PEM",
-        ),
-        (
-            "../certificate.pem",
-            "../locked.pem",
-            "locked.pem",
-            "not encrypted",
-        ),
-        (
-            "../certificate.pem",
-            "../other.pem",
-            "other.pem",
-            "not that of the certificate",
-        ),
-    ] {
+    for (certificate, key, at_fault, cause) in UNUSABLE {
         let mut command = site.command(certificate, key);
         let output = command
             .args(["--addr", "127.0.0.1:0"])
@@ -310,3 +266,50 @@ fn what_cannot_be_used_ends_the_start_with_file_and_cause() {
         assert_eq!(output.stdout, b"", "nothing is served");
     }
 }
+
+/// Certificate, key, which of the two is at fault, and a part of what is said of it.
+const UNUSABLE: [(&str, &str, &str, &str); 8] = [
+    ("../none.pem", "../key.pem", "none.pem", "No such file"),
+    (
+        "../empty.pem",
+        "../key.pem",
+        "empty.pem",
+        "a certificate in PEM",
+    ),
+    (
+        "../torn.pem",
+        "../key.pem",
+        "torn.pem",
+        "a certificate in PEM",
+    ),
+    (
+        "../nonsense.pem",
+        "../key.pem",
+        "nonsense.pem",
+        "certificate",
+    ),
+    (
+        "../certificate.pem",
+        "../none.pem",
+        "none.pem",
+        "No such file",
+    ),
+    (
+        "../certificate.pem",
+        "../certificate.pem",
+        "certificate.pem",
+        "a private key in PEM",
+    ),
+    (
+        "../certificate.pem",
+        "../locked.pem",
+        "locked.pem",
+        "not encrypted",
+    ),
+    (
+        "../certificate.pem",
+        "../other.pem",
+        "other.pem",
+        "not that of the certificate",
+    ),
+];
