@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fs_support::*;
-use ringway::fs::{self, File, OpenOptions};
+use ringway::fs::{self, Advice, File, OpenOptions};
 use ringway::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
 #[test]
@@ -54,6 +54,27 @@ fn a_file_that_is_not_in_memory_is_read_whole() {
 
         evict(&path);
         assert!(fs::read(&path).await.unwrap() == contents, "through read");
+    });
+}
+
+/// Goal: a count that is short because the rest is not in memory is not taken for the end. Method: only the first page is.
+///
+/// Mutant: `read_sized` in `fs/src/op/now.rs` takes every count that is no error for all of the file.
+#[test]
+fn a_file_of_which_only_the_beginning_is_in_memory_is_read_whole() {
+    on_both_flavours(|| async {
+        let folder = tempfile::tempdir().unwrap();
+        for len in [8 * 1024, 256 * 1024, 256 * 1024 + 1, 3 * 1024 * 1024] {
+            let path = folder.path().join(len.to_string());
+            let contents = pattern(len);
+            std::fs::write(&path, &contents).unwrap();
+            evict(&path);
+            let file = File::open(&path).await.unwrap();
+            file.advise(0, 0, Advice::Random).await.unwrap();
+            let (result, first) = file.read_at(vec![0; 1], 0).await;
+            assert_eq!((result.unwrap(), &first[..]), (1, &contents[..1]));
+            assert!(fs::read(&path).await.unwrap() == contents, "{len} bytes");
+        }
     });
 }
 
@@ -291,7 +312,7 @@ fn what_a_dropped_file_has_taken_still_arrives() {
     });
 }
 
-/// Mutant: a write that is not mandatory, so that the shutdown of the runtime cancels it.
+/// Goal: however the shutdown and a write meet, its bytes are in the file. The test below has the mutant.
 #[test]
 fn what_was_taken_before_the_runtime_shut_down_is_in_the_file() {
     for folder in folders() {
@@ -313,6 +334,34 @@ fn what_was_taken_before_the_runtime_shut_down_is_in_the_file() {
                 "round {round}"
             );
         }
+    }
+}
+
+/// Goal: as above, of a write that waits for a thread of the pool. Method: the only thread is busy until the runtime has
+/// begun to end.
+///
+/// Mutant: a job that is not mandatory in `Way::start` of `fs/src/file/traffic.rs`, so that the shutdown cancels it.
+#[test]
+fn what_was_taken_while_the_pool_was_busy_is_in_the_file() {
+    for folder in folders() {
+        let path = folder.path().join("file");
+        let runtime = ringway::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .max_blocking_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let count = runtime.block_on(within(async {
+            let mut file = File::create(&path).await.unwrap();
+            drop(ringway::task::spawn_blocking(move || released.recv()));
+            file.write(&pattern(100_000)).await.unwrap()
+        }));
+        runtime.shutdown_background();
+        drop(release);
+        wait_until("the bytes are in the file", || {
+            std::fs::read(&path).unwrap() == pattern(100_000)[..count]
+        });
     }
 }
 

@@ -20,8 +20,13 @@ pub(crate) async fn on_pool<T: Send + 'static>(
 ) -> io::Result<T> {
     match spawn_blocking(call).await {
         Ok(result) => result,
-        Err(_) => Err(io::Error::other("background task failed")),
+        Err(_) => Err(has_ended()),
     }
+}
+
+/// What is said when the pool has shut down: tokio's text.
+pub(crate) fn has_ended() -> io::Error {
+    io::Error::other("background task failed")
 }
 
 /// Changes a name.

@@ -11,14 +11,14 @@ use crate::file::at::takes_no_more;
 use crate::file::core::Core;
 use crate::limits::{LARGE_READ_BYTES, UNKNOWN_SIZE_BYTES, WRITE_PIECE_BYTES};
 use crate::op::now::{self, Prompt, Start};
-use crate::op::{Location, Open, descriptor};
+use crate::op::{Location, Open, descriptor, open_to_read_now, with_c_path};
 use crate::open::open;
 use crate::pool::on_pool;
 
 /// Reads a whole file.
 ///
-/// A small file that lies in memory takes four system calls: openat2(2), preadv2(2) for the bytes and again for the end,
-/// and close(2).
+/// A small file that lies in memory takes four system calls: openat2(2), lseek(2) for where it ends, preadv2(2), and
+/// close(2).
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {
@@ -48,9 +48,8 @@ use crate::pool::on_pool;
 /// Dropping the future drops what was read; the file is as before.
 pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let path = path.as_ref();
-    let operation = || Ok(Open::new(Location::of_path(path)?, libc::O_RDONLY, 0));
     coop::consume_budget().await;
-    let (fd, start) = match open_not_waiting(operation)? {
+    let (fd, start) = match open_now(path)? {
         Some(fd) => match now::read_start(Prompt::asking(fd.as_fd()))? {
             Start::Whole(contents) => return Ok(contents),
             Start::Part(start) => {
@@ -58,7 +57,10 @@ pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
                 (fd, start)
             }
         },
-        None => (open(operation).await?, Vec::new()),
+        None => {
+            let operation = || Ok(Open::new(Location::of_path(path)?, libc::O_RDONLY, 0));
+            (open(operation).await?, Vec::new())
+        }
     };
     let core = Core::new(SharedFd::from(fd), libc::O_RDONLY);
     let size = regular_size(&core);
@@ -66,10 +68,10 @@ pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
 }
 
 /// Opens what can be opened at once. The descriptor has O_NONBLOCK still.
-fn open_not_waiting(operation: impl Fn() -> io::Result<Open>) -> io::Result<Option<OwnedFd>> {
+fn open_now(path: &Path) -> io::Result<Option<OwnedFd>> {
     // Outside a runtime the operation panics, as it should, and in one that has ended it says so.
     match is_in_live_runtime() {
-        true => operation()?.now_not_waiting().transpose(),
+        true => with_c_path(path, open_to_read_now)?.transpose(),
         false => Ok(None),
     }
 }

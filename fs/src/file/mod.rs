@@ -49,8 +49,9 @@ use self::traffic::Traffic;
 /// [`write_at`](Self::write_at) any number of operations are in flight at a time, each with its own offset and
 /// its own buffer.
 ///
-/// What lies in memory is read at once; the ring does what would have to wait, and no thread of the blocking
-/// pool is used for either.
+/// What lies in memory is read at once, and what can be written without waiting is written at once. For the rest, owned
+/// buffers and reads go through the ring; a write through [`AsyncWrite`] goes to the blocking pool, which costs less than
+/// the thread to which the ring would hand it, or through the ring where it goes past the cache (O_DIRECT) or to a stream.
 ///
 /// # Dropping
 ///

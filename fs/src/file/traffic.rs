@@ -17,14 +17,17 @@ use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use ringway_runtime::driver::Op;
+use ringway_runtime::driver::{Op, is_in_live_runtime};
+use ringway_runtime::spawn_mandatory_blocking;
+use ringway_runtime::task::JoinHandle;
 use tokio::io::ReadBuf;
 
 use super::core::{Core, is_interrupted};
 use super::position::Position;
 use crate::gate::Gate;
 use crate::op::now::{self, Prompt};
-use crate::op::{Deliver, Delivery, Read};
+use crate::op::{Deliver, Delivered, Delivery, Read};
+use crate::pool::has_ended;
 
 #[derive(Debug)]
 pub(super) struct Traffic {
@@ -57,11 +60,46 @@ impl Ahead {
 
 /// A write in flight.
 #[derive(Debug, Default)]
-struct Writing(Option<Op<Deliver>>);
+struct Writing(Option<Way>);
+
+/// Who does it.
+#[derive(Debug)]
+enum Way {
+    Ring(Op<Deliver>),
+    /// The blocking pool, for bytes from this offset on. It comes to its end whether or not anybody waits for it.
+    Pool(JoinHandle<Delivery>, u64),
+}
+
+impl Way {
+    /// Sends the bytes on their way.
+    ///
+    /// A write that could not be done at once is always handed to a thread of the kernel's by the ring, which costs more
+    /// than one of the pool's; but those of the kernel keep order among the writers of a device.
+    fn start(write: Deliver, by_pool: bool) -> io::Result<Self> {
+        // Outside a runtime the operation panics, as it should, and in one that has ended it writes on the spot.
+        if !by_pool || !is_in_live_runtime() {
+            return Ok(Self::Ring(Op::new(write)));
+        }
+        let offset = write.offset();
+        match spawn_mandatory_blocking(move || write.run()) {
+            Some(job) => Ok(Self::Pool(job, offset)),
+            None => Err(has_ended()),
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
+        match self {
+            Self::Ring(op) => Pin::new(op).poll(cx).map(Delivered::take),
+            Self::Pool(job, offset) => Pin::new(job)
+                .poll(cx)
+                .map(|end| end.unwrap_or_else(|_| Delivery::Failed(has_ended(), *offset))),
+        }
+    }
+}
 
 impl Drop for Writing {
     fn drop(&mut self) {
-        if let Some(op) = self.0.take() {
+        if let Some(Way::Ring(op)) = self.0.take() {
             op.detach();
         }
     }
@@ -195,7 +233,7 @@ impl Traffic {
         if let Some(result) = self.write_at_once(core, max, first, slices) {
             return Poll::Ready(result);
         }
-        let count = self.start_write(core, max, slices);
+        let count = self.start_write(core, max, slices)?;
         // Submit it now; nobody is to be woken for it, since whoever asks next will look.
         let _ = self.poll_settle_write(&mut Context::from_waker(Waker::noop()));
         Poll::Ready(Ok(count))
@@ -226,7 +264,12 @@ impl Traffic {
         Some(result)
     }
 
-    fn start_write(&mut self, core: &Core, max: usize, slices: &[IoSlice<'_>]) -> usize {
+    fn start_write(
+        &mut self,
+        core: &Core,
+        max: usize,
+        slices: &[IoSlice<'_>],
+    ) -> io::Result<usize> {
         let mut buf = mem::take(&mut self.write_buf);
         buf.clear();
         for slice in slices {
@@ -234,20 +277,21 @@ impl Traffic {
             buf.extend_from_slice(&slice[..count]);
         }
         let count = buf.len();
-        let offset = self.position.offset();
-        self.writing.0 = Some(Op::new(Deliver::new(core.fd.clone(), buf, offset)));
+        let write = Deliver::new(core.fd.clone(), buf, self.position.offset());
+        let by_pool = !self.position.is_absent() && !core.is_direct();
+        self.writing.0 = Some(Way::start(write, by_pool)?);
         self.position.advance(count);
-        count
+        Ok(count)
     }
 
     /// Waits for the write in flight. Its error is kept for the next flush or write.
     pub(super) fn poll_settle_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while let Some(op) = &mut self.writing.0 {
-            let delivered = ready!(Pin::new(op).poll(cx));
+        while let Some(way) = &mut self.writing.0 {
+            let delivery = ready!(way.poll(cx));
             self.writing.0 = None;
-            match delivered.take() {
+            match delivery {
                 Delivery::Done(buf) => self.write_buf = buf,
-                Delivery::Rest(rest) => self.writing.0 = Some(Op::new(rest)),
+                Delivery::Rest(rest) => self.writing.0 = Some(Way::Ring(Op::new(rest))),
                 Delivery::Failed(error, offset) => {
                     self.write_error = Some(error);
                     self.position.retreat_to(offset);

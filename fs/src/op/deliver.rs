@@ -38,6 +38,11 @@ impl Deliver {
         }
     }
 
+    /// Where the next byte goes.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
     /// What is to be done after the kernel has written `result`.
     fn after(mut self, result: io::Result<usize>) -> Delivery {
         match result {
@@ -55,6 +60,27 @@ impl Deliver {
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Delivery::Rest(self),
             Err(error) => Delivery::Failed(error, self.offset),
+        }
+    }
+
+    /// Writes everything on this thread, a thread of the blocking pool.
+    pub(crate) fn run(self) -> Delivery {
+        let mut next = self;
+        loop {
+            let result = match now::write_from(
+                Prompt::plain(next.fd.as_fd()),
+                &next.buf,
+                next.done,
+                next.offset,
+            ) {
+                Now::Done(result) => result,
+                Now::Later => Err(io::ErrorKind::Interrupted.into()),
+                Now::Never => Err(io::ErrorKind::Unsupported.into()),
+            };
+            match next.after(result) {
+                Delivery::Rest(rest) => next = rest,
+                end => return end,
+            }
         }
     }
 

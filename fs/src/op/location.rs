@@ -68,10 +68,31 @@ impl Location {
 
 /// `path` as the kernel wants it.
 pub(crate) fn c_path(path: &OsStr) -> io::Result<CString> {
-    CString::new(path.as_bytes()).map_err(|_| {
-        io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "file name contained an unexpected NUL byte",
-        )
-    })
+    CString::new(path.as_bytes()).map_err(|_| has_nul())
+}
+
+/// Lends `path` to `call` as the kernel wants it, without memory of its own if it is as short as most are.
+///
+/// # Errors
+///
+/// As [`Location::of_path`].
+pub(crate) fn with_c_path<R>(path: &Path, call: impl FnOnce(&CStr) -> R) -> io::Result<R> {
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.len() >= SHORT_PATH_BYTES {
+        return Ok(call(&c_path(path.as_os_str())?));
+    }
+    let mut copy = [0; SHORT_PATH_BYTES];
+    copy[..bytes.len()].copy_from_slice(bytes);
+    let path = CStr::from_bytes_with_nul(&copy[..=bytes.len()]).map_err(|_| has_nul())?;
+    Ok(call(path))
+}
+
+/// On the stack: longer paths are rare, and cleared memory costs.
+const SHORT_PATH_BYTES: usize = 256;
+
+fn has_nul() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "file name contained an unexpected NUL byte",
+    )
 }

@@ -13,7 +13,7 @@ use std::{ptr, slice};
 use ringway_runtime::driver::Pieces;
 use tokio::io::ReadBuf;
 
-use super::{CALL_BYTES_MAX, IoBuf, IoBufMut, IoBufs, IoBufsMut};
+use super::{CALL_BYTES_MAX, IoBuf, IoBufMut, IoBufs, IoBufsMut, descriptor};
 
 /// What came of the attempt.
 #[derive(Debug)]
@@ -119,9 +119,40 @@ pub(crate) enum Start {
     Part(Vec<u8>),
 }
 
-/// Reads a file that is likely small, with no more calls than it takes: one for the bytes, and one that finds the end.
-/// (A short count alone says nothing: it may as well be that the rest is not in memory.)
+/// Reads a file that is likely small, with no more calls than it takes: one asks where it ends, one brings the bytes.
+///
+/// A short count alone says nothing: it may as well be that the rest is not in memory. But if more was asked for, and
+/// the count is what lseek(2) has said, two witnesses agree on the end.
+///
+/// lseek(2) leaves the position at the end.
 pub(crate) fn read_start(file: Prompt<'_>) -> io::Result<Start> {
+    match descriptor::seek(file.fd, io::SeekFrom::End(0)) {
+        Ok(size @ 1..=SIZED_BYTES_MAX) => read_sized(file, size as usize),
+        // Files in /proc, say, have no end before they are read, and a large one is worth another look.
+        _ => read_unsized(file),
+    }
+}
+
+/// A larger file is read in steps.
+const SIZED_BYTES_MAX: u64 = crate::limits::ON_WORKER_MAX_BYTES as u64;
+
+/// As [`read_start`], for a file that probably has this many bytes.
+fn read_sized(file: Prompt<'_>, size: usize) -> io::Result<Start> {
+    let mut bytes = Vec::<u8>::new();
+    bytes.try_reserve_exact(size + 1)?;
+    let room = bytes.capacity();
+    Ok(match read_into(file, &mut bytes, 0, room, 0) {
+        Now::Done(count) => match count? {
+            0 => Start::Whole(bytes),
+            count if count == size => Start::Whole(bytes),
+            _ => Start::Part(bytes),
+        },
+        Now::Later | Now::Never => Start::Part(bytes),
+    })
+}
+
+/// As [`read_start`], for a file of which nothing is known: a second read finds the end.
+fn read_unsized(file: Prompt<'_>) -> io::Result<Start> {
     let mut start = [MaybeUninit::<u8>::uninit(); START_BYTES];
     let iov = [iovec(start.as_mut_ptr().cast(), START_BYTES)];
     // SAFETY: the entry describes the array.
@@ -143,7 +174,7 @@ pub(crate) fn read_start(file: Prompt<'_>) -> io::Result<Start> {
     })
 }
 
-/// On the stack, where they cost nothing until they are read. Larger files are worth a call for their size.
+/// On the stack, where they cost nothing until they are read.
 const START_BYTES: usize = 16 * 1024;
 
 /// Fills several buffers behind their first `done` bytes, from `offset` on.
@@ -301,10 +332,25 @@ fn iovec(base: *mut u8, len: usize) -> libc::iovec {
     }
 }
 
+/// By the bare call: that of the C library first makes the thread one that may be cancelled, which none of ours is,
+/// for 20 ns.
+///
 /// # Safety
 /// Each entry describes bytes that may be written.
 unsafe fn preadv(file: Prompt<'_>, iov: &[libc::iovec], offset: u64) -> Now {
-    let (fd, count) = (file.fd.as_raw_fd(), iov.len() as libc::c_int);
-    // SAFETY: the caller vouches for the entries.
-    Now::from_return(unsafe { libc::preadv2(fd, iov.as_ptr(), count, offset as i64, file.flags) })
+    let (fd, count) = (file.fd.as_raw_fd(), iov.len());
+    let (low, high) = (offset as libc::c_ulong, (offset >> 32) as libc::c_ulong);
+    // SAFETY: the caller vouches for the entries. The kernel takes as many bits of `high` as a long has not room for.
+    let count = unsafe {
+        libc::syscall(
+            libc::SYS_preadv2,
+            fd,
+            iov.as_ptr(),
+            count,
+            low,
+            high,
+            file.flags,
+        )
+    };
+    Now::from_return(count as libc::ssize_t)
 }

@@ -1,5 +1,6 @@
 //! Opening files, optionally with the restrictions of openat2(2).
 
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,42 +64,57 @@ impl Open {
     }
 
     /// As [`Self::now`], but what was opened still has O_NONBLOCK. Good for calls that do not wait anyway.
-    pub(crate) fn now_not_waiting(&self) -> Option<io::Result<OwnedFd>> {
-        if self.flags & CHANGES != 0 || !HAS_OPENAT2.load(Ordering::Relaxed) {
-            return None;
-        }
-        // With O_PATH nothing is opened that could wait, and other flags are refused.
-        let flags = match self.flags & libc::O_PATH {
-            0 => self.flags | libc::O_NONBLOCK,
-            _ => self.flags,
-        };
-        let how = types::OpenHow::new()
-            .flags(flags as u32 as u64)
-            .resolve(self.resolve | RESOLVE_CACHED);
-        // SAFETY: the path ends with a NUL byte, and both live for the call, which is told the structure's size.
-        let fd = unsafe {
-            libc::syscall(
-                libc::SYS_openat2,
-                self.at.raw_dir(),
-                self.at.as_ptr(),
-                &raw const how,
-                size_of::<types::OpenHow>(),
-            )
-        };
-        match answer(fd) {
-            // SAFETY: the kernel has just opened this descriptor, and nobody else has it.
-            Ok(fd) => Some(Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })),
-            Err(error) => match error.raw_os_error() {
-                // Not in memory; or such flags are not for openat2(2), which is stricter than open(2); or a sandbox
-                // forbids it.
-                Some(libc::EAGAIN | libc::EINVAL | libc::EINTR | libc::EPERM) => None,
-                Some(libc::ENOSYS) => {
-                    HAS_OPENAT2.store(false, Ordering::Relaxed);
-                    None
-                }
-                _ => Some(Err(error)),
-            },
-        }
+    fn now_not_waiting(&self) -> Option<io::Result<OwnedFd>> {
+        open_not_waiting(self.at.raw_dir(), self.at.path(), self.flags, self.resolve)
+    }
+}
+
+/// Opens at once what can be opened for reading without waiting. The descriptor has O_NONBLOCK still.
+pub(crate) fn open_to_read_now(path: &CStr) -> Option<io::Result<OwnedFd>> {
+    open_not_waiting(libc::AT_FDCWD, path, libc::O_RDONLY | libc::O_CLOEXEC, 0)
+}
+
+/// What [`Open::now`] and its kin do.
+fn open_not_waiting(
+    dir: RawFd,
+    path: &CStr,
+    flags: libc::c_int,
+    resolve: u64,
+) -> Option<io::Result<OwnedFd>> {
+    if flags & CHANGES != 0 || !HAS_OPENAT2.load(Ordering::Relaxed) {
+        return None;
+    }
+    // With O_PATH nothing is opened that could wait, and other flags are refused.
+    let flags = match flags & libc::O_PATH {
+        0 => flags | libc::O_NONBLOCK,
+        _ => flags,
+    };
+    let how = types::OpenHow::new()
+        .flags(flags as u32 as u64)
+        .resolve(resolve | RESOLVE_CACHED);
+    // SAFETY: the path ends with a NUL byte, and both live for the call, which is told the structure's size.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_openat2,
+            dir,
+            path.as_ptr(),
+            &raw const how,
+            size_of::<types::OpenHow>(),
+        )
+    };
+    match answer(fd) {
+        // SAFETY: the kernel has just opened this descriptor, and nobody else has it.
+        Ok(fd) => Some(Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })),
+        Err(error) => match error.raw_os_error() {
+            // Not in memory; or such flags are not for openat2(2), which is stricter than open(2); or a sandbox
+            // forbids it.
+            Some(libc::EAGAIN | libc::EINVAL | libc::EINTR | libc::EPERM) => None,
+            Some(libc::ENOSYS) => {
+                HAS_OPENAT2.store(false, Ordering::Relaxed);
+                None
+            }
+            _ => Some(Err(error)),
+        },
     }
 }
 
