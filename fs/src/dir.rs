@@ -96,6 +96,26 @@ impl Dir {
     }
 
     /// A handle of the same directory that follows no symbolic link at all (RESOLVE_NO_SYMLINKS).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// # std::fs::create_dir(&path)?;
+    /// use std::os::unix::fs::symlink;
+    /// use ringway_fs::Dir;
+    ///
+    /// std::fs::write(path.join("page"), b"")?;
+    /// symlink("page", path.join("link"))?;
+    /// let dir = Dir::open(&path).await?;
+    /// assert!(dir.open_file("link").await.is_ok(), "it stays beneath");
+    /// assert!(dir.no_symlinks().open_file("link").await.is_err());
+    /// assert!(dir.no_symlinks().open_file("page").await.is_ok());
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     #[must_use]
     pub fn no_symlinks(&self) -> Dir {
         self.restricted(libc::RESOLVE_NO_SYMLINKS)
@@ -103,6 +123,22 @@ impl Dir {
 
     /// A handle of the same directory whose paths stay on its mount (RESOLVE_NO_XDEV): what others have mounted beneath
     /// it is refused.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// use ringway_fs::Dir;
+    ///
+    /// let root = Dir::open("/").await?;
+    /// // It is always mounted.
+    /// assert!(root.open_dir("proc/self").await.is_ok());
+    /// assert!(root.no_mounts().open_dir("proc/self").await.is_err());
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     #[must_use]
     pub fn no_mounts(&self) -> Dir {
         self.restricted(libc::RESOLVE_NO_XDEV)
@@ -124,6 +160,25 @@ impl Dir {
     /// # Cancel safety
     ///
     /// Nothing remains of it.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// # std::fs::create_dir_all(path.join("site/css"))?;
+    /// use std::io::ErrorKind;
+    /// use ringway_fs::Dir;
+    ///
+    /// let site = Dir::open(path.join("site")).await?;
+    /// let css = site.open_dir("css").await?;
+    /// // Not beneath `css` any more.
+    /// let error = css.open_dir("..").await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn open_dir(&self, path: impl AsRef<Path>) -> io::Result<Dir> {
         let fd = self.open_raw(path.as_ref(), HANDLE, 0, 0).await?;
         Ok(Dir {
@@ -141,6 +196,25 @@ impl Dir {
     /// # Cancel safety
     ///
     /// Nothing remains of it.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// # std::fs::create_dir_all(path.join("users/ada"))?;
+    /// use ringway_fs::Dir;
+    ///
+    /// let users = Dir::open(path.join("users")).await?;
+    /// let ada = users.open_beneath("ada").await?;
+    /// // What is made there is beneath it.
+    /// ada.create_dir("letters").await?;
+    /// assert!(path.join("users/ada/letters").is_dir());
+    /// assert!(users.open_beneath("/etc").await.is_err());
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn open_beneath(&self, path: impl AsRef<Path>) -> io::Result<Dir> {
         self.open_dir(path).await
     }
@@ -154,6 +228,26 @@ impl Dir {
     /// # Cancel safety
     ///
     /// A file that was opened is closed.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// # std::fs::create_dir(&path)?;
+    /// # std::fs::write(path.join("page"), b"<p>")?;
+    /// use ringway_fs::Dir;
+    /// use tokio::io::AsyncReadExt;
+    ///
+    /// let dir = Dir::open(&path).await?;
+    /// let mut text = String::new();
+    /// dir.open_file("page").await?.read_to_string(&mut text).await?;
+    /// assert_eq!(text, "<p>");
+    /// assert!(dir.open_file("../../etc/passwd").await.is_err());
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn open_file(&self, path: impl AsRef<Path>) -> io::Result<File> {
         self.open_with(path, OpenOptions::new().read(true)).await
     }
@@ -212,6 +306,23 @@ impl Dir {
     /// # Cancel safety
     ///
     /// Dropping the future leaves open whether it is done.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// # std::fs::create_dir(&path)?;
+    /// use ringway_fs::Dir;
+    ///
+    /// let dir = Dir::open(&path).await?;
+    /// dir.create_dir("folder").await?;
+    /// dir.remove_dir("folder").await?;
+    /// assert!(dir.metadata("folder").await.is_err());
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn remove_dir(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let name = self.name(path.as_ref()).await?;
         change(NameOp::RemoveDir(name)).await
@@ -248,6 +359,23 @@ impl Dir {
     /// # Cancel safety
     ///
     /// Dropping the future leaves open whether it is done.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// # std::fs::create_dir(&path)?;
+    /// # std::fs::write(path.join("one"), b"")?;
+    /// use ringway_fs::Dir;
+    ///
+    /// let dir = Dir::open(&path).await?;
+    /// dir.hard_link("one", &dir, "other").await?;
+    /// assert_eq!(dir.status("other").await?.nlink(), 2);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn hard_link(
         &self,
         original: impl AsRef<Path>,
@@ -269,6 +397,26 @@ impl Dir {
     /// # Cancel safety
     ///
     /// Dropping the future leaves open whether it is done.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// # std::fs::create_dir(&path)?;
+    /// # std::fs::write(path.join("v2"), b"new")?;
+    /// use std::path::Path;
+    /// use ringway_fs::Dir;
+    ///
+    /// let dir = Dir::open(&path).await?;
+    /// dir.symlink("v2", "current").await?;
+    /// assert_eq!(dir.read_link("current").await?, Path::new("v2"));
+    /// assert!(dir.symlink_metadata("current").await?.is_symlink());
+    /// assert_eq!(dir.metadata("current").await?.len(), 3);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn symlink(
         &self,
         original: impl AsRef<Path>,
@@ -345,6 +493,24 @@ impl Dir {
     /// # Cancel safety
     ///
     /// Nothing remains of it.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// # std::fs::create_dir_all(path.join("sub/deep"))?;
+    /// use ringway_fs::Dir;
+    ///
+    /// let dir = Dir::open(&path).await?;
+    /// let mut entries = dir.read_dir("sub").await?;
+    /// let entry = entries.next_entry().await?.expect("there is one");
+    /// assert_eq!(entry.file_name(), "deep");
+    /// assert!(entries.next_entry().await?.is_none());
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn read_dir(&self, path: impl AsRef<Path>) -> io::Result<Entries> {
         let flags = libc::O_RDONLY | libc::O_DIRECTORY;
         let fd = self.open_raw(path.as_ref(), flags, 0, 0).await?;

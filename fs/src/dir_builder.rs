@@ -8,6 +8,22 @@ use crate::op::{Location, NameOp};
 use crate::pool::change;
 
 /// How to make a directory.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("file");
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// use std::os::unix::fs::PermissionsExt;
+/// use ringway_fs::{DirBuilder, metadata};
+///
+/// let private = path.join("a/b/c");
+/// DirBuilder::new().recursive(true).mode(0o700).create(&private).await?;
+/// assert_eq!(metadata(&private).await?.permissions().mode() & 0o777, 0o700);
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 #[derive(Debug, Default)]
 pub struct DirBuilder {
     recursive: bool,
@@ -24,6 +40,26 @@ impl DirBuilder {
     }
 
     /// Whether parents that do not exist are made, too. It is then no error if the directory exists.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// use std::io::ErrorKind;
+    /// use ringway_fs::DirBuilder;
+    ///
+    /// let deep = path.join("a/b");
+    /// let error = DirBuilder::new().create(&deep).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::NotFound, "there is no `a`");
+    /// let mut builder = DirBuilder::new();
+    /// builder.recursive(true).create(&deep).await?;
+    /// // It may be there already.
+    /// builder.create(&deep).await?;
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn recursive(&mut self, recursive: bool) -> &mut Self {
         self.recursive = recursive;
         self
@@ -49,6 +85,23 @@ impl DirBuilder {
     /// # Cancel safety
     ///
     /// Dropping the future leaves open whether, and how much of it, is done.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// use std::io::ErrorKind;
+    /// use ringway_fs::DirBuilder;
+    ///
+    /// let builder = DirBuilder::new();
+    /// builder.create(&path).await?;
+    /// let again = builder.create(&path).await.unwrap_err();
+    /// assert_eq!(again.kind(), ErrorKind::AlreadyExists);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn create(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let path = path.as_ref();
         if self.recursive {

@@ -11,6 +11,25 @@ use crate::kind::FileKind;
 use crate::op::{Found, Listing};
 
 /// The entries of a directory: [`Dir::read_dir`](crate::Dir::read_dir).
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("file");
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// # std::fs::create_dir_all(path.join("deep"))?;
+/// use ringway_fs::{Dir, FileKind};
+///
+/// let mut entries = Dir::open(&path).await?.read_dir(".").await?;
+/// while let Some(entry) = entries.next_entry().await? {
+///     assert_eq!(entry.kind(), Some(FileKind::Dir));
+///     assert!(entry.ino() > 0);
+///     assert_eq!(entry.into_file_name(), "deep");
+/// }
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "entries are read when they are asked for"]
 pub struct Entries {

@@ -123,6 +123,19 @@ pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
 /// # Cancel safety
 ///
 /// Nothing happens but the asking.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("file");
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// let status = ringway_fs::status("/dev/null").await?;
+/// assert!(!status.is_file() && !status.is_dir());
+/// assert_eq!(status.permissions().readonly(), false);
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub async fn status(path: impl AsRef<Path>) -> io::Result<Status> {
     ask(Location::of_path(path.as_ref())?, 0).await
 }
@@ -140,6 +153,19 @@ pub async fn status(path: impl AsRef<Path>) -> io::Result<Status> {
 /// # Cancel safety
 ///
 /// Nothing happens but the asking.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("file");
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// std::os::unix::fs::symlink("nowhere", &path)?;
+/// assert!(ringway_fs::symlink_status(&path).await?.is_symlink());
+/// assert!(ringway_fs::status(&path).await.is_err());
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub async fn symlink_status(path: impl AsRef<Path>) -> io::Result<Status> {
     ask(Location::of_path(path.as_ref())?, libc::AT_SYMLINK_NOFOLLOW).await
 }

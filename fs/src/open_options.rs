@@ -81,6 +81,25 @@ impl OpenOptions {
     }
 
     /// Whether the file is to be written.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// # std::fs::write(&path, b"0123456789")?;
+    /// use ringway_fs::OpenOptions;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// // The file must be there, and what is not written over stays.
+    /// let mut file = OpenOptions::new().write(true).open(&path).await?;
+    /// file.write_all(b"abc").await?;
+    /// file.flush().await?;
+    /// assert_eq!(ringway_fs::read(&path).await?, b"abc3456789");
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn write(&mut self, write: bool) -> &mut OpenOptions {
         self.set(|ours| ours.write = write, |std| std.write(write))
     }
@@ -91,6 +110,21 @@ impl OpenOptions {
     }
 
     /// Whether the file is emptied.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// # std::fs::write(&path, b"0123456789")?;
+    /// use ringway_fs::OpenOptions;
+    ///
+    /// let file = OpenOptions::new().write(true).truncate(true).open(&path).await?;
+    /// assert_eq!(file.metadata().await?.len(), 0);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn truncate(&mut self, truncate: bool) -> &mut OpenOptions {
         self.set(
             |ours| ours.truncate = truncate,
@@ -104,6 +138,24 @@ impl OpenOptions {
     }
 
     /// Whether the file must not exist, and is made.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// use std::io::ErrorKind;
+    /// use ringway_fs::OpenOptions;
+    ///
+    /// let mut options = OpenOptions::new();
+    /// options.write(true).create_new(true);
+    /// options.open(&path).await?;
+    /// let error = options.open(&path).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn create_new(&mut self, create_new: bool) -> &mut OpenOptions {
         self.set(
             |ours| ours.create_new = create_new,
@@ -112,6 +164,21 @@ impl OpenOptions {
     }
 
     /// Who may do what with a new file, before the umask. Without it: `0o666`.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// use std::os::unix::fs::PermissionsExt;
+    /// use ringway_fs::OpenOptions;
+    ///
+    /// let key = OpenOptions::new().write(true).create(true).mode(0o600).open(&path).await?;
+    /// assert_eq!(key.metadata().await?.permissions().mode() & 0o777, 0o600);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn mode(&mut self, mode: u32) -> &mut OpenOptions {
         self.set(
             |ours| ours.mode = mode as libc::mode_t,
@@ -124,6 +191,27 @@ impl OpenOptions {
     /// With `O_NONBLOCK` neither opening nor reading a FIFO waits for anybody: opening one for reading succeeds,
     /// opening one for writing that nobody reads fails with ENXIO. Use it for paths that others can make. On
     /// regular files it is taken off again once they are open.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// use std::os::unix::fs::symlink;
+    /// use ringway_fs::OpenOptions;
+    ///
+    /// symlink("elsewhere", &path)?;
+    /// let error = OpenOptions::new()
+    ///     .read(true)
+    ///     .custom_flags(libc::O_NOFOLLOW)
+    ///     .open(&path)
+    ///     .await
+    ///     .unwrap_err();
+    /// assert_eq!(error.raw_os_error(), Some(libc::ELOOP));
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn custom_flags(&mut self, flags: i32) -> &mut OpenOptions {
         self.set(
             |ours| ours.custom_flags = flags,
@@ -133,6 +221,27 @@ impl OpenOptions {
 
     /// Whether reads and writes go past the kernel's cache, straight to the disk and back: O_DIRECT. They must then keep
     /// to the file's [`direct_alignment`](File::direct_alignment); [`File::aligned_buf`] makes buffers that do.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// use ringway_fs::OpenOptions;
+    ///
+    /// let mut options = OpenOptions::new();
+    /// options.read(true).write(true).create(true).direct(true);
+    /// // Not every file system is for it.
+    /// if let Ok(file) = options.open(&path).await {
+    ///     let mut block = file.aligned_buf(4096);
+    ///     block.set_len(block.capacity());
+    ///     let (result, _block) = file.write_all_at(block, 0).await;
+    ///     result?;
+    /// }
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn direct(&mut self, direct: bool) -> &mut OpenOptions {
         let with = |flags: i32| match direct {
             true => flags | libc::O_DIRECT,
@@ -148,6 +257,28 @@ impl OpenOptions {
     /// Whether a path that leads through a symbolic link, at its end or before, is refused: RESOLVE_NO_SYMLINKS.
     ///
     /// It has no effect on options that were made from those of std.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// use std::os::unix::fs::symlink;
+    /// use ringway_fs::OpenOptions;
+    ///
+    /// // A link in the middle of the path, which O_NOFOLLOW would not mind.
+    /// symlink("/etc", &path)?;
+    /// let error = OpenOptions::new()
+    ///     .read(true)
+    ///     .no_symlinks(true)
+    ///     .open(path.join("passwd"))
+    ///     .await
+    ///     .unwrap_err();
+    /// assert_eq!(error.raw_os_error(), Some(libc::ELOOP));
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn no_symlinks(&mut self, no_symlinks: bool) -> &mut OpenOptions {
         self.no_symlinks = no_symlinks;
         self

@@ -68,12 +68,48 @@ impl ReadDir {
     /// # Errors
     ///
     /// As [`Self::next_entry`].
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// # std::fs::create_dir_all(path.join("only"))?;
+    /// use std::future::poll_fn;
+    ///
+    /// let mut entries = ringway_fs::read_dir(&path).await?;
+    /// let only = poll_fn(|cx| entries.poll_next_entry(cx)).await?;
+    /// assert_eq!(only.unwrap().file_name(), "only");
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn poll_next_entry(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<DirEntry>>> {
         self.chunks.poll_next(cx)
     }
 }
 
 /// An entry of a directory.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("file");
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// # std::fs::create_dir(&path)?;
+/// # std::fs::write(path.join("poem"), b"Tyger Tyger")?;
+/// let mut entries = ringway_fs::read_dir(&path).await?;
+/// let poem = entries.next_entry().await?.expect("there is one");
+/// assert_eq!(poem.file_name(), "poem");
+/// assert_eq!(poem.path(), path.join("poem"));
+/// assert!(poem.file_type().await?.is_file());
+/// assert_eq!(poem.metadata().await?.len(), 11);
+/// assert!(poem.ino() > 0);
+/// assert!(entries.next_entry().await?.is_none());
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct DirEntry {
     file_type: Option<FileType>,
@@ -113,6 +149,25 @@ impl DirEntry {
     /// # Cancel safety
     ///
     /// Nothing happens but the asking.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// # std::fs::create_dir_all(path.join("folder"))?;
+    /// # std::fs::write(path.join("file"), b"four")?;
+    /// let mut entries = ringway_fs::read_dir(&path).await?;
+    /// let mut bytes = 0;
+    /// while let Some(entry) = entries.next_entry().await? {
+    ///     let metadata = entry.metadata().await?;
+    ///     bytes += if metadata.is_file() { metadata.len() } else { 0 };
+    /// }
+    /// assert_eq!(bytes, 4);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn metadata(&self) -> io::Result<Metadata> {
         coop::consume_budget().await;
         let at_once = metadata_now(&self.path());
@@ -134,6 +189,26 @@ impl DirEntry {
     /// # Cancel safety
     ///
     /// Nothing happens but the asking.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// # std::fs::create_dir_all(path.join("folder"))?;
+    /// # std::fs::write(path.join("file"), b"")?;
+    /// let mut entries = ringway_fs::read_dir(&path).await?;
+    /// let mut folders = Vec::new();
+    /// while let Some(entry) = entries.next_entry().await? {
+    ///     if entry.file_type().await?.is_dir() {
+    ///         folders.push(entry.file_name());
+    ///     }
+    /// }
+    /// assert_eq!(folders, ["folder"]);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn file_type(&self) -> io::Result<FileType> {
         if let Some(file_type) = self.file_type {
             return Ok(file_type);

@@ -11,6 +11,31 @@ use crate::kind::FileKind;
 ///
 /// It is called status, as in stat, and not metadata, because [`std::fs::Metadata`] can only be made by std,
 /// which has no asynchronous way to do it; the functions of that name are there, too.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("file");
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// use std::time::{Duration, SystemTime};
+/// use ringway_fs::FileKind;
+///
+/// # let before = SystemTime::now() - Duration::from_secs(1);
+/// std::fs::write(&path, b"hello")?;
+/// let status = ringway_fs::status(&path).await?;
+/// assert_eq!((status.len(), status.kind()), (5, Some(FileKind::File)));
+/// assert!(status.modified() >= before);
+/// // Which file it is, whatever it is called.
+/// let same = ringway_fs::status(dir.path().join("./file")).await?;
+/// assert_eq!((status.dev(), status.ino()), (same.dev(), same.ino()));
+/// // What only some file systems know.
+/// if let Some(created) = status.created() {
+///     assert!(created <= SystemTime::now());
+/// }
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Status {
     raw: Box<libc::statx>,

@@ -55,6 +55,14 @@ impl Interest {
     }
 
     /// Both sets of events together.
+    ///
+    /// ```
+    /// use ringway_net::Interest;
+    ///
+    /// let all = Interest::READABLE.add(Interest::WRITABLE).add(Interest::PRIORITY).add(Interest::ERROR);
+    /// assert!(all.is_readable() && all.is_writable() && all.is_priority() && all.is_error());
+    /// assert_eq!(Interest::READABLE.add(Interest::READABLE), Interest::READABLE);
+    /// ```
     #[must_use = "the result is the return value; `self` stays as it was"]
     pub const fn add(self, other: Interest) -> Interest {
         Interest(self.0 | other.0)

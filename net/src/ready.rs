@@ -59,6 +59,15 @@ impl Ready {
     pub(crate) const CLOSED: Ready = Ready(READ_CLOSED | WRITE_CLOSED);
 
     /// Whether the socket is ready for nothing.
+    ///
+    /// ```
+    /// use ringway_net::Ready;
+    ///
+    /// assert!(Ready::EMPTY.is_empty());
+    /// let urgent = Ready::PRIORITY | Ready::ERROR;
+    /// assert!(urgent.is_priority() && urgent.is_error() && !urgent.is_empty());
+    /// assert!(Ready::ALL.is_read_closed() && Ready::ALL.is_write_closed());
+    /// ```
     pub fn is_empty(self) -> bool {
         self == Ready::EMPTY
     }

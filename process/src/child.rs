@@ -82,6 +82,23 @@ impl Child {
     /// # Errors
     ///
     /// Those of kill(2), as when the process has become another user's.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_process::Command;
+    ///
+    /// let mut child = Command::new("sleep").arg("600").spawn()?;
+    /// child.start_kill()?;
+    /// assert!(!child.wait().await?.success());
+    /// // It is too late, and no error.
+    /// child.start_kill()?;
+    /// assert_eq!(child.id(), None);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn start_kill(&mut self) -> io::Result<()> {
         match &mut self.state {
             State::Running(running) => running.kill(),
@@ -102,6 +119,21 @@ impl Child {
     /// # Cancel safety
     ///
     /// Safe: once polled, it has sent the signal.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::os::unix::process::ExitStatusExt;
+    /// use ringway_process::Command;
+    ///
+    /// let mut child = Command::new("sleep").arg("600").spawn()?;
+    /// child.kill().await?;
+    /// assert_eq!(child.wait().await?.signal(), Some(9));
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn kill(&mut self) -> io::Result<()> {
         self.start_kill()?;
         self.wait().await?;

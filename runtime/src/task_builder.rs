@@ -75,6 +75,16 @@ impl<'a> Builder<'a> {
     /// # Panics
     ///
     /// In a child of the process that made the runtime.
+    ///
+    /// ```
+    /// use ringway_runtime::{Runtime, task_builder::Builder};
+    ///
+    /// let runtime = Runtime::new().unwrap();
+    /// // Outside of the runtime a handle says where.
+    /// let task = Builder::new().name("task").spawn_on(async { 1 }, runtime.handle()).unwrap();
+    /// let job = Builder::new().name("job").spawn_blocking_on(|| 2, runtime.handle()).unwrap();
+    /// assert_eq!(runtime.block_on(async { task.await.unwrap() + job.await.unwrap() }), 3);
+    /// ```
     #[track_caller]
     pub fn spawn_on<F>(self, future: F, handle: &Handle) -> io::Result<JoinHandle<F::Output>>
     where
@@ -97,6 +107,23 @@ impl<'a> Builder<'a> {
     /// # Panics
     ///
     /// As [`crate::spawn_local`].
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// use std::rc::Rc;
+    /// use ringway_runtime::{LocalSet, task_builder::Builder};
+    ///
+    /// let (local, shared) = (LocalSet::new(), Rc::new(20));
+    /// let mine = Rc::clone(&shared);
+    /// let there = Builder::new().name("there").spawn_local_on(async move { *mine }, &local).unwrap();
+    /// let sum = local.run_until(async move {
+    ///     let here = Builder::new().name("here").spawn_local(async move { *shared + 2 }).unwrap();
+    ///     here.await.unwrap() + there.await.unwrap()
+    /// });
+    /// assert_eq!(sum.await, 42);
+    /// # });
+    /// ```
     #[track_caller]
     pub fn spawn_local<F>(self, future: F) -> io::Result<JoinHandle<F::Output>>
     where
@@ -141,6 +168,16 @@ impl<'a> Builder<'a> {
     /// # Panics
     ///
     /// Outside a runtime.
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// use ringway_runtime::task_builder::Builder;
+    ///
+    /// let job = Builder::new().name("sum").spawn_blocking(|| (1..=10).sum::<u32>()).unwrap();
+    /// assert_eq!(job.await.unwrap(), 55);
+    /// # });
+    /// ```
     #[track_caller]
     pub fn spawn_blocking<F, R>(self, job: F) -> io::Result<JoinHandle<R>>
     where

@@ -19,6 +19,14 @@ pub struct SignalKind(libc::c_int);
 impl SignalKind {
     /// The signal with this number, which may also be one that has no name here, such as a real-time
     /// signal.
+    ///
+    /// ```
+    /// use ringway_signal::unix::SignalKind;
+    ///
+    /// assert_eq!(SignalKind::from_raw(1), SignalKind::hangup());
+    /// // The first of the real-time signals has no name here.
+    /// assert_eq!(SignalKind::from_raw(34).as_raw_value(), 34);
+    /// ```
     pub const fn from_raw(signum: std::os::raw::c_int) -> Self {
         Self(signum)
     }
@@ -179,6 +187,23 @@ impl Signal {
     /// # Panics
     ///
     /// Panics when it has to wait outside a runtime.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::future::poll_fn;
+    /// use ringway_signal::unix::{SignalKind, signal};
+    ///
+    /// let mut changes = signal(SignalKind::window_change())?;
+    /// # let mut child = std::process::Command::new("kill").args(["-WINCH", &std::process::id().to_string()]).spawn()?;
+    /// // Somebody says `kill -WINCH`.
+    /// assert_eq!(poll_fn(|cx| changes.poll_recv(cx)).await, Some(()));
+    /// # child.wait()?;
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
         let unit = ready!(coop::poll_proceed(cx));
         let mut rung = false;

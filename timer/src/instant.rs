@@ -73,11 +73,29 @@ impl Instant {
     }
 
     /// The time from `earlier` to this, or zero if `earlier` is later.
+    ///
+    /// ```
+    /// use ringway_timer::{Duration, Instant};
+    ///
+    /// let (start, step) = (Instant::now(), Duration::from_secs(1));
+    /// assert_eq!((start + step).saturating_duration_since(start), step);
+    /// assert_eq!(start.saturating_duration_since(start + step), Duration::ZERO);
+    /// ```
     pub fn saturating_duration_since(&self, earlier: Instant) -> Duration {
         self.0.saturating_duration_since(earlier.0)
     }
 
     /// The time from this to now, or zero if this is still to come.
+    ///
+    /// ```
+    /// use ringway_timer::{Duration, Instant};
+    ///
+    /// let start = Instant::now();
+    /// std::thread::sleep(Duration::from_millis(2));
+    /// assert!(start.elapsed() >= Duration::from_millis(2));
+    /// let later = Instant::now() + Duration::from_secs(3600);
+    /// assert_eq!(later.elapsed(), Duration::ZERO);
+    /// ```
     pub fn elapsed(&self) -> Duration {
         Instant::now().saturating_duration_since(*self)
     }

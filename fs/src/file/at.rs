@@ -61,6 +61,23 @@ impl File {
     /// # Cancel safety
     ///
     /// As [`Self::read_at`].
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// # std::fs::write(&path, b"hello world")?;
+    /// let file = ringway_fs::File::open(&path).await?;
+    /// let (result, word) = file.read_exact_at(vec![0; 5], 6).await;
+    /// result?;
+    /// assert_eq!(word, b"world");
+    /// let (result, _word) = file.read_exact_at(word, 8).await;
+    /// assert_eq!(result.unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn read_exact_at<B: IoBufMut>(&self, mut buf: B, offset: u64) -> (io::Result<()>, B) {
         let room = buf.room();
         let mut done = 0;
@@ -97,6 +114,22 @@ impl File {
     ///
     /// Dropping the future leaves open whether, and how many, bytes were written. The buffer is dropped as
     /// soon as the kernel lets go of it.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// let file = ringway_fs::File::create(&path).await?;
+    /// // Both are under way at once, in whatever order.
+    /// let (there, here) = tokio::join!(file.write_at("there", 5), file.write_all_at("here ", 0));
+    /// assert_eq!(there.0?, 5);
+    /// here.0?;
+    /// assert_eq!(ringway_fs::read(&path).await?, b"here there");
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn write_at<B: IoBuf>(&self, buf: B, offset: u64) -> (io::Result<usize>, B) {
         if let Err(error) = check_offset(offset) {
             return (Err(error), buf);
@@ -220,6 +253,25 @@ impl File {
     /// # Cancel safety
     ///
     /// As [`Self::write_at`].
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// let file = ringway_fs::File::options().read(true).write(true).create(true).open(&path).await?;
+    /// let (result, _) = file.write_vectored_at(["head ", "body"], 0).await;
+    /// assert_eq!(result?, 9);
+    /// let (result, _) = file.write_all_vectored_at([" and", " tail"], 9).await;
+    /// result?;
+    /// let bufs = [Vec::with_capacity(5), Vec::with_capacity(13)];
+    /// let (result, [head, rest]) = file.read_exact_vectored_at(bufs, 0).await;
+    /// result?;
+    /// assert_eq!((&head[..], &rest[..]), (&b"head "[..], &b"body and tail"[..]));
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn write_vectored_at<V: IoBufs>(
         &self,
         bufs: V,

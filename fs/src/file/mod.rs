@@ -4,10 +4,12 @@
 //! - [`traffic`]: reading and writing through tokio's traits, in order and at a position ([`position`]);
 //! - [`at`]: reading and writing owned buffers at given offsets, as many at a time as one likes;
 //! - [`direct`]: what O_DIRECT asks of them;
+//! - [`attributes`]: what is known of it, and may be set;
 //! - [`space`]: room on the disk, and what is kept in memory;
 //! - [`traits`]: the traits of tokio and std.
 
 pub(crate) mod at;
+mod attributes;
 mod direct;
 mod position;
 mod space;
@@ -16,23 +18,18 @@ mod traits;
 
 pub(crate) mod core;
 
-use std::fs::{File as StdFile, Metadata, Permissions};
+use std::fs::File as StdFile;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::time::SystemTime;
 
 use ringway_runtime::driver::{Op, SharedFd};
 use tokio::sync::Mutex;
 
-use crate::file_times::FileTimes;
 use crate::limits::MAX_BUF_BYTES;
-use crate::metadata::ask;
-use crate::op::{Close, FdOp, Location, descriptor, with_std};
+use crate::op::{Close, FdOp, descriptor};
 use crate::open_options::OpenOptions;
-use crate::pool::on_pool;
-use crate::status::Status;
 use crate::transfer::pipe::KeptPipe;
 
 pub use self::direct::Misaligned;
@@ -76,6 +73,28 @@ use self::traffic::Traffic;
 /// [`AsyncRead`]: tokio::io::AsyncRead
 /// [`AsyncWrite`]: tokio::io::AsyncWrite
 /// [`AsyncSeek`]: tokio::io::AsyncSeek
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("file");
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// use std::io::SeekFrom;
+/// use ringway_fs::File;
+/// use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+///
+/// let mut file = File::options().read(true).write(true).create(true).open(&path).await?;
+/// file.write_all(b"here and there").await?;
+/// file.flush().await?;
+///
+/// file.seek(SeekFrom::Start(9)).await?;
+/// let mut rest = String::new();
+/// file.read_to_string(&mut rest).await?;
+/// assert_eq!(rest, "there");
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub struct File {
     core: Core,
     traffic: Mutex<Traffic>,
@@ -94,6 +113,23 @@ impl File {
     /// # Cancel safety
     ///
     /// As [`OpenOptions::open`].
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// # std::fs::write(&path, b"all of it")?;
+    /// use ringway_fs::File;
+    /// use tokio::io::AsyncReadExt;
+    ///
+    /// let mut text = String::new();
+    /// File::open(&path).await?.read_to_string(&mut text).await?;
+    /// assert_eq!(text, "all of it");
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn open(path: impl AsRef<Path>) -> io::Result<File> {
         Self::options().read(true).open(path).await
     }
@@ -107,6 +143,26 @@ impl File {
     /// # Cancel safety
     ///
     /// As [`OpenOptions::open`]; the file may have been made or emptied.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// use ringway_fs::File;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// for text in ["at great length", "in short"] {
+    ///     let mut file = File::create(&path).await?;
+    ///     file.write_all(text.as_bytes()).await?;
+    ///     // Or an error of the write goes nowhere.
+    ///     file.flush().await?;
+    /// }
+    /// assert_eq!(ringway_fs::read_to_string(&path).await?, "in short");
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn create(path: impl AsRef<Path>) -> io::Result<File> {
         Self::options()
             .write(true)
@@ -125,6 +181,23 @@ impl File {
     /// # Cancel safety
     ///
     /// As [`OpenOptions::open`]; the file may have been made.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// use std::io::ErrorKind;
+    /// use ringway_fs::File;
+    ///
+    /// // Who makes it has the lock.
+    /// let _lock = File::create_new(&path).await?;
+    /// let second = File::create_new(&path).await.unwrap_err();
+    /// assert_eq!(second.kind(), ErrorKind::AlreadyExists);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn create_new<P: AsRef<Path>>(path: P) -> io::Result<File> {
         Self::options()
             .read(true)
@@ -135,12 +208,49 @@ impl File {
     }
 
     /// The same as [`OpenOptions::new`].
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// use ringway_fs::File;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// for line in ["one\n", "two\n"] {
+    ///     let mut log = File::options().append(true).create(true).open(&path).await?;
+    ///     log.write_all(line.as_bytes()).await?;
+    ///     log.flush().await?;
+    /// }
+    /// assert_eq!(ringway_fs::read(&path).await?, b"one\ntwo\n");
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     #[must_use]
     pub fn options() -> OpenOptions {
         OpenOptions::new()
     }
 
     /// Takes over a file of std. Its position stays shared with all other holders of its open file description.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// # std::fs::write(&path, b"opened elsewhere")?;
+    /// use ringway_fs::File;
+    /// use tokio::io::AsyncReadExt;
+    ///
+    /// let std = std::fs::File::open(&path)?;
+    /// let mut text = String::new();
+    /// File::from_std(std).read_to_string(&mut text).await?;
+    /// assert_eq!(text, "opened elsewhere");
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn from_std(std: StdFile) -> File {
         let fd = OwnedFd::from(std);
         // It fails for a closed descriptor only, and so will whatever comes next.
@@ -188,6 +298,23 @@ impl File {
     /// # Cancel safety
     ///
     /// Dropping the future leaves open whether the data is on the disk.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// use ringway_fs::File;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// let mut file = File::create(&path).await?;
+    /// file.write_all(b"not to be lost").await?;
+    /// // Survives a loss of power, and so does its length and its time.
+    /// file.sync_all().await?;
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn sync_all(&self) -> io::Result<()> {
         self.settle_write().await;
         Op::new(FdOp::sync_all(self.core.fd.clone())).await
@@ -202,6 +329,25 @@ impl File {
     /// # Cancel safety
     ///
     /// As [`Self::sync_all`].
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// use ringway_fs::File;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// let mut journal = File::create(&path).await?;
+    /// for entry in [b"first;", b"other;"] {
+    ///     journal.write_all(entry).await?;
+    ///     journal.sync_data().await?;
+    /// }
+    /// assert_eq!(journal.metadata().await?.len(), 12);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn sync_data(&self) -> io::Result<()> {
         self.settle_write().await;
         Op::new(FdOp::sync_data(self.core.fd.clone())).await
@@ -221,42 +367,29 @@ impl File {
     /// # Cancel safety
     ///
     /// Dropping the future leaves open whether it was done.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// use ringway_fs::File;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// let mut file = File::create(&path).await?;
+    /// file.write_all(b"hello, world").await?;
+    /// file.set_len(5).await?;
+    /// assert_eq!(ringway_fs::read(&path).await?, b"hello");
+    /// file.set_len(7).await?;
+    /// assert_eq!(ringway_fs::read(&path).await?, b"hello\0\0");
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn set_len(&self, size: u64) -> io::Result<()> {
         let mut traffic = self.traffic.lock().await;
         poll_fn(|cx| traffic.poll_quiesce(cx, &self.core)).await?;
         Op::new(FdOp::set_len(self.core.fd.clone(), size)).await
-    }
-
-    /// What std says about the file, by fstat(2).
-    ///
-    /// The call is made on the spot: on a local file system it does not wait for a disk, and takes a
-    /// fraction of a microsecond. On a network file system it may wait for the server; [`Self::status`]
-    /// never does that on the worker.
-    ///
-    /// # Errors
-    ///
-    /// Those of fstat(2).
-    ///
-    /// # Cancel safety
-    ///
-    /// Nothing happens but the asking.
-    pub async fn metadata(&self) -> io::Result<Metadata> {
-        with_std(self.as_fd(), StdFile::metadata)
-    }
-
-    /// What the kernel says about the file, by statx(2) on the blocking pool.
-    ///
-    /// [`Self::metadata`] says the same in the type of std, which only a call of std can make.
-    ///
-    /// # Errors
-    ///
-    /// Those of statx(2).
-    ///
-    /// # Cancel safety
-    ///
-    /// Nothing happens but the asking.
-    pub async fn status(&self) -> io::Result<Status> {
-        ask(Location::of_fd(self.core.fd.clone()), libc::AT_EMPTY_PATH).await
     }
 
     /// A second handle of the same open file. From now on both share one position.
@@ -268,6 +401,27 @@ impl File {
     /// # Cancel safety
     ///
     /// Dropping the future may give up what was read ahead, not the position.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// # std::fs::write(&path, b"left right")?;
+    /// use ringway_fs::File;
+    /// use tokio::io::AsyncReadExt;
+    ///
+    /// let mut file = File::open(&path).await?;
+    /// let mut other = file.try_clone().await?;
+    /// // They have one position, which either of them moves.
+    /// let mut word = [0; 5];
+    /// file.read_exact(&mut word).await?;
+    /// other.read_exact(&mut word).await?;
+    /// assert_eq!(&word, b"right");
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn try_clone(&self) -> io::Result<File> {
         let mut traffic = self.traffic.lock().await;
         poll_fn(|cx| traffic.poll_quiesce(cx, &self.core)).await?;
@@ -289,6 +443,26 @@ impl File {
     /// # Cancel safety
     ///
     /// Dropping the future drops the file.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// use std::io::Write;
+    /// use ringway_fs::File;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// let mut file = File::create(&path).await?;
+    /// file.write_all(b"async, ").await?;
+    /// // It waits for what is under way, and so nothing is out of order.
+    /// let mut std = file.into_std().await;
+    /// std.write_all(b"then not")?;
+    /// assert_eq!(std::fs::read(&path)?, b"async, then not");
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn into_std(mut self) -> StdFile {
         let traffic = self.traffic.get_mut();
         // An error concerns the position of a file that cannot seek.
@@ -308,6 +482,21 @@ impl File {
     /// # Errors
     ///
     /// The file itself, if an operation is in flight.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// use ringway_fs::File;
+    ///
+    /// let file = File::create(&path).await?;
+    /// let std = file.try_into_std().expect("nothing is under way");
+    /// assert_eq!(std.metadata()?.len(), 0);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     #[expect(clippy::result_large_err, reason = "the file comes back, as in tokio")]
     pub fn try_into_std(mut self) -> Result<StdFile, Self> {
         let traffic = self.traffic.get_mut();
@@ -345,6 +534,23 @@ impl File {
     /// # Cancel safety
     ///
     /// Dropping the future closes the file.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// use ringway_fs::File;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// let mut file = File::create(&path).await?;
+    /// file.write_all(b"to the last byte").await?;
+    /// // Dropping it would hide what went wrong.
+    /// file.close().await?;
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn close(mut self) -> io::Result<()> {
         let traffic = self.traffic.get_mut();
         let flushed = poll_fn(|cx| traffic.poll_flush(cx)).await;
@@ -356,54 +562,29 @@ impl File {
         flushed.and(closed)
     }
 
-    /// Changes the permissions of the file: fchmod(2), on the blocking pool.
-    ///
-    /// # Errors
-    ///
-    /// EPERM if the process does not own the file.
-    ///
-    /// # Cancel safety
-    ///
-    /// Once begun it is done, whether or not anybody waits for it.
-    pub async fn set_permissions(&self, perm: Permissions) -> io::Result<()> {
-        let fd = self.core.fd.clone();
-        on_pool(move || with_std(fd.as_fd(), |file| file.set_permissions(perm))).await
-    }
-
-    /// Changes when the file was last read and written: futimens(2), on the blocking pool, after the writes
-    /// that are in flight.
-    ///
-    /// # Errors
-    ///
-    /// EPERM if the process does not own the file.
-    ///
-    /// # Cancel safety
-    ///
-    /// Once begun it is done, whether or not anybody waits for it.
-    pub async fn set_times(&self, times: FileTimes) -> io::Result<()> {
-        self.settle_write().await;
-        let fd = self.core.fd.clone();
-        on_pool(move || with_std(fd.as_fd(), |file| file.set_times(times.into_std()))).await
-    }
-
-    /// Changes when the file was last written: short for [`Self::set_times`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::set_times`].
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`Self::set_times`].
-    pub async fn set_modified(&self, time: SystemTime) -> io::Result<()> {
-        self.set_times(FileTimes::new().set_modified(time)).await
-    }
-
     /// Sets how many bytes one read or write through tokio's traits moves at most. Without it: 2 MiB.
     ///
     /// # Panics
     ///
     /// If it is 0.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// use ringway_fs::File;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// let mut file = File::create(&path).await?;
+    /// file.set_max_buf_size(4096);
+    /// assert_eq!(file.max_buf_size(), 4096);
+    /// // No call takes more than that.
+    /// assert!(file.write(&[7; 10_000]).await? <= 4096);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     #[track_caller]
     pub fn set_max_buf_size(&mut self, max_buf_size: usize) {
         assert!(max_buf_size > 0, "`max_buf_size` must be greater than 0");

@@ -89,6 +89,21 @@ impl File {
     /// # Cancel safety
     ///
     /// Dropping the future leaves open whether it was done.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// let file = ringway_fs::File::create(&path).await?;
+    /// // Not every file system can; those that can have the room now.
+    /// if file.allocate(0, 1 << 20).await.is_ok() {
+    ///     assert_eq!(file.metadata().await?.len(), 1 << 20);
+    /// }
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
         self.fallocate(Allocate::Reserve, offset, len).await
     }

@@ -47,6 +47,29 @@ use crate::op::{Ready, descriptor};
 ///
 /// Dropping the future leaves open how many bytes were sent. The sink can be used after that, but what the
 /// other side makes of a stream that breaks off depends on the protocol.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("file");
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// # std::fs::write(&path, b"0123456789")?;
+/// use ringway_fs::{File, ShortTransfer, transfer};
+///
+/// // Any socket or pipe: here a pair of the standard library's, made ours.
+/// let (_reader, writer) = std::os::unix::net::UnixStream::pair()?;
+/// let writer = ringway_runtime::driver::SharedFd::from(std::os::fd::OwnedFd::from(writer));
+/// let file = File::open(&path).await?;
+/// assert_eq!(transfer(&file, 2, 5, &writer).await?, 5);
+///
+/// // A file that ends too early is an error that says how far it came.
+/// let error = transfer(&file, 5, 100, &writer).await.unwrap_err();
+/// let short = error.get_ref().and_then(|inner| inner.downcast_ref::<ShortTransfer>());
+/// assert_eq!(short.map(|short| (short.sent(), short.expected())), Some((5, 100)));
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub async fn transfer(
     file: &File,
     offset: u64,

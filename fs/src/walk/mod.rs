@@ -82,6 +82,33 @@ pub fn walk(root: impl AsRef<Path>) -> Walk {
 }
 
 /// A walk through a tree of directories: [`walk()`]. It is a [`Stream`], too.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("file");
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// # std::fs::create_dir_all(path.join("src/.git/objects"))?;
+/// # std::fs::write(path.join("src/lib.rs"), b"")?;
+/// # std::os::unix::fs::symlink("lib.rs", path.join("src/link.rs"))?;
+/// let mut walk = ringway_fs::walk(&path)
+///     .follow_links(true)
+///     .same_file_system(true)
+///     .max_depth(10)
+///     .breadth(2)
+///     .enter_if(|directory| !directory.path().ends_with(".git"));
+/// let mut names = Vec::new();
+/// while let Some(entry) = walk.next().await {
+///     let entry = entry?;
+///     names.push((entry.depth(), entry.into_path()));
+/// }
+/// names.sort();
+/// let expected = [(1, "src"), (2, "src/.git"), (2, "src/lib.rs"), (2, "src/link.rs")];
+/// assert_eq!(names, expected.map(|(depth, name)| (depth, path.join(name))));
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 #[must_use = "nothing is read until entries are asked for"]
 pub struct Walk {
     rules: Arc<Rules>,
@@ -270,6 +297,24 @@ impl fmt::Debug for Walk {
 }
 
 /// Something beneath the root of a walk.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("file");
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// # std::fs::create_dir_all(path.join("src"))?;
+/// use ringway_fs::FileKind;
+///
+/// let mut walk = ringway_fs::walk(&path).with_status(true);
+/// let entry = walk.next().await.expect("there is one")?;
+/// assert_eq!((entry.depth(), entry.kind()), (1, Some(FileKind::Dir)));
+/// assert!(entry.is_dir() && entry.path().ends_with("src"));
+/// assert_eq!(entry.status().unwrap().ino(), entry.ino());
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct WalkEntry {
     path: PathBuf,
@@ -317,6 +362,21 @@ impl WalkEntry {
 }
 
 /// What could not be read in a walk.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("file");
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// let mut walk = ringway_fs::walk(&path);
+/// let error = walk.next().await.expect("an error is told").unwrap_err();
+/// assert_eq!((error.path(), error.depth()), (path.as_path(), 0));
+/// assert_eq!(error.io_error().kind(), std::io::ErrorKind::NotFound);
+/// assert!(walk.next().await.is_none());
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct WalkError {
     path: PathBuf,

@@ -31,6 +31,31 @@ macro_rules! clearing {
         }
 
         /// Takes a part of the readiness back.
+        ///
+        /// ```
+        /// # fn main() -> std::io::Result<()> {
+        /// # let runtime = ringway_runtime::Runtime::new()?;
+        /// # runtime.block_on(async {
+        /// use std::io::{Read, Write};
+        /// use std::os::unix::net::UnixStream;
+        /// use ringway_net::{Interest, Ready, unix::AsyncFd};
+        ///
+        /// let (ours, mut theirs) = UnixStream::pair()?;
+        /// ours.set_nonblocking(true)?;
+        /// // SAFETY: the stream that is moved in keeps its descriptor open.
+        /// let ours = unsafe { AsyncFd::register_with_interest(ours, Interest::READABLE | Interest::WRITABLE)? };
+        /// theirs.write_all(b"hello")?;
+        /// let mut guard = ours.readable().await?;
+        /// assert_eq!(guard.get_inner().read(&mut [0; 16])?, 5);
+        /// // It was all that there was. That there is room to write has not changed.
+        /// guard.clear_ready_matching(Ready::READABLE);
+        /// assert!(!guard.ready().is_readable());
+        /// drop(guard);
+        /// ours.writable().await?.retain_ready();
+        /// # Ok(())
+        /// # })
+        /// # }
+        /// ```
         pub fn clear_ready_matching(&mut self, ready: Ready) {
             let Some(mut event) = self.event.take() else {
                 return;
@@ -76,6 +101,30 @@ impl<'a, T: AsRawFd> AsyncFdReadyGuard<'a, T> {
     /// # Errors
     ///
     /// [`TryIoError`] if `call` returned `WouldBlock`; every other result of it is inside the `Ok`.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::io::{Read, Write};
+    /// use std::os::unix::net::UnixStream;
+    /// use ringway_net::{Interest, unix::AsyncFd};
+    ///
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// ours.set_nonblocking(true)?;
+    /// // SAFETY: the stream that is moved in keeps its descriptor open.
+    /// let ours = unsafe { AsyncFd::register_with_interest(ours, Interest::READABLE)? };
+    /// theirs.write_all(b"hello")?;
+    /// let mut guard = ours.readable().await?;
+    /// let read = guard.try_io(|ours| ours.get_ref().read(&mut [0; 16]));
+    /// assert_eq!(read.expect("it is there")?, 5);
+    /// // There was no more, which the guard learns from the call.
+    /// assert!(guard.try_io(|ours| ours.get_ref().read(&mut [0; 16])).is_err());
+    /// assert!(guard.ready().is_empty());
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn try_io<R>(
         &mut self,
         call: impl FnOnce(&'a AsyncFd<T>) -> io::Result<R>,

@@ -95,6 +95,31 @@ impl<T: AsRawFd> AsyncFd<T> {
     /// # Errors
     ///
     /// If the runtime has shut down.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::future::poll_fn;
+    /// use std::io::{Read, Write};
+    /// use std::os::unix::net::UnixStream;
+    /// use ringway_net::{Interest, unix::AsyncFd};
+    ///
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// ours.set_nonblocking(true)?;
+    /// // SAFETY: the stream that is moved in keeps its descriptor open.
+    /// let ours = unsafe { AsyncFd::register_with_interest(ours, Interest::READABLE | Interest::WRITABLE)? };
+    /// let guard = poll_fn(|cx| ours.poll_write_ready(cx)).await?;
+    /// assert_eq!(guard.get_inner().write(b"how are you?")?, 12);
+    /// drop(guard);
+    /// theirs.write_all(b"fine")?;
+    /// let guard = poll_fn(|cx| ours.poll_read_ready(cx)).await?;
+    /// assert_eq!(guard.get_inner().read(&mut [0; 16])?, 4);
+    /// drop(guard);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn poll_read_ready<'a>(
         &'a self,
         cx: &mut Context<'_>,
@@ -157,6 +182,27 @@ impl<T: AsRawFd> AsyncFd<T> {
     /// # Cancel safety
     ///
     /// Safe: it takes nothing from the descriptor.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::io::Write;
+    /// use std::os::unix::net::UnixStream;
+    /// use ringway_net::{Interest, unix::AsyncFd};
+    ///
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// ours.set_nonblocking(true)?;
+    /// // SAFETY: the stream that is moved in keeps its descriptor open.
+    /// let ours = unsafe { AsyncFd::register_with_interest(ours, Interest::READABLE | Interest::WRITABLE)? };
+    /// theirs.write_all(b"hello")?;
+    /// let guard = ours.ready(Interest::READABLE).await?;
+    /// assert!(guard.ready().is_readable());
+    /// drop(guard);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn ready(&self, interest: Interest) -> io::Result<AsyncFdReadyGuard<'_, T>> {
         let event = self.edges.readiness(interest).await?;
         Ok(AsyncFdReadyGuard::new(self, event))
@@ -171,6 +217,27 @@ impl<T: AsRawFd> AsyncFd<T> {
     /// # Cancel safety
     ///
     /// Safe: it takes nothing from the descriptor.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::io::{ErrorKind, Write};
+    /// use std::os::unix::net::UnixStream;
+    /// use ringway_net::{Interest, unix::AsyncFd};
+    ///
+    /// let (ours, _theirs) = UnixStream::pair()?;
+    /// ours.set_nonblocking(true)?;
+    /// // SAFETY: the stream that is moved in keeps its descriptor open.
+    /// let mut ours = unsafe { AsyncFd::register_with_interest(ours, Interest::WRITABLE)? };
+    /// let mut guard = ours.ready_mut(Interest::WRITABLE).await?;
+    /// // `Write` wants the stream to be changed.
+    /// let result = guard.try_io(|ours| ours.get_mut().write(b"hello"));
+    /// assert_eq!(result.expect("there is room")?, 5);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn ready_mut(
         &mut self,
         interest: Interest,
@@ -201,6 +268,30 @@ impl<T: AsRawFd> AsyncFd<T> {
     /// # Cancel safety
     ///
     /// Safe: it takes nothing from the descriptor.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::io::{Read, Write};
+    /// use std::os::unix::net::UnixStream;
+    /// use ringway_net::{Interest, unix::AsyncFd};
+    ///
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// ours.set_nonblocking(true)?;
+    /// // SAFETY: the stream that is moved in keeps its descriptor open.
+    /// let mut ours = unsafe { AsyncFd::register_with_interest(ours, Interest::READABLE | Interest::WRITABLE)? };
+    /// theirs.write_all(b"hello")?;
+    /// let mut guard = ours.readable_mut().await?;
+    /// assert_eq!(guard.get_inner_mut().read(&mut [0; 16])?, 5);
+    /// drop(guard);
+    ///
+    /// let mut guard = ours.writable_mut().await?;
+    /// assert_eq!(guard.get_inner_mut().write(b"fine")?, 4);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn readable_mut(&mut self) -> io::Result<AsyncFdReadyMutGuard<'_, T>> {
         self.ready_mut(Interest::READABLE).await
     }
@@ -214,6 +305,26 @@ impl<T: AsRawFd> AsyncFd<T> {
     /// # Cancel safety
     ///
     /// Safe: it does nothing to the descriptor.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::io::Write;
+    /// use std::os::unix::net::UnixStream;
+    /// use ringway_net::{Interest, unix::AsyncFd};
+    ///
+    /// let (ours, _theirs) = UnixStream::pair()?;
+    /// ours.set_nonblocking(true)?;
+    /// // SAFETY: the stream that is moved in keeps its descriptor open.
+    /// let ours = unsafe { AsyncFd::register_with_interest(ours, Interest::WRITABLE)? };
+    /// let mut guard = ours.writable().await?;
+    /// let written = guard.try_io(|ours| ours.get_ref().write(b"hello"));
+    /// assert_eq!(written.expect("there is room")?, 5);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn writable(&self) -> io::Result<AsyncFdReadyGuard<'_, T>> {
         self.ready(Interest::WRITABLE).await
     }
@@ -240,6 +351,27 @@ impl<T: AsRawFd> AsyncFd<T> {
     /// # Cancel safety
     ///
     /// As safe as `call` is: it is never called and then forgotten.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::io::{Read, Write};
+    /// use std::os::unix::net::UnixStream;
+    /// use ringway_net::{Interest, unix::AsyncFd};
+    ///
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// ours.set_nonblocking(true)?;
+    /// // SAFETY: the stream that is moved in keeps its descriptor open.
+    /// let ours = unsafe { AsyncFd::register_with_interest(ours, Interest::READABLE)? };
+    /// theirs.write_all(b"hello")?;
+    /// let mut buffer = [0; 16];
+    /// let read = |mut stream: &UnixStream| stream.read(&mut buffer);
+    /// assert_eq!(ours.async_io(Interest::READABLE, read).await?, 5);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn async_io<R>(
         &self,
         interest: Interest,
@@ -257,6 +389,27 @@ impl<T: AsRawFd> AsyncFd<T> {
     /// # Cancel safety
     ///
     /// As [`async_io`](Self::async_io).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::io::{Read, Write};
+    /// use std::os::unix::net::UnixStream;
+    /// use ringway_net::{Interest, unix::AsyncFd};
+    ///
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// ours.set_nonblocking(true)?;
+    /// // SAFETY: the stream that is moved in keeps its descriptor open.
+    /// let mut ours = unsafe { AsyncFd::register_with_interest(ours, Interest::READABLE)? };
+    /// theirs.write_all(b"hello")?;
+    /// let mut buffer = [0; 16];
+    /// let read = |stream: &mut UnixStream| stream.read(&mut buffer);
+    /// assert_eq!(ours.async_io_mut(Interest::READABLE, read).await?, 5);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn async_io_mut<R>(
         &mut self,
         interest: Interest,
@@ -271,6 +424,27 @@ impl<T: AsRawFd> AsyncFd<T> {
     /// # Errors
     ///
     /// Those of `call`, and `WouldBlock` without calling it if the descriptor is not ready.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::io::{ErrorKind, Read};
+    /// use std::os::unix::net::UnixStream;
+    /// use ringway_net::{Interest, unix::AsyncFd};
+    ///
+    /// let (ours, _theirs) = UnixStream::pair()?;
+    /// ours.set_nonblocking(true)?;
+    /// // SAFETY: the stream that is moved in keeps its descriptor open.
+    /// let mut ours = unsafe { AsyncFd::register_with_interest(ours, Interest::READABLE)? };
+    /// let early = ours.try_io(Interest::READABLE, |mut stream| stream.read(&mut [0; 16]));
+    /// assert_eq!(early.unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// let early = ours.try_io_mut(Interest::READABLE, |stream| stream.read(&mut [0; 16]));
+    /// assert_eq!(early.unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn try_io<R>(
         &self,
         interest: Interest,

@@ -17,6 +17,24 @@ macro_rules! readiness {
         /// # Cancel safety
         ///
         /// Safe: it takes nothing from the socket.
+        ///
+        /// ```
+        /// # fn main() -> std::io::Result<()> {
+        /// # let runtime = ringway_runtime::Runtime::new()?;
+        /// # runtime.block_on(async {
+        /// use ringway_net::{Interest, UnixStream};
+        ///
+        /// let (client, server) = UnixStream::pair()?;
+        /// let either = Interest::READABLE | Interest::WRITABLE;
+        /// let ready = client.ready(either).await?;
+        /// assert!(ready.is_writable());
+        /// drop(server);
+        /// let ready = client.ready(Interest::READABLE).await?;
+        /// assert!(ready.is_read_closed());
+        /// # Ok(())
+        /// # })
+        /// # }
+        /// ```
         pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
             self.socket.ready(interest).await
         }
@@ -30,6 +48,30 @@ macro_rules! readiness {
         /// # Cancel safety
         ///
         /// Safe: it takes nothing from the socket.
+        ///
+        /// ```
+        /// # fn main() -> std::io::Result<()> {
+        /// # let runtime = ringway_runtime::Runtime::new()?;
+        /// # runtime.block_on(async {
+        /// use std::io::ErrorKind;
+        /// use ringway_net::UnixStream;
+        ///
+        /// let (client, server) = UnixStream::pair()?;
+        /// ringway_runtime::spawn(async move { client.try_write(b"hello") });
+        /// let mut buffer = [0; 16];
+        /// let count = loop {
+        ///     server.readable().await?;
+        ///     match server.try_read(&mut buffer) {
+        ///         // A false alarm: wait again.
+        ///         Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+        ///         result => break result?,
+        ///     }
+        /// };
+        /// assert_eq!(&buffer[..count], b"hello");
+        /// # Ok(())
+        /// # })
+        /// # }
+        /// ```
         pub async fn readable(&self) -> io::Result<()> {
             self.socket.readiness(Interest::READABLE).await.map(drop)
         }
@@ -39,6 +81,24 @@ macro_rules! readiness {
         /// # Errors
         ///
         /// If the runtime is shutting down.
+        ///
+        /// ```
+        /// # fn main() -> std::io::Result<()> {
+        /// # let runtime = ringway_runtime::Runtime::new()?;
+        /// # runtime.block_on(async {
+        /// use std::future::poll_fn;
+        /// use ringway_net::UnixStream;
+        ///
+        /// // A datagram socket calls it `poll_recv_ready`, and its twin `poll_send_ready`.
+        /// let (client, server) = UnixStream::pair()?;
+        /// poll_fn(|cx| client.poll_write_ready(cx)).await?;
+        /// client.try_write(b"hello")?;
+        /// poll_fn(|cx| server.poll_read_ready(cx)).await?;
+        /// assert_eq!(server.try_read(&mut [0; 16])?, 5);
+        /// # Ok(())
+        /// # })
+        /// # }
+        /// ```
         pub fn $poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
             self.socket.poll_read_ready(cx)
         }
@@ -52,6 +112,33 @@ macro_rules! readiness {
         /// # Cancel safety
         ///
         /// Safe: it does nothing to the socket.
+        ///
+        /// ```
+        /// # fn main() -> std::io::Result<()> {
+        /// # let runtime = ringway_runtime::Runtime::new()?;
+        /// # runtime.block_on(async {
+        /// use std::io::ErrorKind;
+        /// use ringway_net::UnixStream;
+        ///
+        /// let (client, server) = UnixStream::pair()?;
+        /// // Until there is no room.
+        /// while client.try_write(&[0; 4096]).is_ok() {}
+        /// // Somebody makes some.
+        /// let _reader = ringway_runtime::spawn(async move {
+        ///     while server.try_read(&mut [0; 65536]).is_ok() {}
+        ///     server
+        /// });
+        /// loop {
+        ///     client.writable().await?;
+        ///     match client.try_write(b"more") {
+        ///         Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+        ///         result => break assert!(result? > 0),
+        ///     }
+        /// }
+        /// # Ok(())
+        /// # })
+        /// # }
+        /// ```
         pub async fn writable(&self) -> io::Result<()> {
             self.socket.readiness(Interest::WRITABLE).await.map(drop)
         }
@@ -73,6 +160,28 @@ macro_rules! readiness {
         /// # Errors
         ///
         /// Those of `call`, and `WouldBlock` without calling it if the socket is not ready.
+        ///
+        /// ```
+        /// # fn main() -> std::io::Result<()> {
+        /// # let runtime = ringway_runtime::Runtime::new()?;
+        /// # runtime.block_on(async {
+        /// use std::io::ErrorKind;
+        /// use ringway_net::{Interest, UnixStream};
+        /// use socket2::SockRef;
+        ///
+        /// let (client, server) = UnixStream::pair()?;
+        /// // A call that the stream has no function for: it sends, and says that more will follow.
+        /// let send = || SockRef::from(&client).send_with_flags(b"head", libc::MSG_MORE);
+        /// assert_eq!(client.try_io(Interest::WRITABLE, send)?, 4);
+        /// // Nothing has come back: the call is not even made, or the kernel says so.
+        /// let receive = || SockRef::from(&client).recv(&mut [std::mem::MaybeUninit::uninit(); 4]);
+        /// let error = client.try_io(Interest::READABLE, receive).unwrap_err();
+        /// assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        /// # drop(server);
+        /// # Ok(())
+        /// # })
+        /// # }
+        /// ```
         pub fn try_io<R>(
             &self,
             interest: Interest,
@@ -90,6 +199,24 @@ macro_rules! readiness {
         /// # Cancel safety
         ///
         /// As safe as `call` is: it is never called and then forgotten.
+        ///
+        /// ```
+        /// # fn main() -> std::io::Result<()> {
+        /// # let runtime = ringway_runtime::Runtime::new()?;
+        /// # runtime.block_on(async {
+        /// use ringway_net::{Interest, UnixStream};
+        /// use socket2::SockRef;
+        ///
+        /// let (client, server) = UnixStream::pair()?;
+        /// ringway_runtime::spawn(async move { client.try_write(b"hello") });
+        /// let mut room = [std::mem::MaybeUninit::uninit(); 16];
+        /// // Called again and again, until it does not say `WouldBlock`.
+        /// let receive = || SockRef::from(&server).recv(&mut room);
+        /// assert_eq!(server.async_io(Interest::READABLE, receive).await?, 5);
+        /// # Ok(())
+        /// # })
+        /// # }
+        /// ```
         pub async fn async_io<R>(
             &self,
             interest: Interest,
@@ -118,6 +245,25 @@ macro_rules! stream_calls {
         /// # Errors
         ///
         /// As [`try_read`](Self::try_read).
+        ///
+        /// ```
+        /// # fn main() -> std::io::Result<()> {
+        /// # let runtime = ringway_runtime::Runtime::new()?;
+        /// # runtime.block_on(async {
+        /// use std::io::IoSliceMut;
+        /// use ringway_net::UnixStream;
+        ///
+        /// let (client, server) = UnixStream::pair()?;
+        /// client.try_write(b"4:body")?;
+        /// server.readable().await?;
+        /// let (mut head, mut body) = ([0; 2], [0; 8]);
+        /// let mut slices = [IoSliceMut::new(&mut head), IoSliceMut::new(&mut body)];
+        /// assert_eq!(server.try_read_vectored(&mut slices)?, 6);
+        /// assert_eq!((&head, &body[..4]), (b"4:", &b"body"[..]));
+        /// # Ok(())
+        /// # })
+        /// # }
+        /// ```
         pub fn try_read_vectored(&self, slices: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
             self.socket.try_read(|fd| op::recv_vectored(fd, slices))
         }
@@ -127,6 +273,23 @@ macro_rules! stream_calls {
         /// # Errors
         ///
         /// As [`try_read`](Self::try_read).
+        ///
+        /// ```
+        /// # fn main() -> std::io::Result<()> {
+        /// # let runtime = ringway_runtime::Runtime::new()?;
+        /// # runtime.block_on(async {
+        /// use ringway_net::UnixStream;
+        ///
+        /// let (client, server) = UnixStream::pair()?;
+        /// let mut text = Vec::from(*b"said: ");
+        /// client.try_write(b"hello")?;
+        /// server.readable().await?;
+        /// assert_eq!(server.try_read_buf(&mut text)?, 5);
+        /// assert_eq!(text, b"said: hello");
+        /// # Ok(())
+        /// # })
+        /// # }
+        /// ```
         pub fn try_read_buf<B: BufMut>(&self, buffer: &mut B) -> io::Result<usize> {
             let (count, ()) = self.socket.try_receive(buffer, op::recv)?;
             Ok(count)
@@ -146,6 +309,24 @@ macro_rules! stream_calls {
         /// # Errors
         ///
         /// As [`try_write`](Self::try_write).
+        ///
+        /// ```
+        /// # fn main() -> std::io::Result<()> {
+        /// # let runtime = ringway_runtime::Runtime::new()?;
+        /// # runtime.block_on(async {
+        /// use std::io::IoSlice;
+        /// use ringway_net::UnixStream;
+        ///
+        /// let (client, server) = UnixStream::pair()?;
+        /// let slices = [IoSlice::new(b"4:"), IoSlice::new(b"body")];
+        /// assert_eq!(client.try_write_vectored(&slices)?, 6);
+        /// let mut message = [0; 16];
+        /// server.readable().await?;
+        /// assert_eq!(server.try_read(&mut message)?, 6);
+        /// # Ok(())
+        /// # })
+        /// # }
+        /// ```
         pub fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
             self.socket.try_write(|fd| op::send_vectored(fd, slices))
         }
@@ -212,172 +393,6 @@ macro_rules! stream_traits {
     };
 }
 pub(crate) use stream_traits;
-
-/// Receives and sends of whole messages. `$sender` is the type of an address, `$from_kernel` makes one of the kernel's.
-macro_rules! messages {
-    ($sender:ty, $from_kernel:path) => {
-        /// Receives one message from the address that the socket is connected to, and returns its length.
-        ///
-        /// What of the message there is no room for in `buffer` is lost.
-        ///
-        /// # Errors
-        ///
-        /// Those of recv(2): `ConnectionRefused`, once for each time that the peer has said so. And if the
-        /// runtime is shutting down.
-        ///
-        /// # Cancel safety
-        ///
-        /// Safe: a message that this future does not return waits for the next receive.
-        pub async fn recv(&self, mut buffer: &mut [u8]) -> io::Result<usize> {
-            self.recv_buf(&mut buffer).await
-        }
-
-        /// Polls for a message. Of several callers, only the last one's task is woken.
-        ///
-        /// # Errors
-        ///
-        /// As [`recv`](Self::recv).
-        pub fn poll_recv(
-            &self,
-            cx: &mut Context<'_>,
-            buffer: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<()>> {
-            self.socket.poll_receive(cx, buffer, op::recv)
-        }
-
-        /// Receives a message that is there now.
-        ///
-        /// # Errors
-        ///
-        /// `WouldBlock` if none is there, and as [`recv`](Self::recv).
-        pub fn try_recv(&self, mut buffer: &mut [u8]) -> io::Result<usize> {
-            self.try_recv_buf(&mut buffer)
-        }
-
-        /// As [`try_recv`](Self::try_recv), to the end of a buffer, as far as that has room without growing.
-        ///
-        /// # Errors
-        ///
-        /// As [`try_recv`](Self::try_recv).
-        pub fn try_recv_buf<B: BufMut>(&self, buffer: &mut B) -> io::Result<usize> {
-            let (count, ()) = self.socket.try_receive(buffer, op::recv)?;
-            Ok(count)
-        }
-
-        /// As [`recv`](Self::recv), to the end of a buffer, as far as that has room without growing.
-        ///
-        /// # Errors
-        ///
-        /// As [`recv`](Self::recv).
-        ///
-        /// # Cancel safety
-        ///
-        /// Safe, as [`recv`](Self::recv).
-        pub async fn recv_buf<B: BufMut>(&self, buffer: &mut B) -> io::Result<usize> {
-            let (count, ()) = self.socket.receive(buffer, op::recv).await?;
-            Ok(count)
-        }
-
-        /// Receives one message, and returns its length and who sent it.
-        ///
-        /// What of the message there is no room for in `buffer` is lost.
-        ///
-        /// # Errors
-        ///
-        /// Those of recvfrom(2), and if the runtime is shutting down.
-        ///
-        /// # Cancel safety
-        ///
-        /// Safe: a message that this future does not return waits for the next receive.
-        pub async fn recv_from(&self, mut buffer: &mut [u8]) -> io::Result<(usize, $sender)> {
-            self.recv_buf_from(&mut buffer).await
-        }
-
-        /// Polls for a message and who sent it. Of several callers, only the last one's task is woken.
-        ///
-        /// # Errors
-        ///
-        /// As [`recv_from`](Self::recv_from).
-        pub fn poll_recv_from(
-            &self,
-            cx: &mut Context<'_>,
-            buffer: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<$sender>> {
-            let sender = ready!(self.socket.poll_receive(cx, buffer, op::recv_from))?;
-            Poll::Ready($from_kernel(&sender))
-        }
-
-        /// Receives a message that is there now, and says who sent it.
-        ///
-        /// # Errors
-        ///
-        /// `WouldBlock` if none is there, and as [`recv_from`](Self::recv_from).
-        pub fn try_recv_from(&self, mut buffer: &mut [u8]) -> io::Result<(usize, $sender)> {
-            self.try_recv_buf_from(&mut buffer)
-        }
-
-        /// As [`try_recv_from`](Self::try_recv_from), to the end of a buffer, as far as that has room without
-        /// growing.
-        ///
-        /// # Errors
-        ///
-        /// As [`try_recv_from`](Self::try_recv_from).
-        pub fn try_recv_buf_from<B: BufMut>(&self, buffer: &mut B) -> io::Result<(usize, $sender)> {
-            let (count, sender) = self.socket.try_receive(buffer, op::recv_from)?;
-            Ok((count, $from_kernel(&sender)?))
-        }
-
-        /// As [`recv_from`](Self::recv_from), to the end of a buffer, as far as that has room without growing.
-        ///
-        /// # Errors
-        ///
-        /// As [`recv_from`](Self::recv_from).
-        ///
-        /// # Cancel safety
-        ///
-        /// Safe, as [`recv_from`](Self::recv_from).
-        pub async fn recv_buf_from<B: BufMut>(
-            &self,
-            buffer: &mut B,
-        ) -> io::Result<(usize, $sender)> {
-            let (count, sender) = self.socket.receive(buffer, op::recv_from).await?;
-            Ok((count, $from_kernel(&sender)?))
-        }
-
-        /// Sends one message to the address that the socket is connected to.
-        ///
-        /// # Errors
-        ///
-        /// Those of send(2): a message that is too long (`EMSGSIZE`), a socket that is not connected, and
-        /// `ConnectionRefused` if the peer has said so of an earlier message. And if the runtime is shutting down.
-        ///
-        /// # Cancel safety
-        ///
-        /// Safe: dropped before it returns, it has sent nothing.
-        pub async fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-            self.socket.send(|fd| op::send(fd, bytes)).await
-        }
-
-        /// Polls to send one message. Of several callers, only the last one's task is woken.
-        ///
-        /// # Errors
-        ///
-        /// As [`send`](Self::send).
-        pub fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-            self.socket.poll_write(cx, 0, |fd| op::send(fd, bytes))
-        }
-
-        /// Sends one message, if there is room now.
-        ///
-        /// # Errors
-        ///
-        /// `WouldBlock` if there is no room, and as [`send`](Self::send).
-        pub fn try_send(&self, bytes: &[u8]) -> io::Result<usize> {
-            self.socket.try_write(|fd| op::send(fd, bytes))
-        }
-    };
-}
-pub(crate) use messages;
 
 /// Descriptors, auto traits and the way from the standard library's type.
 macro_rules! descriptors {

@@ -26,7 +26,7 @@
 //! - [`duplex`]: both directions, over one descriptor.
 //! - [`edges`]: the readiness of somebody else's descriptor.
 //! - [`listener`]: a queue of connections; [`stash`]: connections that have left it for nobody.
-//! - [`face`], [`halves`]: what the public types have in common.
+//! - [`face`], [`messages`], [`halves`]: what the public types have in common.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -41,6 +41,7 @@ mod edges;
 mod face;
 mod halves;
 mod listener;
+mod messages;
 mod readiness;
 mod shortage;
 mod side;
@@ -53,9 +54,10 @@ pub(crate) use armed::{Armed, Polls};
 pub(crate) use direction::Direction;
 pub(crate) use duplex::Duplex;
 pub(crate) use edges::{Edges, Event};
-pub(crate) use face::{descriptors, messages, options, readiness, stream_calls, stream_traits};
+pub(crate) use face::{descriptors, options, readiness, stream_calls, stream_traits};
 pub(crate) use halves::halves;
 pub(crate) use listener::{BACKLOG, Listener, WaitingAccept};
+pub(crate) use messages::messages;
 pub(crate) use readiness::{Readiness, Way};
 pub(crate) use shortage::is_one as is_shortage;
 pub(crate) use side::{Lent, Side, SideState, Wakes};

@@ -22,6 +22,23 @@ impl TcpStream {
     /// # Errors
     ///
     /// Those of getpeername(2): `NotConnected` if the connection is gone.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_net::{TcpListener, TcpStream};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// let (server, from) = listener.accept().await?;
+    /// assert_eq!(client.peer_addr()?, server.local_addr()?);
+    /// assert_eq!(server.peer_addr()?, from);
+    /// assert!(client.take_error()?.is_none());
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         inet_address(&self.socket().options().peer_addr()?)
     }
@@ -49,6 +66,23 @@ impl TcpStream {
     /// # Errors
     ///
     /// Those of setsockopt(2).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_net::{TcpListener, TcpStream};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// assert!(!client.nodelay()?);
+    /// // A question and its answer, over and over: do not wait for more to send.
+    /// client.set_nodelay(true)?;
+    /// assert!(client.nodelay()?);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
         self.socket().options().set_tcp_nodelay(nodelay)
     }
@@ -67,6 +101,21 @@ impl TcpStream {
     /// # Errors
     ///
     /// Those of setsockopt(2).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_net::{TcpListener, TcpStream};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// client.set_quickack(true)?;
+    /// assert!(client.quickack()?);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn set_quickack(&self, quickack: bool) -> io::Result<()> {
         self.socket().options().set_tcp_quickack(quickack)
     }
@@ -76,6 +125,20 @@ impl TcpStream {
     /// # Errors
     ///
     /// Those of getsockopt(2).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_net::{TcpListener, TcpStream};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// assert_eq!(client.linger()?, None, "a close waits for nothing");
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn linger(&self) -> io::Result<Option<Duration>> {
         self.socket().options().linger()
     }
@@ -85,6 +148,23 @@ impl TcpStream {
     /// # Errors
     ///
     /// Those of setsockopt(2).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// # #![allow(deprecated)]
+    /// use std::time::Duration;
+    /// use ringway_net::{TcpListener, TcpStream};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// client.set_linger(Some(Duration::from_secs(2)))?;
+    /// assert_eq!(client.linger()?, Some(Duration::from_secs(2)));
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     #[deprecated = "a lingering close blocks the thread that drops the connection; set_zero_linger does not"]
     pub fn set_linger(&self, duration: Option<Duration>) -> io::Result<()> {
         self.socket().options().set_linger(duration)
@@ -95,6 +175,26 @@ impl TcpStream {
     /// # Errors
     ///
     /// Those of setsockopt(2).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::io::ErrorKind;
+    /// use ringway_net::{TcpListener, TcpStream};
+    /// use tokio::io::AsyncReadExt;
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// let (mut server, _) = listener.accept().await?;
+    /// client.set_zero_linger()?;
+    /// drop(client);
+    /// let error = server.read(&mut [0; 16]).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn set_zero_linger(&self) -> io::Result<()> {
         self.socket().options().set_linger(Some(Duration::ZERO))
     }
@@ -113,6 +213,21 @@ impl TcpStream {
     /// # Errors
     ///
     /// Those of setsockopt(2).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_net::{TcpListener, TcpStream};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// client.set_ttl(5)?;
+    /// assert_eq!(client.ttl()?, 5);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn set_ttl(&self, hops: u32) -> io::Result<()> {
         self.socket().options().set_ttl_v4(hops)
     }

@@ -52,6 +52,19 @@ impl TcpSocket {
     /// # Errors
     ///
     /// Those of socket(2).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use ringway_net::TcpSocket;
+    ///
+    /// // A machine without IPv6 says so.
+    /// match TcpSocket::new_v6() {
+    ///     Ok(socket) => assert!(socket.local_addr()?.is_ipv6()),
+    ///     Err(error) => eprintln!("no IPv6 here: {error}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new_v6() -> io::Result<TcpSocket> {
         TcpSocket::new_for(SocketAddr::from(([0; 16], 0)))
     }
@@ -62,6 +75,27 @@ impl TcpSocket {
 
     /// Takes over a socket of the standard library that is a stream by type only: neither connected nor
     /// listening. It must be non-blocking.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_net::{TcpListener, TcpSocket};
+    /// use socket2::{Domain, Socket, Type};
+    ///
+    /// // An option that `TcpSocket` has no function for.
+    /// let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None)?;
+    /// socket.set_tcp_user_timeout(Some(std::time::Duration::from_secs(10)))?;
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let client = TcpSocket::from_std_stream(socket.into())
+    ///     .connect(listener.local_addr()?)
+    ///     .await?;
+    /// assert_eq!(client.peer_addr()?, listener.local_addr()?);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn from_std_stream(stream: net::TcpStream) -> TcpSocket {
         TcpSocket::from_socket(Socket::from(stream))
     }
@@ -127,6 +161,19 @@ impl TcpSocket {
     /// # Errors
     ///
     /// Those of setsockopt(2).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use ringway_net::TcpSocket;
+    ///
+    /// let socket = TcpSocket::new_v4()?;
+    /// socket.set_send_buffer_size(16 * 1024)?;
+    /// socket.set_recv_buffer_size(16 * 1024)?;
+    /// assert!(socket.send_buffer_size()? >= 16 * 1024);
+    /// assert!(socket.recv_buffer_size()? >= 16 * 1024);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_send_buffer_size(&self, bytes: u32) -> io::Result<()> {
         self.socket.set_send_buffer_size(bytes as usize)
     }
@@ -163,6 +210,19 @@ impl TcpSocket {
     /// # Errors
     ///
     /// Those of setsockopt(2).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # #![allow(deprecated)]
+    /// use std::time::Duration;
+    /// use ringway_net::TcpSocket;
+    ///
+    /// let socket = TcpSocket::new_v4()?;
+    /// socket.set_linger(Some(Duration::from_secs(1)))?;
+    /// assert_eq!(socket.linger()?, Some(Duration::from_secs(1)));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[deprecated = "a lingering close blocks the thread that drops the connection; set_zero_linger does not"]
     pub fn set_linger(&self, duration: Option<Duration>) -> io::Result<()> {
         self.socket.set_linger(duration)
@@ -173,6 +233,19 @@ impl TcpSocket {
     /// # Errors
     ///
     /// Those of setsockopt(2).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use std::time::Duration;
+    /// use ringway_net::TcpSocket;
+    ///
+    /// let socket = TcpSocket::new_v4()?;
+    /// socket.set_zero_linger()?;
+    /// assert_eq!(socket.linger()?, Some(Duration::ZERO));
+    /// assert!(socket.take_error()?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_zero_linger(&self) -> io::Result<()> {
         self.socket.set_linger(Some(Duration::ZERO))
     }
@@ -191,6 +264,20 @@ impl TcpSocket {
     /// # Errors
     ///
     /// Those of getsockopt(2).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use ringway_net::TcpSocket;
+    ///
+    /// let socket = TcpSocket::new_v4()?;
+    /// assert_eq!(socket.device()?, None, "any interface will do");
+    /// // Some kernels ask for a privilege.
+    /// if socket.bind_device(Some(b"lo")).is_ok() {
+    ///     assert_eq!(socket.device()?.as_deref(), Some(&b"lo"[..]));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn device(&self) -> io::Result<Option<Vec<u8>>> {
         self.socket.device()
     }

@@ -125,6 +125,23 @@ impl TcpStream {
     /// # Panics
     ///
     /// Outside a runtime; and in debug builds if the connection is blocking.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_net::TcpStream;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let stream = std::net::TcpStream::connect(listener.local_addr()?)?;
+    /// stream.set_nonblocking(true)?;
+    /// let mut stream = TcpStream::from_std(stream)?;
+    /// stream.write_all(b"on our side of the fence").await?;
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     #[track_caller]
     pub fn from_std(stream: net::TcpStream) -> io::Result<TcpStream> {
         check_nonblocking(&stream)?;
@@ -156,6 +173,39 @@ impl TcpStream {
     }
 
     /// Borrows the two directions of the connection for two futures of one task.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_net::{TcpListener, TcpStream};
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let mut client = TcpStream::connect(listener.local_addr()?).await?;
+    /// let (mut server, _) = listener.accept().await?;
+    ///
+    /// // What does not fit into the socket's buffers is sent while the answer is read.
+    /// let (mut reader, mut writer) = client.split();
+    /// let there = async {
+    ///     writer.write_all(&[7; 100_000]).await?;
+    ///     writer.shutdown().await
+    /// };
+    /// let mut answer = Vec::new();
+    /// let back = reader.read_to_end(&mut answer);
+    /// let echo = async {
+    ///     let (mut reader, mut writer) = server.split();
+    ///     tokio::io::copy(&mut reader, &mut writer).await?;
+    ///     writer.shutdown().await
+    /// };
+    /// let (there, back, echo) = tokio::join!(there, back, echo);
+    /// there?;
+    /// echo?;
+    /// assert_eq!(back?, 100_000);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
         split::split(self)
     }
@@ -163,6 +213,32 @@ impl TcpStream {
     /// Parts the two directions of the connection, for two tasks.
     ///
     /// Dropping the write half shuts the connection down for writing.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_net::{TcpListener, TcpStream};
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// let (mut server, _) = listener.accept().await?;
+    ///
+    /// let (mut reader, mut writer) = client.into_split();
+    /// // The writing half ends with its task, and with it the stream.
+    /// ringway_runtime::spawn(async move { writer.write_all(b"and that is all").await });
+    /// let mut text = String::new();
+    /// server.read_to_string(&mut text).await?;
+    /// assert_eq!(text, "and that is all");
+    ///
+    /// server.write_all(b"well").await?;
+    /// drop(server);
+    /// assert_eq!(reader.read_to_string(&mut text).await?, 4);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
         split::into_split(self)
     }
@@ -179,6 +255,30 @@ impl TcpStream {
     /// # Cancel safety
     ///
     /// Safe: it takes nothing from the connection.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_net::{TcpListener, TcpStream};
+    /// use tokio::io::AsyncReadExt;
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// let (mut server, _) = listener.accept().await?;
+    /// assert_eq!(client.try_write(b"PRI * HTTP/2.0")?, 14);
+    ///
+    /// // Which protocol is it? Whoever speaks it will read the same bytes.
+    /// let mut first = [0; 3];
+    /// assert_eq!(server.peek(&mut first).await?, 3);
+    /// assert_eq!(&first, b"PRI");
+    /// let mut line = [0; 14];
+    /// server.read_exact(&mut line).await?;
+    /// assert_eq!(&line, b"PRI * HTTP/2.0");
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn peek(&self, mut buffer: &mut [u8]) -> io::Result<usize> {
         let (count, ()) = self.socket.receive(&mut buffer, op::peek).await?;
         Ok(count)
@@ -190,6 +290,28 @@ impl TcpStream {
     /// # Errors
     ///
     /// As [`peek`](Self::peek).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::future::poll_fn;
+    /// use ringway_net::{TcpListener, TcpStream};
+    /// use tokio::io::ReadBuf;
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// let (server, _) = listener.accept().await?;
+    /// assert_eq!(client.try_write(b"hello")?, 5);
+    ///
+    /// let mut bytes = [0; 4];
+    /// let mut buffer = ReadBuf::new(&mut bytes);
+    /// assert_eq!(poll_fn(|cx| server.poll_peek(cx, &mut buffer)).await?, 4);
+    /// assert_eq!(buffer.filled(), b"hell");
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn poll_peek(
         &self,
         cx: &mut Context<'_>,

@@ -70,6 +70,23 @@ impl UdpSocket {
     /// # Errors
     ///
     /// Those of getsockopt(2).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_net::UdpSocket;
+    ///
+    /// let socket = UdpSocket::bind("0.0.0.0:0").await?;
+    /// assert_eq!(socket.device()?, None, "any interface will do");
+    /// // Some kernels ask for a privilege.
+    /// if socket.bind_device(Some(b"lo")).is_ok() {
+    ///     assert_eq!(socket.device()?.as_deref(), Some(&b"lo"[..]));
+    /// }
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn device(&self) -> io::Result<Option<Vec<u8>>> {
         self.options().device()
     }
@@ -89,6 +106,23 @@ impl UdpSocket {
     /// # Errors
     ///
     /// Those of setsockopt(2): no group's address, no such interface, or a group that was joined before.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::net::Ipv4Addr;
+    /// use ringway_net::UdpSocket;
+    ///
+    /// let socket = UdpSocket::bind("0.0.0.0:0").await?;
+    /// let group = Ipv4Addr::new(224, 0, 0, 251);
+    /// socket.join_multicast_v4(group, Ipv4Addr::LOCALHOST)?;
+    /// socket.leave_multicast_v4(group, Ipv4Addr::LOCALHOST)?;
+    /// assert!(socket.leave_multicast_v4(group, Ipv4Addr::LOCALHOST).is_err());
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn join_multicast_v4(&self, multiaddr: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
         self.options().join_multicast_v4(&multiaddr, &interface)
     }
@@ -99,6 +133,25 @@ impl UdpSocket {
     /// # Errors
     ///
     /// As [`join_multicast_v4`](Self::join_multicast_v4).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_net::UdpSocket;
+    ///
+    /// // A machine without IPv6 says so.
+    /// if let Ok(socket) = UdpSocket::bind("[::1]:0").await {
+    ///     let group = "ff02::fb".parse().unwrap();
+    ///     assert!(socket.leave_multicast_v6(&group, 1).is_err(), "it has not joined");
+    ///     if socket.join_multicast_v6(&group, 1).is_ok() {
+    ///         socket.leave_multicast_v6(&group, 1)?;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn join_multicast_v6(&self, multiaddr: &Ipv6Addr, interface: u32) -> io::Result<()> {
         self.options().join_multicast_v6(multiaddr, interface)
     }

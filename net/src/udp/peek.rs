@@ -19,6 +19,27 @@ impl UdpSocket {
     /// # Cancel safety
     ///
     /// Safe: it takes nothing from the socket.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_net::UdpSocket;
+    ///
+    /// let server = UdpSocket::bind("127.0.0.1:0").await?;
+    /// let client = UdpSocket::bind("127.0.0.1:0").await?;
+    /// client.connect(server.local_addr()?).await?;
+    /// client.send(b"again and again").await?;
+    /// let mut buffer = [0; 5];
+    /// for _ in 0..3 {
+    ///     assert_eq!(server.peek(&mut buffer).await?, 5);
+    /// }
+    /// assert_eq!(server.try_peek(&mut buffer)?, 5);
+    /// assert_eq!(&buffer, b"again");
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn peek(&self, mut buffer: &mut [u8]) -> io::Result<usize> {
         let (count, ()) = self.socket.receive(&mut buffer, op::peek).await?;
         Ok(count)
@@ -29,6 +50,29 @@ impl UdpSocket {
     /// # Errors
     ///
     /// As [`recv`](Self::recv).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::future::poll_fn;
+    /// use ringway_net::UdpSocket;
+    /// use tokio::io::ReadBuf;
+    ///
+    /// let server = UdpSocket::bind("127.0.0.1:0").await?;
+    /// let client = UdpSocket::bind("127.0.0.1:0").await?;
+    /// client.send_to(b"ping", server.local_addr()?).await?;
+    /// let mut bytes = [0; 16];
+    /// let mut buffer = ReadBuf::new(&mut bytes);
+    /// let sender = poll_fn(|cx| server.poll_peek_sender(cx)).await?;
+    /// poll_fn(|cx| server.poll_peek(cx, &mut buffer)).await?;
+    /// assert_eq!(buffer.filled(), b"ping");
+    /// buffer.clear();
+    /// assert_eq!(poll_fn(|cx| server.poll_peek_from(cx, &mut buffer)).await?, sender);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn poll_peek(
         &self,
         cx: &mut Context<'_>,
@@ -56,6 +100,26 @@ impl UdpSocket {
     /// # Cancel safety
     ///
     /// Safe: it takes nothing from the socket.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_net::UdpSocket;
+    ///
+    /// let server = UdpSocket::bind("127.0.0.1:0").await?;
+    /// let client = UdpSocket::bind("127.0.0.1:0").await?;
+    /// client.send_to(b"ping", server.local_addr()?).await?;
+    /// let mut buffer = [0; 16];
+    /// let (length, sender) = server.peek_from(&mut buffer).await?;
+    /// assert_eq!((length, sender), (4, client.local_addr()?));
+    /// // It is still there.
+    /// assert_eq!(server.try_peek_from(&mut buffer)?, (4, sender));
+    /// assert_eq!(server.recv_from(&mut buffer).await?, (4, sender));
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn peek_from(&self, mut buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let (count, sender) = self.socket.receive(&mut buffer, op::peek_from).await?;
         Ok((count, op::inet_address(&sender)?))
@@ -94,6 +158,23 @@ impl UdpSocket {
     /// # Cancel safety
     ///
     /// Safe: it takes nothing from the socket.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_net::UdpSocket;
+    ///
+    /// let server = UdpSocket::bind("127.0.0.1:0").await?;
+    /// let friend = UdpSocket::bind("127.0.0.1:0").await?;
+    /// friend.send_to(b"it is me", server.local_addr()?).await?;
+    /// assert_eq!(server.peek_sender().await?, friend.local_addr()?);
+    /// assert_eq!(server.try_peek_sender()?, friend.local_addr()?);
+    /// assert_eq!(server.recv(&mut [0; 16]).await?, 8);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn peek_sender(&self) -> io::Result<SocketAddr> {
         let sender = self.socket.read_with(op::peek_sender).await?;
         op::inet_address(&sender)

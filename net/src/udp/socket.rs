@@ -191,6 +191,22 @@ impl UdpSocket {
     /// # Errors
     ///
     /// Those of dup(2), in the rare case that no descriptor was left for the runtime's watch on the socket.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_net::UdpSocket;
+    ///
+    /// let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    /// let address = socket.local_addr()?;
+    /// let socket = socket.into_std()?;
+    /// socket.set_nonblocking(false)?;
+    /// assert_eq!(socket.local_addr()?, address);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn into_std(self) -> io::Result<net::UdpSocket> {
         self.socket.into_fd().map(net::UdpSocket::from)
     }
@@ -209,6 +225,22 @@ impl UdpSocket {
     /// # Errors
     ///
     /// Those of getpeername(2): `NotConnected` if there is none.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::io::ErrorKind;
+    /// use ringway_net::UdpSocket;
+    ///
+    /// let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    /// assert_eq!(socket.peer_addr().unwrap_err().kind(), ErrorKind::NotConnected);
+    /// socket.connect("127.0.0.1:9").await?;
+    /// assert_eq!(socket.peer_addr()?.port(), 9);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         op::inet_address(&self.socket.options().peer_addr()?)
     }
@@ -218,6 +250,19 @@ impl UdpSocket {
     /// # Errors
     ///
     /// Those of getsockopt(2).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_net::UdpSocket;
+    ///
+    /// let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    /// assert!(socket.take_error()?.is_none());
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.socket.options().take_error()
     }
@@ -283,6 +328,22 @@ impl UdpSocket {
     /// # Errors
     ///
     /// `WouldBlock` if there is no room, and as [`send_to`](Self::send_to).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_net::UdpSocket;
+    ///
+    /// let server = UdpSocket::bind("127.0.0.1:0").await?;
+    /// let client = UdpSocket::bind("127.0.0.1:0").await?;
+    /// client.writable().await?;
+    /// assert_eq!(client.try_send_to(b"ping", server.local_addr()?)?, 4);
+    /// assert_eq!(server.recv(&mut [0; 16]).await?, 4);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn try_send_to(&self, bytes: &[u8], target: SocketAddr) -> io::Result<usize> {
         self.socket
             .try_write(|fd| op::send_to(fd, bytes, &target.into()))

@@ -10,6 +10,21 @@ use crate::scheduler::{BlockedWorker, Watchdog};
 impl Builder {
     /// Measures every poll of a task, for the histogram in [`RuntimeMetrics`](crate::RuntimeMetrics). The default
     /// is not to: the clock is read twice a poll, some 40 to 80 ns.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use ringway_runtime::{Builder, HistogramConfiguration};
+    ///
+    /// let two = HistogramConfiguration::linear(Duration::from_millis(1), 2);
+    /// let runtime = Builder::new_current_thread()
+    ///     .enable_metrics_poll_time_histogram()
+    ///     .metrics_poll_time_histogram_configuration(two)
+    ///     .build()
+    ///     .unwrap();
+    /// let metrics = runtime.metrics();
+    /// assert_eq!(metrics.poll_time_histogram_num_buckets(), 2);
+    /// assert_eq!(metrics.poll_time_histogram_bucket_range(0), Duration::ZERO..Duration::from_millis(1));
+    /// ```
     pub fn enable_metrics_poll_time_histogram(&mut self) -> &mut Self {
         self.config.seeing.histogram.enabled = true;
         self

@@ -49,6 +49,20 @@ pub struct Dump {
 }
 
 /// A task in a [`Dump`].
+///
+/// ```
+/// # let runtime = ringway_runtime::Runtime::new().unwrap();
+/// # runtime.block_on(async {
+/// use ringway_runtime::{Handle, task_builder::Builder};
+///
+/// let importer = Builder::new().name("importer").spawn(std::future::pending::<()>()).unwrap();
+/// let dump = Handle::current().dump();
+/// let task = dump.tasks().iter().find(|task| task.id() == importer.id()).unwrap();
+/// assert_eq!((task.name(), task.worker()), (Some("importer"), task.polled_for().and(task.worker())));
+/// assert!(task.polls() <= 1 && task.last_poll() <= task.longest_poll());
+/// println!("{} is {:?} since {:?}", task.location(), task.activity(), task.age());
+/// # });
+/// ```
 #[derive(Clone, Debug)]
 pub struct Task {
     id: task::Id,
@@ -64,6 +78,21 @@ pub struct Task {
 }
 
 /// A worker in a [`Dump`].
+///
+/// ```
+/// use ringway_runtime::dump::Holder;
+///
+/// let runtime = ringway_runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+/// let (tell, told) = std::sync::mpsc::channel();
+/// let handle = runtime.handle().clone();
+/// // A task looks at the worker that it holds itself.
+/// runtime.spawn(async move { tell.send(handle.dump()) });
+/// let dump = told.recv().unwrap();
+/// let worker = &dump.workers()[0];
+/// assert_eq!(worker.index(), 0);
+/// assert!(matches!(worker.holder(), Holder::Task(_)));
+/// println!("{:?} {:?} since {:?}", worker.thread_id(), worker.thread_name(), worker.polled_for());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Worker {
     index: usize,
@@ -93,6 +122,15 @@ impl Handle {
     /// listed or not; every other one is listed once. Tasks of a `LocalSet` and jobs of the blocking pool are not.
     ///
     /// The result is there at once, and may be awaited all the same.
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Runtime::new().unwrap();
+    /// let stuck = runtime.spawn(std::future::pending::<()>());
+    /// let handle = runtime.handle().clone();
+    /// // Any thread may ask, at any time: one that waits for a signal, say.
+    /// let text = std::thread::spawn(move || handle.dump().to_string()).join().unwrap();
+    /// assert!(text.contains(&stuck.id().to_string()));
+    /// ```
     pub fn dump(&self) -> Dump {
         Dump::of(self.shared())
     }

@@ -11,6 +11,19 @@ use crate::task::AbortHandle;
 use crate::task_builder;
 
 /// Prepares a task of a [`JoinSet`]. Made by [`JoinSet::build_task`].
+///
+/// ```
+/// # let runtime = ringway_runtime::Runtime::new().unwrap();
+/// # runtime.block_on(async {
+/// use ringway_runtime::join_set::JoinSet;
+///
+/// let mut downloads = JoinSet::new();
+/// let first = downloads.build_task().name("first").spawn(async { 1 }).unwrap();
+/// downloads.build_task().name("second").spawn_blocking(|| 2).unwrap();
+/// assert!(!first.is_finished() || downloads.len() == 2);
+/// assert_eq!(downloads.join_all().await.iter().sum::<i32>(), 3);
+/// # });
+/// ```
 #[must_use = "builders do nothing unless used to spawn a task"]
 pub struct Builder<'a, T> {
     set: &'a mut JoinSet<T>,
@@ -58,6 +71,17 @@ impl<'a, T: 'static> Builder<'a, T> {
     /// # Panics
     ///
     /// As [`task::Builder::spawn_on`](crate::task_builder::Builder::spawn_on).
+    ///
+    /// ```
+    /// use ringway_runtime::{Runtime, join_set::JoinSet};
+    ///
+    /// let runtime = Runtime::new().unwrap();
+    /// // Outside of the runtime a handle says where.
+    /// let mut set = JoinSet::new();
+    /// set.build_task().name("task").spawn_on(async { 1 }, runtime.handle()).unwrap();
+    /// set.build_task().name("job").spawn_blocking_on(|| 2, runtime.handle()).unwrap();
+    /// assert_eq!(runtime.block_on(set.join_all()).len(), 2);
+    /// ```
     #[track_caller]
     pub fn spawn_on<F>(self, future: F, handle: &Handle) -> io::Result<AbortHandle>
     where
@@ -76,6 +100,24 @@ impl<'a, T: 'static> Builder<'a, T> {
     /// # Panics
     ///
     /// As [`JoinSet::spawn_local`].
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// use std::rc::Rc;
+    /// use ringway_runtime::{LocalSet, join_set::JoinSet};
+    ///
+    /// let (local, shared) = (LocalSet::new(), Rc::new(20));
+    /// let mut set = JoinSet::new();
+    /// let mine = Rc::clone(&shared);
+    /// set.build_task().name("there").spawn_local_on(async move { *mine }, &local).unwrap();
+    /// let sum = local.run_until(async move {
+    ///     set.build_task().name("here").spawn_local(async move { *shared + 2 }).unwrap();
+    ///     set.join_all().await.iter().sum::<i32>()
+    /// });
+    /// assert_eq!(sum.await, 42);
+    /// # });
+    /// ```
     #[track_caller]
     pub fn spawn_local<F>(self, future: F) -> io::Result<AbortHandle>
     where

@@ -162,6 +162,19 @@ impl<T: 'static> JoinSet<T> {
     /// # Panics
     ///
     /// As [`crate::spawn_blocking`].
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// use ringway_runtime::join_set::JoinSet;
+    ///
+    /// let mut hashes = JoinSet::new();
+    /// for block in 0..4_u64 {
+    ///     hashes.spawn_blocking(move || (block * 1000..block * 1000 + 1000).sum::<u64>());
+    /// }
+    /// assert_eq!(hashes.join_all().await.into_iter().sum::<u64>(), (0..4000).sum());
+    /// # });
+    /// ```
     #[track_caller]
     pub fn spawn_blocking<F>(&mut self, job: F) -> AbortHandle
     where
@@ -310,6 +323,20 @@ impl<T: 'static> JoinSet<T> {
     /// # Cancel safety
     ///
     /// Dropping the future drops the set and the outputs that it has.
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// use ringway_runtime::join_set::JoinSet;
+    ///
+    /// let mut set: JoinSet<_> = (1..=3).map(|number| async move { number * number }).collect();
+    /// set.spawn(async { 100 });
+    /// let mut squares = set.join_all().await;
+    /// // They come in the order in which the tasks have ended.
+    /// squares.sort();
+    /// assert_eq!(squares, [1, 4, 9, 100]);
+    /// # });
+    /// ```
     pub async fn join_all(mut self) -> Vec<T> {
         let mut outputs = Vec::with_capacity(self.len());
         while let Some(output) = self.join_next().await {

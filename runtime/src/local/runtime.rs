@@ -80,6 +80,18 @@ impl LocalRuntime {
     }
 
     /// A handle to the runtime, to be cloned and sent anywhere.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = ringway_runtime::LocalRuntime::new()?;
+    /// let handle = runtime.handle().clone();
+    /// // From another thread; the task itself runs on this one.
+    /// let task = std::thread::spawn(move || handle.spawn(async { std::thread::current().id() }));
+    /// let task = task.join().unwrap();
+    /// assert_eq!(runtime.block_on(task)?, std::thread::current().id());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn handle(&self) -> &Handle {
         self.runtime.handle()
     }
@@ -89,6 +101,21 @@ impl LocalRuntime {
     /// # Panics
     ///
     /// Not: the caller is noted as the place that the task comes from.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use std::{cell::Cell, rc::Rc};
+    ///
+    /// let runtime = ringway_runtime::LocalRuntime::new()?;
+    /// let count = Rc::new(Cell::new(0));
+    /// let mine = Rc::clone(&count);
+    /// let task = runtime.spawn_local(async move { mine.set(5) });
+    /// assert_eq!(count.get(), 0, "nobody runs it yet");
+    /// runtime.block_on(task)?;
+    /// assert_eq!(count.get(), 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     pub fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -106,6 +133,15 @@ impl LocalRuntime {
     /// # Panics
     ///
     /// If the system refuses the pool's first thread.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = ringway_runtime::LocalRuntime::new()?;
+    /// let job = runtime.spawn_blocking(|| std::thread::current().id());
+    /// assert_ne!(runtime.block_on(job)?, std::thread::current().id());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     pub fn spawn_blocking<F, R>(&self, job: F) -> JoinHandle<R>
     where
@@ -126,6 +162,18 @@ impl LocalRuntime {
     }
 
     /// Enters the runtime: until the guard is dropped, this thread spawns onto it and uses its timers.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let runtime = ringway_runtime::LocalRuntime::new()?;
+    /// let task = {
+    ///     let _guard = runtime.enter();
+    ///     ringway_runtime::spawn(async { 5 })
+    /// };
+    /// assert_eq!(runtime.block_on(task)?, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn enter(&self) -> EnterGuard<'_> {
         self.runtime.enter()
     }
@@ -148,6 +196,20 @@ impl LocalRuntime {
     }
 
     /// Ends the runtime without waiting. May be called inside a task.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use std::sync::mpsc;
+    ///
+    /// let runtime = ringway_runtime::LocalRuntime::new()?;
+    /// let (end, ended) = mpsc::channel::<()>();
+    /// // A job that would go on for as long as anybody waits for it.
+    /// runtime.spawn_blocking(move || ended.recv());
+    /// runtime.shutdown_background();
+    /// drop(end);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn shutdown_background(self) {
         self.runtime.shutdown_background();
     }

@@ -45,6 +45,26 @@ pub(crate) struct Seeing {
 /// # Panics
 ///
 /// Every method that takes the number of a worker panics if there is no such worker.
+///
+/// ```
+/// use ringway_runtime::{Builder, task};
+///
+/// let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+/// let metrics = runtime.metrics();
+/// assert_eq!(metrics.num_workers(), 2);
+///
+/// runtime.block_on(async {
+///     let tasks: Vec<_> = (0..10).map(|_| ringway_runtime::spawn(task::yield_now())).collect();
+///     for task in tasks {
+///         task.await.unwrap();
+///     }
+/// });
+/// assert!(metrics.spawned_tasks_count() >= 10);
+/// assert_eq!((metrics.num_alive_tasks(), metrics.global_queue_depth()), (0, 0));
+/// // The workers, and the spare one.
+/// let polls: u64 = (0..3).map(|worker| metrics.worker_poll_count(worker)).sum();
+/// assert!(polls >= 10);
+/// ```
 #[derive(Clone)]
 pub struct RuntimeMetrics {
     shared: Arc<Shared>,
@@ -73,21 +93,48 @@ impl RuntimeMetrics {
     }
 
     /// How many workers the runtime has; 1 for a current-thread runtime.
+    ///
+    /// ```
+    /// let one = ringway_runtime::Builder::new_current_thread().build().unwrap();
+    /// assert_eq!(one.metrics().num_workers(), 1);
+    /// ```
     pub fn num_workers(&self) -> usize {
         self.shared.config.workers
     }
 
     /// Tasks that were spawned and have not completed.
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Builder::new_current_thread().build().unwrap();
+    /// let _task = runtime.spawn(std::future::pending::<()>());
+    /// assert_eq!(runtime.metrics().num_alive_tasks(), 1);
+    /// ```
     pub fn num_alive_tasks(&self) -> usize {
         self.shared.tasks_alive()
     }
 
     /// Tasks that wait in the queue for what comes from outside the workers.
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Builder::new_current_thread().build().unwrap();
+    /// runtime.spawn(async {});
+    /// runtime.spawn(async {});
+    /// assert_eq!(runtime.metrics().global_queue_depth(), 2, "nobody takes them");
+    /// ```
     pub fn global_queue_depth(&self) -> usize {
         self.shared.inject_depth()
     }
 
     /// How long the worker has been awake so far: running tasks, looking after its ring, or searching.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let runtime = ringway_runtime::Builder::new_current_thread().build().unwrap();
+    /// let task = runtime.spawn(async { std::thread::sleep(Duration::from_millis(2)) });
+    /// runtime.block_on(task).unwrap();
+    /// assert!(runtime.metrics().worker_total_busy_duration(0) >= Duration::from_millis(2));
+    /// ```
     pub fn worker_total_busy_duration(&self, worker: usize) -> Duration {
         self.worker(worker).busy()
     }
@@ -98,11 +145,35 @@ impl RuntimeMetrics {
     }
 
     /// How often the worker has parked and unparked together: odd while it is parked.
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Runtime::new().unwrap();
+    /// let metrics = runtime.metrics();
+    /// // It falls asleep for want of work.
+    /// while metrics.worker_park_unpark_count(0) % 2 == 0 {
+    ///     std::thread::yield_now();
+    /// }
+    /// assert!(metrics.worker_park_count(0) >= 1);
+    /// ```
     pub fn worker_park_unpark_count(&self, worker: usize) -> u64 {
         self.worker(worker).parks_and_unparks.get()
     }
 
     /// Threads of the pool for blocking jobs.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    ///
+    /// let runtime = ringway_runtime::Runtime::new().unwrap();
+    /// let (end, ended) = mpsc::channel::<()>();
+    /// let job = runtime.spawn_blocking(move || ended.recv().is_err());
+    /// let metrics = runtime.metrics();
+    /// assert!(metrics.num_blocking_threads() >= 1);
+    /// assert!(metrics.num_idle_blocking_threads() <= metrics.num_blocking_threads());
+    /// assert!(metrics.blocking_queue_depth() <= 1);
+    /// drop(end);
+    /// assert!(runtime.block_on(job).unwrap());
+    /// ```
     pub fn num_blocking_threads(&self) -> usize {
         self.shared.pool.counts().threads
     }
@@ -123,6 +194,12 @@ impl RuntimeMetrics {
     }
 
     /// Tasks that were queued from outside the workers so far: spawned or woken there.
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Builder::new_current_thread().build().unwrap();
+    /// runtime.spawn(async {});
+    /// assert_eq!(runtime.metrics().remote_schedule_count(), 1, "it came from outside");
+    /// ```
     pub fn remote_schedule_count(&self) -> u64 {
         self.shared.scheduled_outside()
     }
@@ -130,16 +207,48 @@ impl RuntimeMetrics {
     /// The thread that runs the worker's core, or ran it last; `None` if there was none yet.
     ///
     /// [`Runtime::block_on`] on the process's main thread takes over a worker's core for the time.
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Builder::new_current_thread().build().unwrap();
+    /// runtime.block_on(async {});
+    /// assert_eq!(runtime.metrics().worker_thread_id(0), Some(std::thread::current().id()));
+    /// ```
     pub fn worker_thread_id(&self, worker: usize) -> Option<ThreadId> {
         self.worker(worker).thread().map(|thread| thread.id())
     }
 
     /// How often the worker parked again without having polled any task.
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Runtime::new().unwrap();
+    /// let metrics = runtime.metrics();
+    /// runtime.block_on(async { ringway_runtime::spawn(async {}).await.unwrap() });
+    /// for worker in 0..metrics.num_workers() {
+    ///     // Woken for nothing, woken for a task, and helped out of user code that holds it.
+    ///     println!(
+    ///         "worker {worker}: {} {} {}",
+    ///         metrics.worker_noop_count(worker),
+    ///         metrics.worker_wake_count(worker),
+    ///         metrics.worker_next_task_rescue_count(worker),
+    ///     );
+    ///     assert_eq!(metrics.worker_next_task_rescue_count(worker), 0);
+    /// }
+    /// ```
     pub fn worker_noop_count(&self, worker: usize) -> u64 {
         self.worker(worker).noops.get()
     }
 
     /// How many tasks the worker has taken from other workers' queues.
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Runtime::new().unwrap();
+    /// let metrics = runtime.metrics();
+    /// for worker in 0..metrics.num_workers() {
+    ///     // Each time that it takes some it takes at least one.
+    ///     assert!(metrics.worker_steal_operations(worker) <= metrics.worker_steal_count(worker));
+    ///     assert_eq!(metrics.worker_overflow_count(worker), 0);
+    /// }
+    /// ```
     pub fn worker_steal_count(&self, worker: usize) -> u64 {
         self.worker(worker).steals.get()
     }
@@ -155,6 +264,20 @@ impl RuntimeMetrics {
     }
 
     /// How many tasks were queued on the worker by what it ran: spawned or woken there.
+    ///
+    /// ```
+    /// use ringway_runtime::task::yield_now;
+    ///
+    /// let runtime = ringway_runtime::Builder::new_current_thread().build().unwrap();
+    /// let task = runtime.spawn(async {
+    ///     ringway_runtime::spawn(yield_now()).await.unwrap();
+    /// });
+    /// runtime.block_on(task).unwrap();
+    /// let metrics = runtime.metrics();
+    /// assert!(metrics.worker_local_schedule_count(0) >= 1);
+    /// assert_eq!(metrics.worker_local_queue_depth(0), 0);
+    /// assert!(!metrics.worker_has_next_task(0));
+    /// ```
     pub fn worker_local_schedule_count(&self, worker: usize) -> u64 {
         self.worker(worker).local_schedules.get()
     }
@@ -178,6 +301,27 @@ impl RuntimeMetrics {
     /// How long the worker's polls take: an exponentially weighted mean, with what lies between two polls.
     ///
     /// It is brought up to date when the worker looks at its ring, and when it parks; 0 before the first poll.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use ringway_runtime::{Builder, HistogramConfiguration};
+    ///
+    /// let runtime = Builder::new_current_thread()
+    ///     .enable_metrics_poll_time_histogram()
+    ///     .metrics_poll_time_histogram_configuration(HistogramConfiguration::linear(Duration::from_millis(1), 3))
+    ///     .build()
+    ///     .unwrap();
+    /// let slow = runtime.spawn(async { std::thread::sleep(Duration::from_millis(5)) });
+    /// runtime.block_on(slow).unwrap();
+    ///
+    /// let metrics = runtime.metrics();
+    /// assert!(metrics.poll_time_histogram_enabled());
+    /// let last = metrics.poll_time_histogram_num_buckets() - 1;
+    /// assert_eq!(metrics.poll_time_histogram_bucket_range(last).start, Duration::from_millis(2));
+    /// assert!(metrics.poll_time_histogram_bucket_count(0, last) >= 1);
+    /// assert!(metrics.worker_mean_poll_time(0) > Duration::ZERO);
+    /// assert_eq!(metrics.budget_forced_yield_count(), 0);
+    /// ```
     pub fn worker_mean_poll_time(&self, worker: usize) -> Duration {
         self.worker(worker).mean_poll_time()
     }
@@ -235,6 +379,14 @@ impl RuntimeMetrics {
 
     /// Descriptors that were made in the runtime for its operations: of sockets and of files, and what a listener has for
     /// itself.
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Runtime::new().unwrap();
+    /// let metrics = runtime.metrics();
+    /// let open = metrics.io_driver_fd_registered_count() - metrics.io_driver_fd_deregistered_count();
+    /// assert_eq!(open, 0, "no socket, no file");
+    /// println!("{} answers of the kernel's so far", metrics.io_driver_ready_count());
+    /// ```
     pub fn io_driver_fd_registered_count(&self) -> u64 {
         self.descriptors().map(|(made, _)| made).sum()
     }
@@ -268,6 +420,20 @@ impl RuntimeMetrics {
     }
 
     /// What happened to the worker's ring so far. Takes the ring's lock for a moment.
+    ///
+    /// ```
+    /// let runtime = ringway_runtime::Runtime::new().unwrap();
+    /// let ring = runtime.metrics().ring(0);
+    /// // What the kernel was asked has an answer, or is under way.
+    /// println!(
+    ///     "{} submitted by {} calls, {:.1} at a time; {} in flight",
+    ///     ring.submitted_count(),
+    ///     ring.enter_count(),
+    ///     ring.mean_submit_batch(),
+    ///     ring.operations_in_flight(),
+    /// );
+    /// assert_eq!((ring.overflow_count(), ring.lost_count()), (0, 0));
+    /// ```
     pub fn ring(&self, worker: usize) -> RingMetrics {
         let _ = self.worker(worker);
         self.shared.shard(worker as u32).ring_metrics()

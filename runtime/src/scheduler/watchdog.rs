@@ -37,6 +37,31 @@ pub(crate) struct Watchdog {
 /// A worker that one poll has held for longer than it should.
 ///
 /// What [`Builder::on_blocked_worker`](crate::Builder::on_blocked_worker) tells its callback. Prints as a sentence.
+///
+/// ```
+/// use std::sync::mpsc;
+/// use std::time::Duration;
+/// use ringway_runtime::{Builder, task_builder};
+///
+/// let (alarm, alarms) = mpsc::channel();
+/// let runtime = Builder::new_multi_thread()
+///     .worker_threads(1)
+///     .on_blocked_worker(Duration::from_millis(5), move |blocked| {
+///         let _ = alarm.send(blocked.clone());
+///     })
+///     .build()
+///     .unwrap();
+/// let hold = async { std::thread::sleep(Duration::from_millis(50)) };
+/// let task = task_builder::Builder::new().name("hold").spawn_on(hold, runtime.handle()).unwrap();
+/// let blocked = alarms.recv().unwrap();
+/// assert!(blocked.held_for() >= Duration::from_millis(5));
+/// // Whom it concerns, unless the task has ended just now.
+/// if let Some(id) = blocked.task_id() {
+///     assert_eq!((id, blocked.name()), (task.id(), Some("hold")));
+///     println!("{} of {:?} on {:?}", blocked.location().unwrap(), blocked.thread_name(), blocked.thread_id());
+/// }
+/// assert_eq!(blocked.worker(), 0);
+/// ```
 #[derive(Clone)]
 pub struct BlockedWorker {
     worker: usize,

@@ -10,6 +10,19 @@ use parking_lot::Mutex;
 use super::id::Id;
 
 /// The task did not return: it panicked, or it was cancelled by an abort or by the runtime's shutdown.
+///
+/// ```
+/// # let runtime = ringway_runtime::Runtime::new().unwrap();
+/// # runtime.block_on(async {
+/// # std::panic::set_hook(Box::new(|_| {}));
+/// let task = ringway_runtime::spawn(async { panic!("no such luck") });
+/// let id = task.id();
+/// let error = task.await.unwrap_err();
+/// assert!(error.is_panic() && !error.is_cancelled());
+/// assert_eq!(error.id(), id);
+/// assert!(error.to_string().ends_with(r#"panicked with message "no such luck""#));
+/// # });
+/// ```
 pub struct JoinError {
     cause: Cause,
     id: Id,
@@ -34,11 +47,29 @@ impl JoinError {
     }
 
     /// Whether the task was cancelled.
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// let task = ringway_runtime::spawn(std::future::pending::<()>());
+    /// task.abort();
+    /// assert!(task.await.unwrap_err().is_cancelled());
+    /// # });
+    /// ```
     pub fn is_cancelled(&self) -> bool {
         matches!(self.cause, Cause::Cancelled)
     }
 
     /// Whether the task panicked.
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// # std::panic::set_hook(Box::new(|_| {}));
+    /// let task = ringway_runtime::spawn(async { [1, 2, 3].iter().position(|n| *n == 5).unwrap() });
+    /// assert!(task.await.unwrap_err().is_panic());
+    /// # });
+    /// ```
     pub fn is_panic(&self) -> bool {
         matches!(self.cause, Cause::Panic(_))
     }
@@ -48,6 +79,17 @@ impl JoinError {
     /// # Panics
     ///
     /// If the task did not panic; see [`Self::try_into_panic`].
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// # std::panic::set_hook(Box::new(|_| {}));
+    /// let error = ringway_runtime::spawn(async { panic!("pass it on") }).await.unwrap_err();
+    /// let payload = error.into_panic();
+    /// assert_eq!(payload.downcast_ref::<&str>(), Some(&"pass it on"));
+    /// // `std::panic::resume_unwind(payload)` goes on here, as if the task had been a call.
+    /// # });
+    /// ```
     #[track_caller]
     pub fn into_panic(self) -> Box<dyn Any + Send + 'static> {
         self.try_into_panic()
@@ -59,6 +101,19 @@ impl JoinError {
     /// # Errors
     ///
     /// The error itself, if the task did not panic.
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// let task = ringway_runtime::spawn(std::future::pending::<()>());
+    /// task.abort();
+    /// let error = task.await.unwrap_err();
+    /// match error.try_into_panic() {
+    ///     Ok(payload) => std::panic::resume_unwind(payload),
+    ///     Err(error) => assert!(error.is_cancelled(), "nothing to pass on"),
+    /// }
+    /// # });
+    /// ```
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send + 'static>, Self> {
         match self.cause {
             Cause::Panic(payload) => Ok(payload.into_inner()),

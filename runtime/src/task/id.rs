@@ -6,6 +6,17 @@ use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The number of a task: unique in the process as long as tasks live.
+///
+/// ```
+/// # let runtime = ringway_runtime::Runtime::new().unwrap();
+/// # runtime.block_on(async {
+/// use ringway_runtime::task;
+///
+/// let handle = ringway_runtime::spawn(async { task::id() });
+/// let seen_outside = handle.id();
+/// assert_eq!(handle.await.unwrap(), seen_outside);
+/// # });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Id(NonZeroU64);
 
@@ -14,12 +25,29 @@ pub struct Id(NonZeroU64);
 /// # Panics
 ///
 /// Outside a task.
+///
+/// ```
+/// # let runtime = ringway_runtime::Runtime::new().unwrap();
+/// # runtime.block_on(async {
+/// use ringway_runtime::task;
+///
+/// let ids = [0, 1].map(|_| ringway_runtime::spawn(async { (task::id(), task::try_id()) }));
+/// let [one, other] = ids;
+/// let ((one, same), (other, _)) = (one.await.unwrap(), other.await.unwrap());
+/// assert_eq!(Some(one), same);
+/// assert_ne!(one, other);
+/// # });
+/// ```
 #[track_caller]
 pub fn id() -> Id {
     try_id().expect("Can't get a task id when not inside a task")
 }
 
 /// The id of the task that runs on this thread, if one does.
+///
+/// ```
+/// assert_eq!(ringway_runtime::task::try_id(), None, "no task runs here");
+/// ```
 pub fn try_id() -> Option<Id> {
     RUNNING.try_with(Cell::get).ok().flatten()
 }

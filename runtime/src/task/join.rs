@@ -72,21 +72,79 @@ impl<T> JoinHandle<T> {
     /// Aborts the task: its future is dropped when it next would run, and awaiting gives an error for which
     /// [`JoinError::is_cancelled`] holds, unless the task completes first. A blocking job that has started
     /// cannot be aborted.
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// let task = ringway_runtime::spawn(std::future::pending::<()>());
+    /// task.abort();
+    /// assert!(task.await.unwrap_err().is_cancelled());
+    ///
+    /// // One that has ended has ended.
+    /// let task = ringway_runtime::spawn(async { 5 });
+    /// while !task.is_finished() {
+    ///     ringway_runtime::task::yield_now().await;
+    /// }
+    /// task.abort();
+    /// assert_eq!(task.await.unwrap(), 5);
+    /// # });
+    /// ```
     pub fn abort(&self) {
         self.abort_handle().abort();
     }
 
     /// Aborts the task when the handle is dropped, instead of letting it run on.
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// use std::sync::Arc;
+    ///
+    /// let held = Arc::new(());
+    /// let mine = Arc::clone(&held);
+    /// let task = ringway_runtime::spawn(async move {
+    ///     let _mine = mine;
+    ///     std::future::pending::<()>().await
+    /// });
+    /// drop(task.abort_on_drop());
+    /// while Arc::strong_count(&held) > 1 {
+    ///     ringway_runtime::task::yield_now().await;
+    /// }
+    /// # });
+    /// ```
     pub fn abort_on_drop(self) -> AbortOnDrop<T> {
         AbortOnDrop::new(self)
     }
 
     /// Whether the task has completed, was cancelled or panicked.
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// let endless = ringway_runtime::spawn(std::future::pending::<()>());
+    /// assert!(!endless.is_finished());
+    /// endless.abort();
+    /// while !endless.is_finished() {
+    ///     ringway_runtime::task::yield_now().await;
+    /// }
+    /// # });
+    /// ```
     pub fn is_finished(&self) -> bool {
         self.reference().header().state.load().is_complete()
     }
 
     /// A handle that can abort the task and no more.
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// let task = ringway_runtime::spawn(std::future::pending::<()>());
+    /// // One part of the program waits for the task, another one may end it.
+    /// let end = task.abort_handle();
+    /// ringway_runtime::spawn(async move { end.abort() });
+    /// assert!(task.await.unwrap_err().is_cancelled());
+    /// # });
+    /// ```
     pub fn abort_handle(&self) -> AbortHandle {
         AbortHandle::new(self.reference().clone())
     }

@@ -105,6 +105,24 @@ impl<T> DelayQueue<T> {
     }
 
     /// An empty queue with room for `capacity` elements.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use ringway_timer::DelayQueue;
+    ///
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # let _guard = runtime.enter();
+    /// let mut queue = DelayQueue::with_capacity(1000);
+    /// assert!(queue.capacity() >= 1000);
+    /// queue.reserve(5000);
+    /// assert!(queue.capacity() >= 5000);
+    ///
+    /// let key = queue.insert("the only one", Duration::from_secs(60));
+    /// queue.shrink_to_fit();
+    /// queue.compact();
+    /// assert_eq!((queue.len(), queue.remove(&key).into_inner()), (1, "the only one"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn with_capacity(capacity: usize) -> DelayQueue<T> {
         DelayQueue {
             elements: Elements::with_capacity(capacity),
@@ -122,6 +140,21 @@ impl<T> DelayQueue<T> {
     /// # Panics
     ///
     /// If there are 2^30 - 1 elements already; as [the type](DelayQueue) says.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use ringway_timer::{DelayQueue, Instant};
+    ///
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # let _guard = runtime.enter();
+    /// let mut queue = DelayQueue::new();
+    /// let noon = Instant::now() + Duration::from_secs(3600);
+    /// let key = queue.insert_at("lunch", noon);
+    /// assert_eq!(queue.deadline(&key), noon);
+    /// queue.reset_at(&key, noon + Duration::from_secs(60));
+    /// assert_eq!(queue.deadline(&key), noon + Duration::from_secs(60));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn insert_at(&mut self, value: T, deadline: Instant) -> Key {
         assert!(self.len() < ELEMENTS_MAX, "max entries exceeded");
@@ -174,6 +207,21 @@ impl<T> DelayQueue<T> {
     /// # Panics
     ///
     /// If there is no such element.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use ringway_timer::DelayQueue;
+    ///
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # let _guard = runtime.enter();
+    /// let mut queue = DelayQueue::new();
+    /// let key = queue.insert("gone".to_owned(), Duration::from_secs(60));
+    /// let mut removed = queue.remove(&key);
+    /// removed.get_mut().make_ascii_uppercase();
+    /// assert_eq!((removed.key(), removed.into_inner()), (key, "GONE".to_owned()));
+    /// assert!(queue.try_remove(&key).is_none(), "it is there no more");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn remove(&mut self, key: &Key) -> Expired<T> {
         match self.try_remove(key) {
@@ -241,6 +289,21 @@ impl<T> DelayQueue<T> {
     /// The element that comes out next, if none is inserted, removed or reset before; of several in the same tick any.
     ///
     /// It may take time in proportion to the number of elements.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use ringway_timer::DelayQueue;
+    ///
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # let _guard = runtime.enter();
+    /// let mut queue = DelayQueue::new();
+    /// queue.insert("later", Duration::from_secs(60));
+    /// let soon = queue.insert("soon", Duration::from_secs(30));
+    /// assert_eq!(queue.peek(), Some(soon));
+    /// queue.clear();
+    /// assert_eq!((queue.peek(), queue.is_empty()), (None, true));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn peek(&self) -> Option<Key> {
         let due = self.due[self.turns..].iter();
         due.copied()

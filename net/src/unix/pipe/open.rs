@@ -36,12 +36,52 @@ impl OpenOptions {
 
     /// Opens the pipe for both reading and writing. A sender is there without a receiver then, and a receiver never
     /// finds the end of the stream.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_net::unix::pipe;
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// let path = std::env::temp_dir().join(format!("ringway-doc-fifo-{}", std::process::id()));
+    /// # let _ = std::fs::remove_file(&path);
+    /// assert!(std::process::Command::new("mkfifo").arg(&path).status()?.success());
+    /// // With both ends in one hand, the end of the stream does not come when the last writer goes.
+    /// let mut receiver = pipe::OpenOptions::new().read_write(true).open_receiver(&path)?;
+    /// pipe::OpenOptions::new().open_sender(&path)?.write_all(b"one").await?;
+    /// pipe::OpenOptions::new().open_sender(&path)?.write_all(b"two").await?;
+    /// let mut both = [0; 6];
+    /// receiver.read_exact(&mut both).await?;
+    /// assert_eq!(&both, b"onetwo");
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn read_write(&mut self, value: bool) -> &mut Self {
         self.read_write = value;
         self
     }
 
     /// Leaves out the look whether the file is a pipe.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::io::ErrorKind;
+    /// use ringway_net::unix::pipe;
+    ///
+    /// // Neither is a pipe; only the first one is asked.
+    /// let checked = pipe::OpenOptions::new().open_receiver("/dev/zero");
+    /// assert_eq!(checked.unwrap_err().kind(), ErrorKind::InvalidInput);
+    /// let opened = pipe::OpenOptions::new().unchecked(true).open_receiver("/dev/zero");
+    /// assert!(opened.is_ok());
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn unchecked(&mut self, value: bool) -> &mut Self {
         self.unchecked = value;
         self

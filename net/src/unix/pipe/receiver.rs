@@ -59,6 +59,29 @@ impl Receiver {
     /// # Cancel safety
     ///
     /// Safe: it takes nothing from the pipe.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::io::ErrorKind;
+    /// use ringway_net::unix::pipe;
+    ///
+    /// let (sender, receiver) = pipe::pipe()?;
+    /// ringway_runtime::spawn(async move { sender.try_write(b"hello") });
+    /// let mut buffer = [0; 16];
+    /// let count = loop {
+    ///     receiver.readable().await?;
+    ///     match receiver.try_read(&mut buffer) {
+    ///         Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+    ///         result => break result?,
+    ///     }
+    /// };
+    /// assert_eq!(&buffer[..count], b"hello");
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn readable(&self) -> io::Result<()> {
         self.socket.readiness(Interest::READABLE).await.map(drop)
     }
@@ -68,6 +91,23 @@ impl Receiver {
     /// # Errors
     ///
     /// If the runtime is shutting down.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::future::poll_fn;
+    /// use ringway_net::unix::pipe;
+    ///
+    /// let (sender, receiver) = pipe::pipe()?;
+    /// poll_fn(|cx| sender.poll_write_ready(cx)).await?;
+    /// sender.try_write(b"hello")?;
+    /// poll_fn(|cx| receiver.poll_read_ready(cx)).await?;
+    /// assert_eq!(receiver.try_read(&mut [0; 16])?, 5);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.socket.poll_read_ready(cx)
     }
@@ -86,6 +126,25 @@ impl Receiver {
     /// # Errors
     ///
     /// As [`try_read`](Self::try_read).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::io::{IoSlice, IoSliceMut};
+    /// use ringway_net::unix::pipe;
+    ///
+    /// let (sender, receiver) = pipe::pipe()?;
+    /// sender.try_write_vectored(&[IoSlice::new(b"he"), IoSlice::new(b"llo")])?;
+    /// receiver.readable().await?;
+    /// let (mut start, mut rest) = ([0; 4], [0; 4]);
+    /// let mut slices = [IoSliceMut::new(&mut start), IoSliceMut::new(&mut rest)];
+    /// assert_eq!(receiver.try_read_vectored(&mut slices)?, 5);
+    /// assert_eq!((&start, rest[0]), (b"hell", b'o'));
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn try_read_vectored(&self, slices: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         self.socket.try_read(|fd| op::read_vectored(fd, slices))
     }
@@ -95,6 +154,23 @@ impl Receiver {
     /// # Errors
     ///
     /// As [`try_read`](Self::try_read).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_net::unix::pipe;
+    ///
+    /// let (sender, receiver) = pipe::pipe()?;
+    /// sender.try_write(b"hello")?;
+    /// receiver.readable().await?;
+    /// let mut text = Vec::new();
+    /// assert_eq!(receiver.try_read_buf(&mut text)?, 5);
+    /// assert_eq!(text, b"hello");
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn try_read_buf<B: BufMut>(&self, buffer: &mut B) -> io::Result<usize> {
         let (count, ()) = self.socket.try_receive(buffer, op::read)?;
         Ok(count)
@@ -107,6 +183,23 @@ impl Receiver {
     /// # Errors
     ///
     /// Those of `call`, and `WouldBlock` without calling it if the pipe is not ready.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::io::{ErrorKind, Read};
+    /// use std::os::fd::AsFd;
+    /// use ringway_net::unix::pipe;
+    ///
+    /// let (_sender, receiver) = pipe::pipe()?;
+    /// let mut file = std::fs::File::from(receiver.as_fd().try_clone_to_owned()?);
+    /// let nothing = receiver.try_io(|| file.read(&mut [0; 4]));
+    /// assert_eq!(nothing.unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn try_io<R>(&self, call: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
         self.socket.try_io(Interest::READABLE, call)
     }

@@ -66,6 +66,22 @@ impl Sender {
     /// # Errors
     ///
     /// If the runtime is shutting down.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::future::poll_fn;
+    /// use ringway_net::unix::pipe;
+    ///
+    /// let (sender, receiver) = pipe::pipe()?;
+    /// poll_fn(|cx| sender.poll_write_ready(cx)).await?;
+    /// assert_eq!(sender.try_write(b"hello")?, 5);
+    /// # drop(receiver);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.socket.poll_write_ready(cx)
     }
@@ -84,6 +100,26 @@ impl Sender {
     /// # Errors
     ///
     /// As [`try_write`](Self::try_write).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::io::IoSlice;
+    /// use ringway_net::unix::pipe;
+    /// use tokio::io::AsyncReadExt;
+    ///
+    /// let (sender, mut receiver) = pipe::pipe()?;
+    /// let slices = [IoSlice::new(b"head "), IoSlice::new(b"and body")];
+    /// assert_eq!(sender.try_write_vectored(&slices)?, 13);
+    /// drop(sender);
+    /// let mut text = String::new();
+    /// receiver.read_to_string(&mut text).await?;
+    /// assert_eq!(text, "head and body");
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         self.socket.try_write(|fd| op::write_vectored(fd, slices))
     }
@@ -95,6 +131,24 @@ impl Sender {
     /// # Errors
     ///
     /// Those of `call`, and `WouldBlock` without calling it if the pipe is not ready.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::io::Write;
+    /// use std::os::fd::AsFd;
+    /// use ringway_net::unix::pipe;
+    ///
+    /// let (sender, receiver) = pipe::pipe()?;
+    /// let mut file = std::fs::File::from(sender.as_fd().try_clone_to_owned()?);
+    /// let written = sender.try_io(|| file.write(b"by hand"));
+    /// assert_eq!(written?, 7);
+    /// # drop(receiver);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn try_io<R>(&self, call: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
         self.socket.try_io(Interest::WRITABLE, call)
     }
