@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::cell::RefCell;
 use std::future::{Future, pending, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ringway::net::TcpListener;
-use ringway::runtime::{Handle, Runtime, is_rt_shutdown_err};
+use ringway::runtime::{Builder, Handle, Runtime, is_rt_shutdown_err};
 use ringway::task::{JoinHandle, spawn_blocking, yield_now};
 use ringway::time::sleep;
 
@@ -53,6 +54,39 @@ fn a_drop_cancels_every_task_and_drops_its_future() {
             });
             assert_eq!(joined, 100);
         });
+    }
+}
+
+/// A thread's last user code, the drop of a thread-local value, has run when the runtime's drop returns.
+///
+/// Mutant: workers are not joined.
+#[test]
+fn a_drop_returns_when_its_workers_threads_have_ended() {
+    thread_local! {
+        static LAST: RefCell<Option<EndsSlowly>> = const { RefCell::new(None) };
+    }
+    for _ in 0..3 {
+        let (begun, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let counts = (Arc::clone(&begun), Arc::clone(&ended));
+        let begin = move || {
+            counts.0.fetch_add(1, Ordering::SeqCst);
+            LAST.set(Some(EndsSlowly(Arc::clone(&counts.1))));
+        };
+        let mut builder = Builder::new_multi_thread();
+        let runtime = builder.worker_threads(2).on_thread_start(begin).build();
+        drop(runtime.expect("a runtime"));
+        assert_eq!(ended.load(Ordering::SeqCst), 2);
+        assert_eq!(begun.load(Ordering::SeqCst), 2);
+    }
+}
+
+/// Counts its drop, which takes a while.
+struct EndsSlowly(Arc<AtomicUsize>);
+
+impl Drop for EndsSlowly {
+    fn drop(&mut self) {
+        thread::sleep(Duration::from_millis(20));
+        self.0.fetch_add(1, Ordering::SeqCst);
     }
 }
 

@@ -62,8 +62,7 @@ impl Held {
 
 /// `RINGWAY_TEST_RUNTIMES` asks for more than 300.
 ///
-/// Mutants: the shard's ring is leaked; the slots are leaked at every drain. (Not that a worker's thread is not joined: it ends
-/// all the same, and what is held is looked at until nothing is.)
+/// Mutants: the shard's ring is leaked; the slots are leaked at every drain.
 #[test]
 fn runtimes_come_and_go_with_operations_in_flight_and_leave_nothing() {
     let runtimes = count("RINGWAY_TEST_RUNTIMES", 300);

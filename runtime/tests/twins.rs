@@ -131,7 +131,6 @@ fn what_the_ring_has_no_opcode_for_is_done_beside_it() {
     });
 }
 
-/// (That `Twins::begin_one` asks for a twin is not seen here: what has none is no request either, and is answered so.)
 #[test]
 fn an_opcode_without_a_twin_is_answered_as_the_kernel_would() {
     let name = "an_opcode_without_a_twin_is_answered_as_the_kernel_would";
@@ -167,7 +166,6 @@ fn an_answer_of_the_pool_wakes_who_sleeps_in_the_ring() {
     });
 }
 
-/// (Not seen here, for the pool runs such jobs to the end: what a job that the pool drops answers.)
 #[test]
 fn operations_beside_the_ring_may_be_dropped_and_outlive_no_runtime() {
     let name = "operations_beside_the_ring_may_be_dropped_and_outlive_no_runtime";

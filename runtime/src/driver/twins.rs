@@ -251,3 +251,79 @@ impl fmt::Debug for Twins {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+
+    use io_uring::types;
+
+    use super::*;
+
+    /// Beside a ring that has no opcode at all; who sleeps there is called so often.
+    fn twins() -> (Arc<Twins>, Arc<AtomicUsize>) {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        let call = move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+        };
+        (Twins::new(Features::NONE, Box::new(call)), calls)
+    }
+
+    /// Gives no file another length: a call that is sent elsewhere.
+    fn set_len(user_data: u64) -> squeue::Entry {
+        let entry = opcode::Ftruncate::new(types::Fd(-1), 1).build();
+        entry.user_data(user_data)
+    }
+
+    fn reaped(twins: &Twins) -> Vec<(u64, i32)> {
+        let mut reaped = Vec::new();
+        twins.reap(&mut { usize::MAX }, &mut |user_data, answer| {
+            reaped.push((user_data, answer.result));
+        });
+        reaped
+    }
+
+    /// A receive has a plain form that may wait for its descriptor, which nobody does here.
+    ///
+    /// Mutant: `begin_one` calls what has no twin.
+    #[test]
+    fn what_may_wait_for_a_descriptor_is_not_called() {
+        let (near, _far) = UnixStream::pair().expect("a pair");
+        let mut bytes = [0; 4];
+        let receive = opcode::Recv::new(types::Fd(near.as_raw_fd()), bytes.as_mut_ptr(), 4).build();
+        let (twins, _) = twins();
+        assert!(twins.push(&receive.user_data(7)));
+        assert_eq!(twins.begin(1), 1);
+        assert_eq!(reaped(&twins), [(7, -libc::EINVAL)]);
+        assert!(twins.is_empty() && !twins.has(7));
+    }
+
+    /// Mutant: the drop of a job answers nothing.
+    #[test]
+    fn a_job_that_the_pool_drops_is_cancelled_and_who_sleeps_is_called() {
+        let (twins, calls) = twins();
+        twins.set_offload(Box::new(drop));
+        assert!(twins.push(&set_len(3)));
+        assert_eq!(twins.begin(1), 1);
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+        assert_eq!(reaped(&twins), [(3, -libc::ECANCELED)]);
+    }
+
+    /// Mutant: `retract` forgets them, or leaves them to be begun.
+    #[test]
+    fn what_is_retracted_is_named_and_never_begun() {
+        let (twins, calls) = twins();
+        twins.set_offload(Box::new(|job| job()));
+        assert!((1..=3).all(|user_data| twins.push(&set_len(user_data))));
+        assert_eq!(twins.begin(1), 1);
+        let mut retracted = Vec::new();
+        twins.retract(&mut |user_data| retracted.push(user_data));
+        assert_eq!(retracted, [2, 3]);
+        assert_eq!((twins.unsubmitted(), twins.begin(2)), (0, 0));
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+        assert_eq!(reaped(&twins), [(1, -libc::EBADF)]);
+        assert!(twins.is_empty() && !twins.has(2));
+    }
+}

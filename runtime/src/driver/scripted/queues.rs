@@ -93,7 +93,11 @@ impl Stage {
     /// An answer comes from the ring below.
     fn accept(&mut self, user_data: u64, mut answer: Answer, script: &Script) {
         let is_last = !io_uring::cqueue::more(answer.flags);
-        if is_last && let Some(errno) = self.masks.remove(&user_data) {
+        // One that was cancelled was not begun, so it has not failed.
+        if is_last
+            && let Some(errno) = self.masks.remove(&user_data)
+            && answer.result != -libc::ECANCELED
+        {
             answer.result = -errno;
         }
         if is_last && self.dice.says(script.chances().drop) {
