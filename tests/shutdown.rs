@@ -75,8 +75,8 @@ fn a_drop_returns_when_its_workers_threads_have_ended() {
         let mut builder = Builder::new_multi_thread();
         let runtime = builder.worker_threads(2).on_thread_start(begin).build();
         drop(runtime.expect("a runtime"));
-        assert_eq!(ended.load(Ordering::SeqCst), 2);
-        assert_eq!(begun.load(Ordering::SeqCst), 2);
+        let counts = [&ended, &begun].map(|count| count.load(Ordering::SeqCst));
+        assert!(counts[0] == counts[1] && counts[0] >= 2, "{counts:?}");
     }
 }
 
