@@ -150,7 +150,7 @@ async fn write_now_and_then(
 
 /// A write that times out has written nothing, so the same bytes may be written again.
 ///
-/// Mutant: a send of the whole piece in the ring, given up with the future.
+/// Mutant: the whole piece is sent in the ring, which is given up with the future (`uring::send` in `write_impatiently`).
 #[test]
 fn writes_that_time_out_leave_a_prefix_and_what_follows_fits_to_it() {
     within(RUN_MAX, || {
