@@ -283,8 +283,8 @@ pub(crate) fn look(file: Prompt<'_>, offset: u64, len: usize) -> Now {
 /// What is in memory or not as a whole: the smallest page that Linux has.
 const PAGE_BYTES: u64 = 4096;
 
-/// Half of what the kernel reads ahead by default (128 KiB).
-const SAMPLE_STEP_BYTES: usize = 64 * 1024;
+/// What the kernel reads ahead by default.
+const SAMPLE_STEP_BYTES: usize = 128 * 1024;
 
 fn read_byte(file: Prompt<'_>, offset: u64) -> Now {
     let mut byte = MaybeUninit::<u8>::uninit();
@@ -323,6 +323,27 @@ pub(crate) fn splice_out(
         let count = unsafe { libc::splice(from, ptr::null_mut(), to, ptr::null_mut(), len, flags) };
         Now::from_return(count)
     })
+}
+
+/// Moves at most `len` bytes from the file at `offset` to a sink that does not block. It waits for a disk, if it must:
+/// [`look`] before. [`Now::Never`] where there is no such way from the one to the other.
+pub(crate) fn send_file(
+    file: BorrowedFd<'_>,
+    offset: u64,
+    sink: BorrowedFd<'_>,
+    len: usize,
+) -> Now {
+    let mut offset = offset as libc::off64_t;
+    let len = len.min(CALL_BYTES_MAX);
+    let (from, to) = (file.as_raw_fd(), sink.as_raw_fd());
+    let now = super::without_sigpipe(|| {
+        // SAFETY: the offset is good for reading and writing.
+        Now::from_return(unsafe { libc::sendfile64(to, from, &mut offset, len) })
+    });
+    match now {
+        Now::Done(Err(error)) if error.raw_os_error() == Some(libc::EINVAL) => Now::Never,
+        now => now,
+    }
 }
 
 fn iovec(base: *mut u8, len: usize) -> libc::iovec {

@@ -1,11 +1,11 @@
 //! [`transfer`]: from a file to a socket, the bytes never passing through the process.
 //!
-//! The kernel's way for it is splice(2): from the file into a pipe, which then refers to the pages of the file,
-//! and from the pipe into the socket, which sends from those pages.
+//! 1. What is in memory is sent at once, on the worker, by sendfile(2), if the sink does not block: until it is full.
+//! 2. Otherwise by splice(2): from the file into a pipe, which then refers to the pages of the file,
+//!    and from the pipe into the socket, which sends from those pages. A leg that would wait is the ring's. Only
+//!    there is a thread of the kernel involved; it costs some 15 µs, as much as 128 KiB of splicing.
 //!
-//! Both legs are taken at once, on the worker, where that cannot wait: the first if the file's pages are in
-//! memory, the second if the sink does not block, until it is full. Otherwise the ring does the waiting. Only
-//! there is a thread of the kernel involved; it costs some 15 µs, as much as 128 KiB of splicing.
+//! sendfile(2) could do the second as well, but only by holding up its thread for the disk.
 
 pub(crate) mod pipe;
 
@@ -80,9 +80,9 @@ pub async fn transfer(
     let mut transfer = Transfer::new(file, sink.shared_fd())?;
     let mut sent = 0;
     while sent < len {
-        let filled = transfer.fill(offset + sent, len - sent).await?;
-        if filled == 0 {
-            file.kept_pipe().keep(transfer.pipe);
+        let moved = transfer.step(offset + sent, len - sent).await?;
+        if moved == 0 {
+            transfer.end();
             return Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
                 ShortTransfer {
@@ -91,19 +91,21 @@ pub async fn transfer(
                 },
             ));
         }
-        sent += filled as u64;
-        transfer.drain(filled, sent < len).await?;
+        sent += moved as u64;
     }
-    file.kept_pipe().keep(transfer.pipe);
+    transfer.end();
     Ok(sent)
 }
 
 struct Transfer<'a> {
     file: &'a File,
     sink: &'a SharedFd,
-    pipe: Box<Pipe>,
+    /// Made when it is first needed; empty between two steps.
+    pipe: Option<Box<Pipe>>,
     /// Whether the sink says EAGAIN when it is full.
     sink_answers: bool,
+    /// Whether sendfile(2) may be tried.
+    sends_file: bool,
     /// Bytes since the task last waited for anything.
     streak: usize,
 }
@@ -114,36 +116,92 @@ impl<'a> Transfer<'a> {
         Ok(Self {
             file,
             sink,
-            pipe: file.kept_pipe().take()?,
+            pipe: None,
             sink_answers,
+            sends_file: sink_answers,
             streak: 0,
         })
     }
 
-    /// Brings the next bytes of the file, at most `left`, into the empty pipe. 0: the file has ended.
-    async fn fill(&mut self, offset: u64, left: u64) -> io::Result<usize> {
+    /// Brings some of the next `left` bytes of the file into the sink. 0: the file has ended.
+    async fn step(&mut self, offset: u64, left: u64) -> io::Result<usize> {
+        if let Some(count) = self.send_at_once(offset, left).await? {
+            return Ok(count);
+        }
+        let mut pipe = match self.pipe.take() {
+            Some(pipe) => pipe,
+            None => self.file.kept_pipe().take()?,
+        };
+        let filled = self.fill(&mut pipe, offset, left).await?;
+        self.drain(&pipe, filled, (filled as u64) < left).await?;
+        self.pipe = Some(pipe);
+        Ok(filled)
+    }
+
+    /// Keeps the pipe, if there is one, for the file's next transfer.
+    fn end(self) {
+        if let Some(pipe) = self.pipe {
+            self.file.kept_pipe().keep(pipe);
+        }
+    }
+
+    /// Sends what is in memory as far as the sink takes it, and waits until it takes some. `None` if that is not to be
+    /// had: the pages are elsewhere, or these two ends need a pipe between them.
+    async fn send_at_once(&mut self, offset: u64, left: u64) -> io::Result<Option<usize>> {
         let len = usize::try_from(left)
             .unwrap_or(usize::MAX)
-            .min(self.pipe.capacity());
+            .min(TRANSFER_STREAK_BYTES);
+        while self.sends_file {
+            if self.streak < TRANSFER_STREAK_BYTES {
+                let core = self.file.core();
+                if !core.is_cached(offset, len) {
+                    return Ok(None);
+                }
+                match now::send_file(core.as_fd(), offset, self.sink.as_fd(), len) {
+                    Now::Done(result) => {
+                        self.streak += result.as_ref().map_or(0, |&count| count);
+                        return result.map(Some);
+                    }
+                    Now::Never => self.sends_file = false,
+                    Now::Later => self.wait_for_room().await?,
+                }
+            } else {
+                self.wait_for_room().await?;
+            }
+        }
+        Ok(None)
+    }
+
+    async fn wait_for_room(&mut self) -> io::Result<()> {
+        self.streak = 0;
+        Op::new(Ready::new(self.sink.clone(), libc::POLLOUT)).await?;
+        Ok(())
+    }
+
+    /// Brings the next bytes of the file, at most `left`, into the empty pipe. 0: the file has ended.
+    async fn fill(&mut self, pipe: &mut Pipe, offset: u64, left: u64) -> io::Result<usize> {
+        let len = usize::try_from(left)
+            .unwrap_or(usize::MAX)
+            .min(pipe.capacity());
         let core = self.file.core();
         if core.is_cached(offset, len)
             && let Now::Done(result) =
-                now::splice_in(core.as_fd(), offset, self.pipe.writer.as_fd(), len)
+                now::splice_in(core.as_fd(), offset, pipe.writer.as_fd(), len)
         {
             return result;
         }
         self.streak = 0;
-        let to = End::Stream(self.pipe.writer.clone());
+        let to = End::Stream(pipe.writer.clone());
         splice(End::FileAt(core.fd.clone(), offset), to, len, 0).await
     }
 
     /// Brings all `len` bytes of the pipe into the sink. `more` says that others follow.
-    async fn drain(&mut self, mut len: usize, more: bool) -> io::Result<()> {
+    async fn drain(&mut self, pipe: &Pipe, mut len: usize, more: bool) -> io::Result<()> {
         while len > 0 {
             let count = if self.sink_answers {
-                self.drain_at_once(len, more).await?
+                self.drain_at_once(pipe, len, more).await?
             } else {
-                let from = End::Stream(self.pipe.reader.clone());
+                let from = End::Stream(pipe.reader.clone());
                 let flags = if more { libc::SPLICE_F_MORE } else { 0 };
                 splice(from, End::Stream(self.sink.clone()), len, flags).await?
             };
@@ -155,17 +213,16 @@ impl<'a> Transfer<'a> {
         Ok(())
     }
 
-    async fn drain_at_once(&mut self, len: usize, more: bool) -> io::Result<usize> {
+    async fn drain_at_once(&mut self, pipe: &Pipe, len: usize, more: bool) -> io::Result<usize> {
         loop {
             if self.streak < TRANSFER_STREAK_BYTES {
-                let now = now::splice_out(self.pipe.reader.as_fd(), self.sink.as_fd(), len, more);
+                let now = now::splice_out(pipe.reader.as_fd(), self.sink.as_fd(), len, more);
                 if let Now::Done(result) = now {
                     self.streak += result.as_ref().map_or(0, |&count| count);
                     return result;
                 }
             }
-            self.streak = 0;
-            Op::new(Ready::new(self.sink.clone(), libc::POLLOUT)).await?;
+            self.wait_for_room().await?;
         }
     }
 }
