@@ -76,7 +76,7 @@ pub(crate) struct Args {
     pub(crate) cache_ms: u64,
 
     /// Mebibytes of memory for the content of small files
-    #[arg(long, value_name = "MIB", default_value_t = 8, hide_short_help = true,
+    #[arg(long, value_name = "MIB", default_value_t = 16, hide_short_help = true,
         value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     pub(crate) cache_mib: u32,
 

@@ -21,6 +21,7 @@ use crate::content::Bytes;
 use crate::entity::Entity;
 use crate::limits::{
     CACHE_ENTRY_BYTES, CACHE_SHARDS, CACHE_USUAL_BYTES, CacheLimits, DESCRIPTORS_PER_LARGE_FILE,
+    UNPROVEN_BYTES_MAX,
 };
 
 /// What is kept of all paths.
@@ -119,9 +120,10 @@ impl Cache {
         }
     }
 
-    /// Whether the bytes of one more small file find room without another's having to go.
-    pub(crate) fn has_room(&self) -> bool {
-        self.memory.weight() < self.memory_full
+    /// Whether a file of so many bytes may be in memory although nobody knows yet how much it is used: if
+    /// it takes little, and no other has to go for it.
+    pub(crate) fn has_room(&self, bytes: u64) -> bool {
+        bytes <= UNPROVEN_BYTES_MAX && self.memory.weight() < self.memory_full
     }
 
     /// Keeps an entity in memory that is kept as an open file.

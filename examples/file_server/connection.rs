@@ -366,6 +366,11 @@ impl<'s> Connection<'s> {
             Some(_) => self.server.admit_transfer(),
             None => None,
         };
+        // Otherwise each chunk would end with a packet that is not full.
+        let is_corked = leave.is_some() && part.length > STALL_CHUNK_BYTES;
+        if is_corked {
+            SockRef::from(self.stream.socket()).set_tcp_cork(true)?;
+        }
         let (mut next, end) = (part.offset, part.end());
         while next < end {
             let length = (end - next).min(STALL_CHUNK_BYTES);
@@ -380,6 +385,9 @@ impl<'s> Connection<'s> {
             next += count;
             *sent_bytes += count;
             moved?;
+        }
+        if is_corked {
+            SockRef::from(self.stream.socket()).set_tcp_cork(false)?;
         }
         Ok(())
     }

@@ -1,14 +1,14 @@
 //! What a file is to HTTP: its content, its type and validators, and the fields that say so.
 
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::clock::HTTP_SECONDS_MAX;
 use crate::coding::Coding;
 use crate::conditional::{ETag, Validators};
 use crate::content::Content;
-use crate::limits::USES_PER_MOVE;
+use crate::limits::{UNPROVEN_BYTES_MAX, USES_PER_MOVE};
 use crate::media::MediaType;
 
 /// A file that a path leads to. Everything that does not depend on the request is made once.
@@ -25,7 +25,7 @@ pub(crate) struct Entity {
     /// more.
     resolved: AtomicU64,
     /// How often it was answered with. Relaxed: nothing hangs on it but how soon it moves into memory.
-    uses: AtomicU32,
+    uses: AtomicU64,
 }
 
 impl Entity {
@@ -51,7 +51,7 @@ impl Entity {
             media_type,
             validators,
             resolved: AtomicU64::new(0),
-            uses: AtomicU32::new(0),
+            uses: AtomicU64::new(0),
         }
     }
 
@@ -65,14 +65,15 @@ impl Entity {
             validator_fields: self.validator_fields.clone(),
             content_fields: self.content_fields.clone(),
             resolved: AtomicU64::new(self.resolved()),
-            uses: AtomicU32::new(0),
+            uses: AtomicU64::new(0),
         }))
     }
 
-    /// Counts a use; true for one in [`USES_PER_MOVE`].
+    /// Counts a use; true for one in [`USES_PER_MOVE`] for each part of its size.
     pub(crate) fn is_used_much(&self) -> bool {
-        let uses = self.uses.fetch_add(1, Ordering::Relaxed);
-        uses % USES_PER_MOVE == USES_PER_MOVE - 1
+        let uses = self.uses.fetch_add(1, Ordering::Relaxed) + 1;
+        let parts = self.size().div_ceil(UNPROVEN_BYTES_MAX).max(1);
+        uses.is_multiple_of(USES_PER_MOVE * parts)
     }
 
     pub(crate) fn content(&self) -> &Content {

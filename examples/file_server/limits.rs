@@ -82,9 +82,14 @@ pub(crate) const CACHE_SHARDS: usize = 8;
 /// Descriptors that a large file of the cache may need: its own, and those of a pipe for transfers.
 pub(crate) const DESCRIPTORS_PER_LARGE_FILE: u64 = 3;
 
-/// A small file that is kept open moves into memory, where another may have to go for it, at one use of
-/// so many: soon if it is asked for all the time, and hardly ever if thousands are asked for as often.
-pub(crate) const USES_PER_MOVE: u32 = 64;
+/// Bytes of a file up to which it goes into memory when it is first asked for, as long as there is room. A hit in memory
+/// saves the same calls whatever the size, so room is best spent on many that are small.
+pub(crate) const UNPROVEN_BYTES_MAX: u64 = 4 * 1024;
+
+/// Any other small file that is kept open moves into memory, where others may have to go for it, at one use of so many for
+/// each [`UNPROVEN_BYTES_MAX`] that it has: soon if it is asked for all the time, and hardly ever if thousands are
+/// asked for as often.
+pub(crate) const USES_PER_MOVE: u64 = 64;
 
 /// Of the descriptors that may be open, where they are short, one in so many is for the cache.
 pub(crate) const CACHE_DESCRIPTORS_PART: u64 = 8;

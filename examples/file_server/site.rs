@@ -5,6 +5,7 @@
 //! that moment, leads out, unless all symlinks are to be followed. What is opened is looked at
 //! through its descriptor, never again through its name.
 
+use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,7 +58,7 @@ pub(crate) struct Tree {
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) file: File,
-    pub(crate) status: std::fs::Metadata,
+    pub(crate) status: Metadata,
 }
 
 /// A regular file that is to be sent.
@@ -218,6 +219,9 @@ impl Site {
 
     /// A path without a slash at its end: a file, or a directory that is somewhere else.
     async fn answer_name(&self, path: &SitePath, visit: &Visit<'_>) -> io::Result<Reply> {
+        if let Some(reply) = self.confirmed_reply(path, visit).await {
+            return Ok(reply);
+        }
         let opened = self.tree.open(path).await?;
         if opened.status.is_dir() {
             return Ok(redirect_to_directory(path, visit.request.query));
@@ -233,6 +237,9 @@ impl Site {
     /// A path with a slash at its end: the index if there is one, or else the listing.
     async fn answer_directory(&self, path: &SitePath, visit: &Visit<'_>) -> io::Result<Reply> {
         let index_path = path.join(INDEX_NAME);
+        if let Some(reply) = self.confirmed_reply(&index_path, visit).await {
+            return Ok(reply);
+        }
         match self.tree.open(&index_path).await {
             Ok(index) if index.status.is_file() => {
                 let html = MediaType::HTML;
@@ -299,34 +306,36 @@ impl Site {
         spawn_blocking(list).await.map_err(io::Error::other)?
     }
 
+    /// The answer with what is known, if its path, resolved anew, leads to it and it is as it was.
+    async fn confirmed_reply(&self, path: &SitePath, visit: &Visit<'_>) -> Option<Reply> {
+        let (Some(known), Some(cache)) = (visit.known, &self.cache) else {
+            return None;
+        };
+        let status = self.tree.look_at(path).await.ok()?;
+        if State::of(&status) != *known.content().state() {
+            return None;
+        }
+        cache.confirm(known, visit.begin);
+        Some(self.entity_reply(Arc::clone(known), None, visit.request, visit.now))
+    }
+
     /// The answer with an open regular file, which is kept for those who ask after this one.
     async fn file_reply(&self, found: Found, visit: &Visit<'_>) -> io::Result<Reply> {
         let Visit { begin, now, .. } = *visit;
         let state = State::of(&found.opened.status);
-        let known = visit
-            .known
-            .filter(|known| *known.content().state() == state);
-        let entity = match (known, &self.cache, visit.plain) {
-            (Some(known), Some(cache), _) => {
-                cache.confirm(known, begin);
-                Arc::clone(known)
-            }
-            (_, cache, plain) => {
-                let content = Content::of(found.opened.file, state);
-                let mut entity = Entity::new(content, found.media_type, found.coding, now);
-                if let (Some(cache), Some(_)) = (cache, plain)
-                    && cache.has_room()
-                    && let Some(in_memory) = entity.in_memory().await?
-                {
-                    entity = in_memory;
-                }
-                let entity = Arc::new(entity);
-                if let (Some(cache), Some(plain)) = (cache, plain) {
-                    cache.keep(plain, &entity, begin);
-                }
-                entity
-            }
-        };
+        let content = Content::of(found.opened.file, state);
+        let mut entity = Entity::new(content, found.media_type, found.coding, now);
+        let place = self.cache.as_ref().zip(visit.plain);
+        if let Some((cache, _)) = place
+            && cache.has_room(state.size)
+            && let Some(in_memory) = entity.in_memory().await?
+        {
+            entity = in_memory;
+        }
+        let entity = Arc::new(entity);
+        if let Some((cache, plain)) = place {
+            cache.keep(plain, &entity, begin);
+        }
         Ok(self.entity_reply(entity, found.coding, visit.request, now))
     }
 
@@ -459,6 +468,15 @@ impl Tree {
                 unwatched: Some(ringway::fs::canonicalize(path).await?),
             },
         })
+    }
+
+    /// What the file at `path` is, without opening it. Whether it may be read is not asked, but its state tells of changes of
+    /// that as well.
+    pub(crate) async fn look_at(&self, path: &SitePath) -> io::Result<Metadata> {
+        match &self.unwatched {
+            None => self.root.metadata(path.as_path()).await,
+            Some(root) => ringway::fs::metadata(root.join(path.as_path())).await,
+        }
     }
 
     /// Opens what is at `path`. `O_NONBLOCK` keeps a FIFO from waiting for its writer; a terminal

@@ -171,7 +171,7 @@ fn a_file_that_is_kept_open_is_never_sent_under_a_head_of_another_state() {
 fn a_small_file_without_room_is_kept_open_until_it_is_used_much() {
     let folder = Folder::new();
     for number in 0..300 {
-        folder.write(&format!("{number}"), pattern(6_000));
+        folder.write(&format!("{number}"), pattern(4_000));
     }
     let content = pattern(SIZES[0]);
     folder.write("file", &content);
@@ -180,7 +180,7 @@ fn a_small_file_without_room_is_kept_open_until_it_is_used_much() {
     let server = Server::start_with(&folder.root(), &arguments);
     let mut client = server.connect();
     for number in 0..300 {
-        assert_eq!(client.get(&format!("/{number}")).body.len(), 6_000);
+        assert_eq!(client.get(&format!("/{number}")).body.len(), 4_000);
     }
     assert!(client.get("/file").body == content);
     overwrite(&folder, "file", &changed(&content));
