@@ -30,9 +30,9 @@ fn the_second_deadline_is_waited_for_if_it_is_near_and_the_third_is_not() {
     assert_eq!(sleep_until(&[7, 7 + company]), Some(7 + company));
     assert_eq!(sleep_until(&[7, 8 + company]), Some(7));
     assert_eq!(sleep_until(&[62, 63]), Some(63));
-    // Beyond the boundary, nothing is known but that it is later.
-    assert_eq!(sleep_until(&[63, 64]), Some(63));
-    assert_eq!(sleep_until(&[70, 71]), Some(70));
+    // Of a higher level, nothing is known but that it is later.
+    assert_eq!(sleep_until(&[127, 128]), Some(127));
+    assert_eq!(sleep_until(&[130, 131]), Some(130));
 }
 
 /// Mutant: late ones, and those of a slot that is being emptied, are passed over.

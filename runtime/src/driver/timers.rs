@@ -92,6 +92,12 @@ const NEVER_NS: u64 = u64::MAX;
 /// [`BATCH_ENTRIES`](ringway_timer::wheel::BATCH_ENTRIES) each. Entries that are far from due are only moved closer, some
 /// thousand in the tenth of a millisecond that a look may take.
 const BATCHES_AT_ONCE: usize = 4;
+/// Timers of each level that are moved closer by a look, which takes a microsecond or two. In a flow that a worker can stand
+/// they are more than fire in a tick.
+const PREPARED_AT_ONCE: usize = 16;
+/// Timers of each level that are moved closer for each that fires, by a look at which more do: one would be enough to keep
+/// step.
+const PREPARED_FOR_EACH: usize = 2;
 /// Marks that are worked off with the lock held once.
 const MARKS_AT_ONCE: usize = 256;
 /// A wheel with memory for more timers than this, 160 KiB, is large.
@@ -266,7 +272,9 @@ impl Timers {
         if !now.exact && now.ns < self.next_ns.load(Relaxed) {
             return Progress::Done;
         }
-        let full = due.len() + wakers_max;
+        let before = due.len();
+        let full = before + wakers_max;
+        let (mut progress, mut is_prepared) = (Progress::More, true);
         for _ in 0..BATCHES_AT_ONCE {
             let limits = Limits {
                 now_ns: now.ns,
@@ -274,16 +282,33 @@ impl Timers {
                 wakers_max: full - due.len(),
             };
             // Locked for one batch at a time, so that others get their turn.
-            let progress = self.inner.with(|inner| {
+            (progress, is_prepared) = self.inner.with(|inner| {
                 let progress = inner.wheel.advance_within(limits, due);
                 self.publish(inner);
-                progress
+                (progress, inner.wheel.is_prepared())
             });
             if progress == Progress::Done || due.len() == full {
-                return progress;
+                break;
             }
         }
-        Progress::More
+        if !is_prepared {
+            self.prepare(due.len() - before);
+        }
+        progress
+    }
+
+    /// Moves closer what will have to be soon, when so many timers have fired: of each level more than that, so that
+    /// in a steady flow the work is done before its time, a little at each look.
+    fn prepare(&self, fired: usize) {
+        for _ in 0..=fired * PREPARED_FOR_EACH / PREPARED_AT_ONCE {
+            // Locked for one part at a time, so that others get their turn.
+            let moved = self
+                .inner
+                .with(|inner| inner.wheel.prepare(PREPARED_AT_ONCE));
+            if moved == 0 {
+                break;
+            }
+        }
     }
 
     /// As [`Self::fire`], for a helper: the worker may have gone to sleep meanwhile.

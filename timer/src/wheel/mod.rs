@@ -9,7 +9,8 @@
 //!    [`next_deadline_ns`](Wheel::next_deadline_ns) take constant time, whatever the number of timers. In the
 //!    steady state they allocate nothing.
 //! 3. [`advance`](Wheel::advance) looks only at slots with something in them, and touches an entry at most once
-//!    for each of its levels. It handles [`BATCH_ENTRIES`] entries a call, so that the lock is not held for long.
+//!    for each of its levels. It handles [`BATCH_ENTRIES`] entries a call, so that the lock is not held for long. What it
+//!    would have to move at once may be moved before, a little at a time, by [`prepare`](Wheel::prepare).
 //! 4. Timers fire in the order of their ticks; those first that were late already when they were inserted.
 //! 5. What a wheel hands out when a timer is due is mostly a [`Waker`], but may be anything (`Wheel<T>`).
 //! 6. The wheel runs no code of its users: it neither wakes nor drops a waker, and clones one only in
@@ -75,10 +76,10 @@ pub struct Wheel<T = Waker> {
     slab: Slab<T>,
     slots: Slots,
     /// The tick that the wheel has reached.
+    ///
+    /// A slot that is occupied and begins here is being emptied. Its entries go to lower levels, to the due list, or out of
+    /// the wheel; none comes in.
     elapsed: u64,
-    /// The slot that begins at `elapsed` and is being emptied. Its entries go to lower levels, to the due list, or
-    /// out of the wheel; none comes in, because `elapsed` has its digit.
-    open: Option<SlotId>,
 }
 
 /// Whether [`Wheel::advance`] has done all there was to do.
@@ -249,30 +250,21 @@ impl<T> Wheel<T> {
     /// As [`next_deadline_ns`](Wheel::next_deadline_ns), without rounding: for who calls
     /// [`advance_exact`](Wheel::advance_exact) and may be told a time at which nothing is due yet.
     pub fn next_bound_ns(&self) -> Option<u64> {
-        if self.open.and_then(|slot| self.slots.head(slot)).is_some() {
-            return Some(0);
-        }
-        let slot = self
-            .slots
-            .head(SlotId::DUE)
-            .map(|_| SlotId::DUE)
-            .or_else(|| self.slots.first())?;
-        Some(self.slots.earliest_ns(slot))
+        self.next_bound().map(|(_, bound_ns)| bound_ns)
     }
 
     /// Until when to sleep if the [next deadline](Wheel::next_deadline_ns) is still to come, in nanoseconds; `None` without
     /// timers.
     ///
     /// If there is a second deadline within [`COMPANY_TICKS`] after the next one, that one: both are fired with one
-    /// wake-up. A deadline that is further off than the next 64 ticks' boundary is not seen, and a third one not waited for.
+    /// wake-up. A deadline of a higher level than the lowest is not seen, and a third one not waited for.
     pub fn sleep_until_ns(&self) -> Option<u64> {
-        let next_ns = self.next_deadline_ns()?;
-        let is_open = self.open.is_some() || self.slots.head(SlotId::DUE).is_some();
-        let first = self.slots.first().filter(|_| !is_open);
-        let second = first.and_then(|first| self.slots.next_within(first, COMPANY_TICKS));
-        Some(match second {
+        let (slot, bound_ns) = self.next_bound()?;
+        let waits = bound_ns > 0;
+        let second = waits.then(|| self.slots.next_within(slot, COMPANY_TICKS));
+        Some(match second.flatten() {
             Some(second) => second.start(self.elapsed).saturating_mul(TICK_NS),
-            None => next_ns,
+            None => round_up(bound_ns),
         })
     }
 
@@ -319,11 +311,25 @@ impl<T> Wheel<T> {
             if self.empty(slot, &mut batch) == Progress::More {
                 return Progress::More;
             }
-            self.open = None;
         }
         self.elapsed = self.elapsed.max(target);
         self.slab.shrink();
         Progress::Done
+    }
+
+    /// Moves entries closer whose slots come next: `entries_max` of each level at most. Returns how many it has moved.
+    ///
+    /// It need not be called, and decides nothing but when the work is done: what is left of a slot when its time has come is
+    /// moved by [`advance`](Wheel::advance), and what is due meanwhile waits for that. An owner that moves about as many from
+    /// each level as it fires never has many to move at once.
+    pub fn prepare(&mut self, entries_max: usize) -> usize {
+        let slots = (1..slots::LEVELS).map(|level| self.prepare_level(level, entries_max));
+        slots.sum()
+    }
+
+    /// Whether there is nothing for [`prepare`](Wheel::prepare) to move.
+    pub fn is_prepared(&self) -> bool {
+        (1..slots::LEVELS).all(|level| self.slots.next_of(level, self.elapsed).is_none())
     }
 
     /// Removes all timers and moves what they would have handed out to `values`, in no particular order. All keys are stale
@@ -331,7 +337,6 @@ impl<T> Wheel<T> {
     pub fn drain(&mut self, values: &mut Vec<T>) {
         self.slab.drain(values);
         self.slots = Slots::new();
-        self.open = None;
     }
 
     /// Fires what is due in the list of what the wheel has reached. More than that is in it only when the clock
@@ -359,16 +364,40 @@ impl<T> Wheel<T> {
 
     /// The slot to empty next, if the wheel may go as far as to `target`. Brings the wheel to its start.
     fn open_until(&mut self, target: u64) -> Option<SlotId> {
-        if self.open.is_none() {
-            let slot = self.slots.first()?;
-            let start = slot.start(self.elapsed);
-            if start > target {
-                return None;
-            }
-            self.elapsed = start;
-            self.open = Some(slot);
+        let slot = self.slots.first(self.elapsed)?;
+        let start = slot.start(self.elapsed);
+        if start > self.elapsed.max(target) {
+            return None;
         }
-        self.open
+        self.elapsed = start;
+        Some(slot)
+    }
+
+    /// The occupied slot with the earliest lower bound for its deadlines, and that: nothing, if the slot is being emptied.
+    fn next_bound(&self) -> Option<(SlotId, u64)> {
+        let firsts = self.slots.firsts(self.elapsed);
+        let bounds = firsts.map(|slot| match slot.start(self.elapsed) > self.elapsed {
+            true => (slot, self.slots.earliest_ns(slot)),
+            false => (slot, 0),
+        });
+        let due = self.slots.head(SlotId::DUE);
+        let due = due.map(|_| (SlotId::DUE, self.slots.earliest_ns(SlotId::DUE)));
+        let all = due.into_iter().chain(bounds);
+        all.min_by_key(|&(_, bound_ns)| bound_ns)
+    }
+
+    fn prepare_level(&mut self, level: usize, entries_max: usize) -> usize {
+        let Some(slot) = self.slots.next_of(level, self.elapsed) else {
+            return 0;
+        };
+        for moved in 0..entries_max {
+            // From both ends in turn, as in `empty`.
+            let Some(index) = self.slots.end(slot, moved % 2 == 1) else {
+                return moved;
+            };
+            self.move_closer(index);
+        }
+        entries_max
     }
 
     /// Fires the entries of the open slot or moves them to where they belong now.
@@ -388,11 +417,16 @@ impl<T> Wheel<T> {
                 batch.fire(value);
             } else {
                 batch.entries_left -= 1;
-                self.slots.unlink(&mut self.slab, index);
-                self.place(index);
+                self.move_closer(index);
             }
         }
         Progress::Done
+    }
+
+    /// Moves an entry from the list in which it is to where it belongs now.
+    fn move_closer(&mut self, index: u32) {
+        self.slots.unlink(&mut self.slab, index);
+        self.place(index);
     }
 
     /// Links an entry into the list where it belongs.
@@ -407,9 +441,8 @@ impl<T> Wheel<T> {
     }
 
     fn earliest(&self) -> Option<u32> {
-        let slots = [Some(SlotId::DUE), self.open, self.slots.first()];
-        let firsts = slots.into_iter().flatten();
-        firsts
+        let slots = self.slots.firsts(self.elapsed).chain([SlotId::DUE]);
+        slots
             .filter_map(|slot| self.earliest_in(slot))
             .min_by_key(|&index| self.slab[index].deadline_ns)
     }
@@ -429,13 +462,12 @@ impl<T> Wheel<T> {
 }
 
 impl<T> Default for Wheel<T> {
-    /// An empty wheel at time 0. It has its slots (9 KiB), and memory for entries from the first timer on.
+    /// An empty wheel at time 0. It has its slots (18 KiB), and memory for entries from the first timer on.
     fn default() -> Wheel<T> {
         Wheel {
             slab: Slab::new(),
             slots: Slots::new(),
             elapsed: 0,
-            open: None,
         }
     }
 }

@@ -1,14 +1,18 @@
-//! The lists of a wheel: levels of slots, a bitmap of the occupied ones, and the arithmetic that says which slot a
-//! tick belongs to.
+//! The lists of a wheel: levels of slots, bitmaps of the occupied ones, and the arithmetic that says which slot a tick
+//! belongs to.
 //!
-//! Level `l` has 64 slots of `64^l` ticks each. A tick that is still to come belongs to the level of the highest
-//! base-64 digit in which it differs from the tick that the wheel has reached, and there to the slot of that
-//! digit. It follows, and everything in this module leans on it:
+//! A slot of level `l` is as long as `64^l` ticks, and a level is a ring of 128 of them, which begins with the one that the
+//! wheel is in. A tick that is still to come belongs to the lowest level whose ring reaches as far. It follows, and everything
+//! in this module leans on it:
 //!
-//! 1. Occupied slots of a level all lie after the wheel's own digit of that level: nothing wraps around.
-//! 2. All ticks of a level come before all ticks of the next higher level, and those of a slot before those of
-//!    the next slot. So the earliest slot is the lowest bit of the lowest level.
+//! 1. The wheel's own slot of a level is empty, unless the wheel has just come to its start, and empties it. All others are
+//!    still to come, so which one is meant is known from its place in the ring.
+//! 2. The slots of a level come one after the other, but not the levels: an entry stays where it is while the wheel comes
+//!    closer, and others of the same tick go to lower levels meanwhile. So the earliest slot is the earliest of the first
+//!    ones of all levels.
 //! 3. When the wheel moves on to a tick before the start of that slot, no entry has to move.
+//! 4. A ring is twice as long as a slot of the next level. So the whole slot of that level that comes next finds room in
+//!    it, and may be moved there before its time has come, bit by bit.
 //!
 //! One more slot, [`SlotId::DUE`], holds what the wheel has reached already.
 
@@ -19,7 +23,7 @@ use super::slab::{NIL, Slab};
 pub(super) struct Slots {
     lists: Box<[List]>,
     /// One bit for each occupied slot of a level.
-    occupied: [u64; LEVELS],
+    occupied: [u128; LEVELS],
     /// One bit for each level that has an occupied slot.
     levels: u16,
 }
@@ -68,25 +72,44 @@ impl Slots {
         self.lists[slot.index()].earliest_ns = earliest_ns;
     }
 
-    /// The occupied slot with the earliest ticks, [`SlotId::DUE`] aside.
-    pub(super) fn first(&self) -> Option<SlotId> {
-        if self.levels == 0 {
-            return None;
-        }
-        let level = self.levels.trailing_zeros();
-        let digit = self.occupied[level as usize].trailing_zeros();
-        Some(SlotId::new(level, digit))
+    /// The occupied slot that begins first in a wheel that has reached `elapsed`, [`SlotId::DUE`] aside.
+    pub(super) fn first(&self, elapsed: u64) -> Option<SlotId> {
+        let firsts = self.firsts(elapsed);
+        firsts.min_by_key(|slot| slot.start(elapsed))
     }
 
-    /// The slot behind `slot`, if that is of the lowest level and this one begins within `ticks` ticks after it.
+    /// The first occupied slot of each level that has one.
+    pub(super) fn firsts(&self, elapsed: u64) -> impl Iterator<Item = SlotId> {
+        let mut levels = self.levels;
+        std::iter::from_fn(move || {
+            let level = (levels != 0).then(|| levels.trailing_zeros())?;
+            levels &= levels - 1;
+            let own = SlotId::at(level, elapsed);
+            let ahead = self.occupied[level as usize].rotate_right(own.place());
+            Some(own.ahead(ahead.trailing_zeros()))
+        })
+    }
+
+    /// The slot of `level` that comes next in a wheel that has reached `elapsed`, if it is occupied.
+    pub(super) fn next_of(&self, level: usize, elapsed: u64) -> Option<SlotId> {
+        if self.levels & (1 << level) == 0 {
+            return None;
+        }
+        let next = SlotId::at(level as u32, elapsed).ahead(1);
+        self.head(next).map(|_| next)
+    }
+
+    /// The occupied slot behind `slot`, which is the first of its level, if that is the lowest and this one begins within
+    /// `ticks` ticks after it.
     pub(super) fn next_within(&self, slot: SlotId, ticks: u32) -> Option<SlotId> {
         if slot == SlotId::DUE || slot.level() != 0 {
             return None;
         }
-        let behind = self.occupied[0] >> slot.digit() >> 1;
-        let distance = behind.trailing_zeros() + 1;
-        let is_near = behind != 0 && distance <= ticks;
-        is_near.then(|| SlotId::new(0, slot.digit() + distance))
+        let behind = slot.ahead(1);
+        let distance = self.occupied[0]
+            .rotate_right(behind.place())
+            .trailing_zeros();
+        (distance < ticks).then(|| behind.ahead(distance))
     }
 
     /// Appends an entry that is in no list.
@@ -144,7 +167,7 @@ impl Slots {
 
     fn mark_occupied(&mut self, slot: SlotId) {
         if slot != SlotId::DUE {
-            self.occupied[slot.level()] |= 1 << slot.digit();
+            self.occupied[slot.level()] |= 1 << slot.place();
             self.levels |= 1 << slot.level();
         }
     }
@@ -152,7 +175,7 @@ impl Slots {
     fn mark_empty(&mut self, slot: SlotId) {
         if slot != SlotId::DUE {
             let level = &mut self.occupied[slot.level()];
-            *level &= !(1 << slot.digit());
+            *level &= !(1 << slot.place());
             if *level == 0 {
                 self.levels &= !(1 << slot.level());
             }
@@ -160,7 +183,7 @@ impl Slots {
     }
 }
 
-/// A level and a digit in it, or [`SlotId::DUE`].
+/// A level and a place in its ring, or [`SlotId::DUE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SlotId(u32);
 
@@ -173,20 +196,31 @@ impl SlotId {
         if tick <= elapsed {
             return SlotId::DUE;
         }
-        let level = (tick ^ elapsed).ilog2() / BITS_PER_LEVEL;
-        let digit = (tick >> (level * BITS_PER_LEVEL)) as u32 & DIGIT_MASK;
-        SlotId::new(level, digit)
+        let bits = (tick - elapsed).ilog2();
+        // Less than 128 slots of this level ahead, but that may be 128 boundaries.
+        let level = bits.saturating_sub(1) / BITS_PER_LEVEL;
+        let shift = level * BITS_PER_LEVEL;
+        let is_beyond = (tick >> shift) - (elapsed >> shift) == SLOTS_PER_LEVEL as u64;
+        SlotId::at(level + u32::from(is_beyond), tick)
     }
 
     /// The first tick of this slot in a wheel that has reached `elapsed`.
     pub(super) fn start(self, elapsed: u64) -> u64 {
-        let shift = self.level() as u32 * BITS_PER_LEVEL;
-        let below = (1u64 << (shift + BITS_PER_LEVEL)) - 1;
-        (elapsed & !below) | (u64::from(self.digit()) << shift)
+        let level = self.level() as u32;
+        let distance = self.0.wrapping_sub(SlotId::at(level, elapsed).0) & PLACE_MASK;
+        let shift = level * BITS_PER_LEVEL;
+        ((elapsed >> shift) + u64::from(distance)) << shift
     }
 
-    fn new(level: u32, digit: u32) -> SlotId {
-        SlotId((level << BITS_PER_LEVEL) | digit)
+    /// The slot of `level` in which `tick` is.
+    fn at(level: u32, tick: u64) -> SlotId {
+        let place = (tick >> (level * BITS_PER_LEVEL)) as u32 & PLACE_MASK;
+        SlotId((level << PLACE_BITS) | place)
+    }
+
+    /// The slot that comes `slots` after this one.
+    fn ahead(self, slots: u32) -> SlotId {
+        SlotId((self.0 & !PLACE_MASK) | (self.0.wrapping_add(slots) & PLACE_MASK))
     }
 
     /// Whether all of this slot is one tick.
@@ -199,24 +233,28 @@ impl SlotId {
     }
 
     fn level(self) -> usize {
-        (self.0 >> BITS_PER_LEVEL) as usize
+        (self.0 >> PLACE_BITS) as usize
     }
 
-    fn digit(self) -> u32 {
-        self.0 & DIGIT_MASK
+    fn place(self) -> u32 {
+        self.0 & PLACE_MASK
     }
 }
 
+/// A slot is 64 times as long as one of the level below.
 const BITS_PER_LEVEL: u32 = 6;
 
-/// 64, so that one word tells which slots of a level are occupied.
-const SLOTS_PER_LEVEL: usize = 1 << BITS_PER_LEVEL;
+/// Twice that, so that the slot of the next level that comes next has room in a ring, and one word tells which are occupied.
+const SLOTS_PER_LEVEL: usize = 1 << PLACE_BITS;
 
-const DIGIT_MASK: u32 = (1 << BITS_PER_LEVEL) - 1;
+const PLACE_BITS: u32 = BITS_PER_LEVEL + 1;
+
+const PLACE_MASK: u32 = (1 << PLACE_BITS) - 1;
 
 /// Enough that every deadline has its slot, and none has to be parked and looked at again.
-const LEVELS: usize = 9;
+pub(super) const LEVELS: usize = 9;
 
 /// Rounding up makes the last tick one more than the bits of a deadline allow, hence one bit more.
 const _: () = assert!(LEVELS as u32 * BITS_PER_LEVEL > u64::BITS - TICK_SHIFT);
 const _: () = assert!(LEVELS as u32 <= u16::BITS);
+const _: () = assert!(SLOTS_PER_LEVEL as u32 == u128::BITS);

@@ -61,7 +61,8 @@ impl Pair {
             16..=19 => self.reset(which, self.now_ns.saturating_add(span_ns)),
             20 => self.reset(which, self.now_ns.saturating_sub(span_ns)),
             21 | 22 => self.replace(which),
-            23 | 24 => self.use_stale_key(which),
+            23 => self.use_stale_key(which),
+            24 => self.prepare(which % (2 * BATCH_ENTRIES)),
             25..=27 => {
                 self.now_ns = self.now_ns.saturating_add(span_ns >> 8);
                 let _ = self.advance(exact, 1 + which % BATCH_ENTRIES);
@@ -187,6 +188,18 @@ impl Pair {
         assert_eq!(self.wheel.remove(key), None);
         assert!(!self.wheel.reset(key, self.now_ns));
         assert_eq!(self.wheel.replace(key, 0), Err(0));
+    }
+
+    /// Nothing is to be seen of it, but that it ends.
+    fn prepare(&mut self, entries_max: usize) {
+        let before = self.wheel.next_deadline_ns();
+        // An entry moves once for each of nine levels.
+        let calls = 2 + 10 * self.live.len() / entries_max.max(1);
+        let ends = (0..calls).any(|_| self.wheel.prepare(entries_max) == 0);
+        assert!(ends, "not done after {calls} calls");
+        assert!(self.wheel.is_prepared() || entries_max == 0);
+        let after = self.wheel.next_deadline_ns();
+        assert!(before <= after, "would sleep less than before");
     }
 
     fn advance_by(&mut self, span_ns: u64, exact: bool) {
