@@ -36,6 +36,22 @@ impl FileTimes {
     }
 
     /// Sets when the file was last read.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// use std::time::SystemTime;
+    /// use ringway_fs::{File, FileTimes};
+    ///
+    /// let file = File::create(&path).await?;
+    /// file.set_times(FileTimes::new().set_accessed(SystemTime::UNIX_EPOCH)).await?;
+    /// assert_eq!(file.metadata().await?.accessed()?, SystemTime::UNIX_EPOCH);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn set_accessed(self, t: SystemTime) -> Self {
         Self {
             accessed: Some(t),

@@ -87,6 +87,24 @@ pub async fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
 /// # Cancel safety
 ///
 /// Once begun it is done, whether or not anybody waits for it.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("file");
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// use std::io::ErrorKind;
+///
+/// ringway_fs::create_dir_all(path.join("inner")).await?;
+/// let error = ringway_fs::remove_dir(&path).await.unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::DirectoryNotEmpty);
+/// ringway_fs::remove_dir(path.join("inner")).await?;
+/// ringway_fs::remove_dir(&path).await?;
+/// assert!(!ringway_fs::try_exists(&path).await?);
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub async fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
     change(NameOp::RemoveDir(Location::of_path(path.as_ref())?)).await
 }
@@ -139,6 +157,22 @@ pub async fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
 /// # Cancel safety
 ///
 /// Once begun it is done, whether or not anybody waits for it.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("file");
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// let next = dir.path().join("next");
+/// ringway_fs::write(&path, "old").await?;
+/// // Whoever reads it finds the old or the new, and nothing between.
+/// ringway_fs::write(&next, "new").await?;
+/// ringway_fs::rename(&next, &path).await?;
+/// assert_eq!(ringway_fs::read(&path).await?, b"new");
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
     let from = Location::of_path(from.as_ref())?;
     let to = Location::of_path(to.as_ref())?;
@@ -194,6 +228,19 @@ pub async fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io
 /// # Cancel safety
 ///
 /// Once begun it is done, whether or not anybody waits for it.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("file");
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// ringway_fs::symlink("/etc/hostname", &path).await?;
+/// assert_eq!(ringway_fs::read_link(&path).await?.to_str(), Some("/etc/hostname"));
+/// assert!(ringway_fs::symlink_metadata(&path).await?.is_symlink());
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub async fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
     let content = c_path(original.as_ref().as_os_str())?;
     let link = Location::of_path(link.as_ref())?;
@@ -303,6 +350,21 @@ pub async fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u6
 /// # Cancel safety
 ///
 /// Once begun it is done, whether or not anybody waits for it.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("file");
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// ringway_fs::write(&path, "read me").await?;
+/// let mut permissions = ringway_fs::metadata(&path).await?.permissions();
+/// permissions.set_readonly(true);
+/// ringway_fs::set_permissions(&path, permissions).await?;
+/// assert!(ringway_fs::metadata(&path).await?.permissions().readonly());
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub async fn set_permissions(path: impl AsRef<Path>, perm: Permissions) -> io::Result<()> {
     let path = path.as_ref().to_owned();
     on_pool(move || std::fs::set_permissions(path, perm)).await

@@ -28,6 +28,29 @@ use crate::socket::{Listener, Taker, WaitingAccept, is_shortage};
 /// Safe: no connection is lost. Those in the kernel's queue stay there; those that the kernel has given to this request,
 /// and that nobody has taken, go to the listener's next accept, of whichever kind. If the listener is dropped too they
 /// are closed, and its address is free as soon as the kernel has answered the cancel, not at once.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let runtime = ringway_runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// use ringway_net::{UnixListener, UnixStream};
+///
+/// let name = format!("\0example of incoming, {}", std::process::id());
+/// let listener = UnixListener::bind(&name)?;
+/// let mut incoming = listener.incoming();
+/// for _ in 0..3 {
+///     let _client = UnixStream::connect(&name).await?;
+///     let server = incoming.next().await?;
+///     assert!(server.peer_addr()?.is_unnamed());
+/// }
+/// // One that nobody takes here goes to the next accept.
+/// let _client = UnixStream::connect(&name).await?;
+/// drop(incoming);
+/// listener.accept().await?;
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 #[must_use = "nothing is accepted unless it is polled"]
 pub struct Incoming<'a, S> {
     listener: &'a Listener,
@@ -83,6 +106,23 @@ impl<'a, S> Incoming<'a, S> {
     /// # Panics
     ///
     /// As [`next`](Self::next).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::future::poll_fn;
+    /// use ringway_net::{TcpListener, TcpStream};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let client = TcpStream::connect(listener.local_addr()?).await?;
+    /// let mut incoming = listener.incoming();
+    /// let server = poll_fn(|cx| incoming.poll_next(cx)).await?;
+    /// assert_eq!(server.peer_addr()?, client.local_addr()?);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<S>> {
         let unit = ready!(coop::poll_proceed(cx));
         let accepted = match self.taker.poll_take(cx) {

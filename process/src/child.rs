@@ -196,6 +196,22 @@ impl Child {
     /// # Errors
     ///
     /// Those of waitpid(2), as for [`wait`](Self::wait).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_process::Command;
+    ///
+    /// let mut child = Command::new("sleep").arg("600").spawn()?;
+    /// assert!(child.try_wait()?.is_none(), "it sleeps");
+    /// child.start_kill()?;
+    /// child.wait().await?;
+    /// assert!(child.try_wait()?.is_some());
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         let running = match &mut self.state {
             State::Ended(status) => return Ok(Some(*status)),

@@ -68,6 +68,29 @@ macro_rules! stream {
             /// # Errors
             ///
             /// Those of fcntl(2) and dup(2).
+            ///
+            /// ```
+            /// # fn main() -> std::io::Result<()> {
+            /// # let runtime = ringway_runtime::Runtime::new()?;
+            /// # runtime.block_on(async {
+            /// use std::process::Stdio;
+            /// use ringway_process::{ChildStdin, Command};
+            /// use tokio::io::AsyncWriteExt;
+            ///
+            /// // What std has started, fed by us.
+            /// let mut child = std::process::Command::new("cat")
+            ///     .stdin(Stdio::piped())
+            ///     .stdout(Stdio::null())
+            ///     .spawn()?;
+            /// let mut input = ChildStdin::from_std(child.stdin.take().expect("it was asked for"))?;
+            /// input.write_all(b"hello").await?;
+            /// // And now as a plain descriptor, whose end is the end of the input.
+            /// drop(input.into_owned_fd()?);
+            /// assert!(child.wait()?.success());
+            /// # Ok(())
+            /// # })
+            /// # }
+            /// ```
             pub fn into_owned_fd(self) -> io::Result<OwnedFd> {
                 self.inner.into_blocking_fd()
             }

@@ -249,3 +249,26 @@ fn dump_names_the_tasks_and_the_one_that_is_stuck() {
         assert!(text.contains(name), "{name} in\n{text}");
     }
 }
+
+/// A new example without a test here fails this one, and so does one whose first line is not its command.
+#[test]
+fn every_example_of_one_file_is_run_by_a_test_here() {
+    let here = include_str!("main.rs");
+    let folder = format!("{}/examples", env!("CARGO_MANIFEST_DIR"));
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).expect("the examples") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
+        let name = path
+            .file_stem()
+            .and_then(|name| name.to_str())
+            .expect("a name");
+        let quoted = format!("\"{name}\"");
+        assert!(here.contains(&quoted), "{name} is run by no test");
+        arguments(name);
+        seen += 1;
+    }
+    assert!(seen >= 9, "{seen} examples");
+}

@@ -55,6 +55,15 @@ impl Instant {
     }
 
     /// The time from `earlier` to this, or zero if `earlier` is later.
+    ///
+    /// ```
+    /// use ringway_timer::{Duration, Instant};
+    ///
+    /// let start = Instant::now();
+    /// let later = start + Duration::from_secs(3);
+    /// assert_eq!(later.duration_since(start), Duration::from_secs(3));
+    /// assert_eq!(start.duration_since(later), Duration::ZERO);
+    /// ```
     pub fn duration_since(&self, earlier: Instant) -> Duration {
         self.saturating_duration_since(earlier)
     }
@@ -114,6 +123,15 @@ impl Instant {
     }
 
     /// The point in time `duration` before this, or `None` if it cannot be represented.
+    ///
+    /// ```
+    /// use ringway_timer::{Duration, Instant};
+    ///
+    /// let now = Instant::now();
+    /// let step = Duration::from_millis(1);
+    /// assert_eq!((now + step).checked_sub(step), Some(now));
+    /// assert_eq!(now.checked_sub(Duration::MAX), None);
+    /// ```
     pub fn checked_sub(&self, duration: Duration) -> Option<Instant> {
         self.0.checked_sub(duration).map(Instant)
     }

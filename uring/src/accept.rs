@@ -31,6 +31,25 @@ use crate::{Cancel, CancelWhen, Request};
 ///
 /// Safe: no connection is lost. One that the kernel has given to a request that is gone goes to the listener's next
 /// accept of either face, before those that wait in the kernel; if the listener is gone too it is closed.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// use ringway_net::{TcpListener, TcpStream};
+/// use ringway_uring as uring;
+///
+/// let listener = TcpListener::bind("127.0.0.1:0").await?;
+/// let client = TcpStream::connect(listener.local_addr()?).await?;
+/// let server = uring::accept(&listener).await?;
+/// assert_eq!(server.peer_addr()?, client.local_addr()?);
+///
+/// // Nobody else comes.
+/// let waited = uring::accept(&listener).cancel_after(std::time::Duration::from_millis(1)).await;
+/// assert!(uring::is_cancelled(&waited.unwrap_err()));
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub fn accept<L: Listening + 'static>(listener: &L) -> AcceptOne<L> {
     let stash = listener.stash();
     AcceptOne {

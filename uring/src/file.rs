@@ -51,6 +51,21 @@ pub fn read_at<B: IoBufMut>(file: &impl AsSharedFd, buf: B, offset: u64) -> Requ
 /// # Cancel safety
 ///
 /// As [`read_at`].
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// # use ringway_uring::{self as uring, SharedFd};
+/// # let file = SharedFd::from(std::os::fd::OwnedFd::from(tempfile::tempfile()?));
+/// uring::write_all_at(&file, "hello world", 0).await.0?;
+/// let (result, word) = uring::read_exact_at(&file, vec![0; 5], 6).await;
+/// assert_eq!((result?, &word[..]), (5, &b"world"[..]));
+/// let (result, _word) = uring::read_exact_at(&file, word, 8).await;
+/// assert_eq!(result.unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub fn read_exact_at<B: IoBufMut>(file: &impl AsSharedFd, buf: B, offset: u64) -> Request<Fill<B>> {
     let source = Source::File(valid(offset));
     Request::new(Fill::new(file.shared_fd(), buf, source, Goal::Whole))
@@ -83,6 +98,18 @@ pub fn read_vectored_at<V: IoBufsMut>(
 /// # Cancel safety
 ///
 /// Dropping the request leaves open whether, and how many, bytes were written. Cancelling it tells.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// # use ringway_uring::{self as uring, SharedFd};
+/// # let file = SharedFd::from(std::os::fd::OwnedFd::from(tempfile::tempfile()?));
+/// let (result, text) = uring::write_at(&file, "hello world", 100).await;
+/// assert!(result? <= text.len());
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub fn write_at<B: IoBuf>(file: &impl AsSharedFd, buf: B, offset: u64) -> Request<Drain<B>> {
     let sink = Sink::File(valid(offset));
     Request::new(Drain::new(file.shared_fd(), buf, sink, Goal::Some))
@@ -113,6 +140,22 @@ pub fn write_all_at<B: IoBuf>(file: &impl AsSharedFd, buf: B, offset: u64) -> Re
 /// # Cancel safety
 ///
 /// As [`write_at`].
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// # use ringway_uring::{self as uring, SharedFd};
+/// # let file = SharedFd::from(std::os::fd::OwnedFd::from(tempfile::tempfile()?));
+/// let (result, _) = uring::write_vectored_at(&file, ["head ", "body"], 0).await;
+/// assert_eq!(result?, 9);
+/// let bufs = [Vec::with_capacity(5), Vec::with_capacity(100)];
+/// let (result, [head, body]) = uring::read_vectored_at(&file, bufs, 0).await;
+/// assert_eq!(result?, 9);
+/// assert_eq!((&head[..], &body[..]), (&b"head "[..], &b"body"[..]));
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub fn write_vectored_at<V: IoBufs>(
     file: &impl AsSharedFd,
     bufs: V,
@@ -131,6 +174,19 @@ pub fn write_vectored_at<V: IoBufs>(
 /// # Cancel safety
 ///
 /// Dropping the request leaves open whether it was done.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// # use ringway_uring::{self as uring, SharedFd};
+/// # let file = SharedFd::from(std::os::fd::OwnedFd::from(tempfile::tempfile()?));
+/// uring::write_all_at(&file, "not to be lost", 0).await.0?;
+/// uring::sync_data(&file).await?;
+/// uring::sync_all(&file).await?;
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub fn sync_all(file: &impl AsSharedFd) -> Request<Order> {
     Request::new(Order::new(file.shared_fd(), What::SyncAll))
 }
@@ -158,6 +214,22 @@ pub fn sync_data(file: &impl AsSharedFd) -> Request<Order> {
 /// # Cancel safety
 ///
 /// Dropping the request leaves open whether it was done.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// # use ringway_uring::{self as uring, SharedFd};
+/// # let file = SharedFd::from(std::os::fd::OwnedFd::from(tempfile::tempfile()?));
+/// // Not every file system can.
+/// if uring::allocate(&file, libc::FALLOC_FL_KEEP_SIZE, 0, 1 << 16).await.is_ok() {
+///     uring::write_all_at(&file, vec![7; 1 << 16], 0).await.0?;
+/// }
+/// // It is going to be read once, from the beginning.
+/// uring::advise(&file, 0, 0, libc::POSIX_FADV_SEQUENTIAL).await?;
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub fn allocate(file: &impl AsSharedFd, mode: i32, offset: u64, len: u64) -> Request<Order> {
     let what = What::Allocate { mode, offset, len };
     Request::new(Order::new(file.shared_fd(), what))
@@ -233,6 +305,25 @@ pub fn splice(
 /// # Cancel safety
 ///
 /// As [`splice`].
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// use ringway_net::unix::pipe;
+/// use ringway_uring as uring;
+///
+/// let (sender, receiver) = pipe::pipe()?;
+/// let (copy, reader) = pipe::pipe()?;
+/// uring::write_all(&sender, "twice").await.0?;
+/// assert_eq!(uring::tee(&receiver, &copy, 4096).await?, 5);
+/// for end in [&receiver, &reader] {
+///     let (result, buf) = uring::read(end, Vec::with_capacity(16)).await;
+///     assert_eq!(&buf[..result?], b"twice");
+/// }
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub fn tee(from: &impl AsSharedFd, to: &impl AsSharedFd, len: usize) -> Request<Splice> {
     let from = End::new(from.shared_fd(), None);
     let to = End::new(to.shared_fd(), None);

@@ -134,6 +134,21 @@ pub mod requests {
 ///
 /// A socket whose peer answers with the same error is as good as unknown; so this is what
 /// [`Request::cancel`] leaves behind.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// use ringway_net::UnixStream;
+/// use ringway_uring as uring;
+///
+/// let (ours, _theirs) = UnixStream::pair()?;
+/// let (result, buf) = uring::recv(&ours, vec![0; 16]).cancel().await;
+/// assert!(uring::is_cancelled(&result.unwrap_err()));
+/// assert_eq!(buf.capacity(), 16, "the buffer is back");
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub fn is_cancelled(error: &std::io::Error) -> bool {
     error.raw_os_error() == Some(libc::ECANCELED)
 }

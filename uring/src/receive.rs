@@ -131,6 +131,22 @@ impl RecvMulti {
     /// # Panics
     ///
     /// As [`next`](Self::next).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// use std::future::poll_fn;
+    /// use ringway_net::UnixStream;
+    ///
+    /// let (ours, theirs) = UnixStream::pair()?;
+    /// let mut received = ringway_uring::recv_multi(&ours);
+    /// theirs.try_write(b"hello")?;
+    /// let bytes = poll_fn(|cx| received.poll_next(cx)).await.expect("not the end")?;
+    /// assert_eq!(&bytes[..], b"hello");
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<ProvidedBuf>>> {
         let unit = ready!(coop::poll_proceed(cx));
         let received = ready!(self.poll_receive(cx));
@@ -142,6 +158,26 @@ impl RecvMulti {
     /// that; what comes later stays in the socket, for whoever receives from it next.
     ///
     /// Does not wait.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// use ringway_net::UnixStream;
+    ///
+    /// let (ours, theirs) = UnixStream::pair()?;
+    /// let mut received = ringway_uring::recv_multi(&ours);
+    /// theirs.try_write(b"for us")?;
+    /// assert_eq!(&received.next().await.expect("not the end")?[..], b"for us");
+    /// received.stop();
+    /// assert!(received.next().await.is_none());
+    /// // Whoever reads now gets what comes now.
+    /// theirs.try_write(b"for others")?;
+    /// ours.readable().await?;
+    /// assert_eq!(ours.try_read(&mut [0; 16])?, 10);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn stop(&mut self) {
         self.is_stopped = true;
         match &mut self.state {

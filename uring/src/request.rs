@@ -110,6 +110,25 @@ impl<R: Rounds> Request<R> {
     /// Cancels the request as soon as `when` is ready, unless it is over by then; whatever comes of it is returned.
     ///
     /// `when` may be the receiver of a channel, a token's `cancelled()`, a signal: what its output is does not matter.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// use ringway_net::UnixStream;
+    /// use ringway_uring as uring;
+    ///
+    /// let (ours, _theirs) = UnixStream::pair()?;
+    /// let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    /// // Any future: here a job that waits for a word of ours.
+    /// let stopped = ringway_runtime::spawn_blocking(move || stopped.recv());
+    /// let request = uring::recv(&ours, vec![0; 16]).cancel_when(stopped);
+    /// drop(stop);
+    /// let (result, _buf) = request.await;
+    /// assert!(uring::is_cancelled(&result.unwrap_err()));
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn cancel_when<F: Future>(self, when: F) -> CancelWhen<Self, F> {
         CancelWhen::new(self, when)
     }

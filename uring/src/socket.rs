@@ -59,6 +59,24 @@ pub fn recv<B: IoBufMut>(socket: &impl AsSharedFd, buf: B) -> Request<Fill<B>> {
 /// # Cancel safety
 ///
 /// As [`recv`].
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// use ringway_net::UnixStream;
+/// use ringway_uring as uring;
+///
+/// let (one, two) = UnixStream::pair()?;
+/// // In two pieces, which take two rounds.
+/// uring::send_all(&one, "hello ").await.0?;
+/// let sending = ringway_runtime::spawn(async move { uring::send_all(&one, "world").await.0 });
+/// let (result, buf) = uring::recv_exact(&two, vec![0; 11]).await;
+/// assert_eq!((result?, &buf[..]), (11, &b"hello world"[..]));
+/// assert_eq!(sending.await??, 5);
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub fn recv_exact<B: IoBufMut>(socket: &impl AsSharedFd, buf: B) -> Request<Fill<B>> {
     Request::new(Fill::new(socket.shared_fd(), buf, SOCKET, Goal::Whole))
 }
@@ -72,6 +90,24 @@ pub fn recv_exact<B: IoBufMut>(socket: &impl AsSharedFd, buf: B) -> Request<Fill
 /// # Cancel safety
 ///
 /// As [`recv`].
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// use ringway_net::UnixStream;
+/// use ringway_uring as uring;
+///
+/// let (one, two) = UnixStream::pair()?;
+/// let (result, _) = uring::send_vectored(&one, ["4:", "body"]).await;
+/// assert_eq!(result?, 6);
+/// let bufs = [Vec::with_capacity(2), Vec::with_capacity(100)];
+/// let (result, [length, body]) = uring::recv_vectored(&two, bufs).await;
+/// assert_eq!(result?, 6);
+/// assert_eq!((&length[..], &body[..]), (&b"4:"[..], &b"body"[..]));
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub fn recv_vectored<V: IoBufsMut>(socket: &impl AsSharedFd, bufs: V) -> Request<FillMany<V>> {
     Request::new(FillMany::new(socket.shared_fd(), bufs, SOCKET, Goal::Some))
 }
@@ -85,6 +121,23 @@ pub fn recv_vectored<V: IoBufsMut>(socket: &impl AsSharedFd, bufs: V) -> Request
 /// # Cancel safety
 ///
 /// Dropping the request leaves open how much was sent. Cancelling it tells.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// use ringway_net::UnixStream;
+/// use ringway_uring as uring;
+///
+/// let (one, two) = UnixStream::pair()?;
+/// let (result, text) = uring::send(&one, String::from("hello")).await;
+/// assert_eq!((result?, &text[..]), (5, "hello"));
+/// drop(two);
+/// let error = uring::send(&one, text).await.0.unwrap_err();
+/// assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub fn send<B: IoBuf>(socket: &impl AsSharedFd, buf: B) -> Request<Drain<B>> {
     Request::new(Drain::new(socket.shared_fd(), buf, QUIET, Goal::Some))
 }
@@ -159,6 +212,25 @@ pub fn send_all_vectored<V: IoBufs>(socket: &impl AsSharedFd, bufs: V) -> Reques
 /// # Cancel safety
 ///
 /// As [`send`]. The buffer is not touched before the network is through with it, whatever happens to the request.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// use ringway_net::{TcpListener, TcpStream};
+/// use ringway_uring as uring;
+///
+/// let listener = TcpListener::bind("127.0.0.1:0").await?;
+/// let client = TcpStream::connect(listener.local_addr()?).await?;
+/// let (server, _) = listener.accept().await?;
+/// // A round trip later the vector is ours again.
+/// let (result, page) = uring::send_all_zc(&client, vec![7; 4096]).await;
+/// assert_eq!((result?, page.len()), (4096, 4096));
+/// assert!(uring::send_zc(&client, page).await.0? > 0);
+/// assert_eq!(uring::recv_exact(&server, vec![0; 4096]).await.0?, 4096);
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub fn send_zc<B: IoBuf>(socket: &impl AsSharedFd, buf: B) -> Request<Drain<B>> {
     let sink = Sink::SocketWithoutCopy(libc::MSG_NOSIGNAL);
     Request::new(Drain::new(socket.shared_fd(), buf, sink, Goal::Some))
@@ -264,6 +336,21 @@ pub fn connect(socket: &impl AsSharedFd, address: impl Into<Address>) -> Request
 /// # Cancel safety
 ///
 /// Dropping the request leaves open whether it was done.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// use std::net::Shutdown;
+/// use ringway_net::UnixStream;
+/// use ringway_uring as uring;
+///
+/// let (one, two) = UnixStream::pair()?;
+/// uring::shutdown(&one, Shutdown::Write).await?;
+/// assert_eq!(uring::recv(&two, vec![0; 16]).await.0?, 0, "the end");
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub fn shutdown(socket: &impl AsSharedFd, how: Shutdown) -> Request<Order> {
     let how = match how {
         Shutdown::Read => libc::SHUT_RD,

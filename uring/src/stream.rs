@@ -51,6 +51,23 @@ pub fn read<B: IoBufMut>(stream: &impl AsSharedFd, buf: B) -> Request<Fill<B>> {
 /// # Cancel safety
 ///
 /// As [`read`].
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// use ringway_net::unix::pipe;
+/// use ringway_uring as uring;
+///
+/// let (sender, receiver) = pipe::pipe()?;
+/// uring::write_all(&sender, "1234").await.0?;
+/// assert_eq!(uring::read_exact(&receiver, vec![0; 4]).await.1, b"1234");
+/// drop(sender);
+/// let error = uring::read_exact(&receiver, vec![0; 4]).await.0.unwrap_err();
+/// assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub fn read_exact<B: IoBufMut>(stream: &impl AsSharedFd, buf: B) -> Request<Fill<B>> {
     Request::new(Fill::new(
         stream.shared_fd(),
@@ -90,6 +107,22 @@ pub fn read_vectored<V: IoBufsMut>(stream: &impl AsSharedFd, bufs: V) -> Request
 /// # Cancel safety
 ///
 /// Dropping the request leaves open how much was written. Cancelling it tells.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// use ringway_net::unix::pipe;
+/// use ringway_uring as uring;
+///
+/// let (sender, receiver) = pipe::pipe()?;
+/// // More than it has room for: some of it is written.
+/// let (result, bytes) = uring::write(&sender, vec![7; 1 << 20]).await;
+/// assert!(result? < bytes.len());
+/// # drop(receiver);
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub fn write<B: IoBuf>(stream: &impl AsSharedFd, buf: B) -> Request<Drain<B>> {
     Request::new(Drain::new(
         stream.shared_fd(),
@@ -128,6 +161,24 @@ pub fn write_all<B: IoBuf>(stream: &impl AsSharedFd, buf: B) -> Request<Drain<B>
 /// # Cancel safety
 ///
 /// As [`write()`].
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// use ringway_net::unix::pipe;
+/// use ringway_uring as uring;
+///
+/// let (sender, receiver) = pipe::pipe()?;
+/// assert_eq!(uring::write_vectored(&sender, ["head ", "body"]).await.0?, 9);
+/// assert_eq!(uring::write_all_vectored(&sender, [" and", " tail"]).await.0?, 9);
+/// let bufs = [vec![0; 5], vec![0; 64]];
+/// let (result, [head, rest]) = uring::read_vectored(&receiver, bufs).await;
+/// assert_eq!(result?, 18);
+/// assert_eq!((&head[..], &rest[..]), (&b"head "[..], &b"body and tail"[..]));
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub fn write_vectored<V: IoBufs>(stream: &impl AsSharedFd, bufs: V) -> Request<DrainMany<V>> {
     Request::new(DrainMany::new(
         stream.shared_fd(),

@@ -82,6 +82,23 @@ impl AlignedBuf {
     }
 
     /// Makes it empty.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("file");
+    /// # ringway_runtime::Runtime::new()?.block_on(async {
+    /// let file = ringway_fs::File::create(&path).await?;
+    /// let mut block = file.aligned_buf(4096);
+    /// assert!(block.capacity() >= 4096);
+    /// block.extend_from_slice(b"one use");
+    /// block.clear();
+    /// block.extend_from_slice(b"and another");
+    /// assert_eq!(&block[..], b"and another");
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn clear(&mut self) {
         self.len = 0;
     }

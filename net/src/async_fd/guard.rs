@@ -26,6 +26,32 @@ pub struct AsyncFdReadyMutGuard<'a, T: AsRawFd> {
 macro_rules! clearing {
     () => {
         /// Takes the readiness back: a call has shown that there is no more. What has come since is kept.
+        ///
+        /// ```
+        /// # fn main() -> std::io::Result<()> {
+        /// # let runtime = ringway_runtime::Runtime::new()?;
+        /// # runtime.block_on(async {
+        /// use std::io::{ErrorKind, Read, Write};
+        /// use std::os::unix::net::UnixStream;
+        /// use ringway_net::{Interest, unix::AsyncFd};
+        ///
+        /// let (ours, mut theirs) = UnixStream::pair()?;
+        /// ours.set_nonblocking(true)?;
+        /// // SAFETY: the stream that is moved in keeps its descriptor open.
+        /// let mut ours = unsafe { AsyncFd::register_with_interest(ours, Interest::READABLE)? };
+        /// theirs.write_all(b"hello")?;
+        /// let mut text = Vec::new();
+        /// let mut guard = ours.readable_mut().await?;
+        /// let error = guard.get_inner_mut().read_to_end(&mut text).unwrap_err();
+        /// // All is read, and so the next wait is for more.
+        /// assert_eq!((&text[..], error.kind()), (&b"hello"[..], ErrorKind::WouldBlock));
+        /// guard.clear_ready();
+        /// assert_eq!(guard.get_mut().get_mut().read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        /// drop(guard);
+        /// # Ok(())
+        /// # })
+        /// # }
+        /// ```
         pub fn clear_ready(&mut self) {
             self.clear_ready_matching(Ready::ALL);
         }

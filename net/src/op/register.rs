@@ -20,6 +20,27 @@ impl<T: AsRawFd> AsyncFd<T> {
     /// # Panics
     ///
     /// Outside a runtime.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::io::{Read, Write};
+    /// use std::os::unix::net::UnixStream;
+    /// use ringway_net::unix::AsyncFd;
+    ///
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// ours.set_nonblocking(true)?;
+    /// // SAFETY: the stream that is moved in keeps its descriptor open.
+    /// let ours = unsafe { AsyncFd::register(ours)? };
+    /// theirs.write_all(b"hello")?;
+    /// let mut guard = ours.readable().await?;
+    /// assert_eq!(guard.get_inner().read(&mut [0; 16])?, 5);
+    /// drop(guard);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     #[track_caller]
     pub unsafe fn register(inner: T) -> Result<Self, AsyncFdRegisterError<T>> {
         Self::watch(inner, BOTH)
@@ -38,6 +59,31 @@ impl<T: AsRawFd> AsyncFd<T> {
     /// # Panics
     ///
     /// Outside a runtime.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::os::fd::AsRawFd;
+    /// use ringway_net::{Interest, unix::AsyncFd};
+    ///
+    /// let (reader, writer) = std::io::pipe()?;
+    /// // SAFETY: the end of the pipe that is moved in keeps its descriptor open.
+    /// let writer = unsafe { AsyncFd::register_with_interest(writer, Interest::WRITABLE)? };
+    /// writer.writable().await?.retain_ready();
+    ///
+    /// // A regular file is always ready, and not to be watched: it comes back.
+    /// let file = std::fs::File::open("/proc/self/exe")?;
+    /// let fd = file.as_raw_fd();
+    /// // SAFETY: as above.
+    /// let refused = unsafe { AsyncFd::register_with_interest(file, Interest::READABLE) };
+    /// let (file, _error) = refused.unwrap_err().into_parts();
+    /// assert_eq!(file.as_raw_fd(), fd);
+    /// # drop(reader);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     #[track_caller]
     pub unsafe fn register_with_interest(
         inner: T,

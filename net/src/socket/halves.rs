@@ -17,12 +17,66 @@ macro_rules! halves {
         /// The reading direction of a stream, made by its `into_split`.
         ///
         /// Dropping it does nothing to the connection as long as the other half lives.
+        ///
+        /// ```
+        /// # fn main() -> std::io::Result<()> {
+        /// # let runtime = ringway_runtime::Runtime::new()?;
+        /// # runtime.block_on(async {
+        /// # use ringway_net::{TcpListener, TcpStream};
+        /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+        /// # let stream = TcpStream::connect(listener.local_addr()?).await?;
+        /// # let (peer, _) = listener.accept().await?;
+        /// use std::io::ErrorKind;
+        ///
+        /// let (reader, writer) = stream.into_split();
+        /// assert_eq!(reader.local_addr()?, peer.peer_addr()?);
+        /// assert_eq!(reader.peer_addr()?, peer.local_addr()?);
+        /// let nothing = reader.try_read(&mut [0; 16]).unwrap_err();
+        /// assert_eq!(nothing.kind(), ErrorKind::WouldBlock);
+        ///
+        /// peer.try_write(b"head and body")?;
+        /// reader.readable().await?;
+        /// let mut head = [0; 5];
+        /// assert_eq!(reader.try_read(&mut head)?, 5);
+        /// let mut rest = Vec::new();
+        /// assert_eq!(reader.try_read_buf(&mut rest)?, 8);
+        /// assert_eq!((&head[..], &rest[..]), (&b"head "[..], &b"and body"[..]));
+        /// # drop(writer);
+        /// # Ok(())
+        /// # })
+        /// # }
+        /// ```
         #[derive(Debug)]
         pub struct OwnedReadHalf(Arc<$Stream>);
 
         /// The writing direction of a stream, made by its `into_split`.
         ///
         /// Dropping it tells the peer that no more will come; [`forget`](Self::forget) does not.
+        ///
+        /// ```
+        /// # fn main() -> std::io::Result<()> {
+        /// # let runtime = ringway_runtime::Runtime::new()?;
+        /// # runtime.block_on(async {
+        /// # use ringway_net::{TcpListener, TcpStream};
+        /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+        /// # let stream = TcpStream::connect(listener.local_addr()?).await?;
+        /// # let (peer, _) = listener.accept().await?;
+        /// use std::io::IoSlice;
+        ///
+        /// let (_reader, writer) = stream.into_split();
+        /// writer.writable().await?;
+        /// let slices = [IoSlice::new(b"two "), IoSlice::new(b"slices")];
+        /// assert_eq!(writer.try_write_vectored(&slices)?, 10);
+        /// drop(writer);
+        ///
+        /// peer.readable().await?;
+        /// assert_eq!(peer.try_read(&mut [0; 16])?, 10);
+        /// peer.readable().await?;
+        /// assert_eq!(peer.try_read(&mut [0; 16])?, 0, "the end");
+        /// # Ok(())
+        /// # })
+        /// # }
+        /// ```
         #[derive(Debug)]
         pub struct OwnedWriteHalf(Arc<$Stream>, OnDrop);
 
@@ -71,6 +125,25 @@ macro_rules! halves {
             /// # Errors
             ///
             /// Both halves, if they are not of one connection.
+            ///
+            /// ```
+            /// # fn main() -> std::io::Result<()> {
+            /// # let runtime = ringway_runtime::Runtime::new()?;
+            /// # runtime.block_on(async {
+            /// # use ringway_net::{TcpListener, TcpStream};
+            /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+            /// # let stream = TcpStream::connect(listener.local_addr()?).await?;
+            /// # let (peer, _) = listener.accept().await?;
+            /// let (reader, writer) = stream.into_split();
+            /// // Another connection's.
+            /// let (strange, _other) = peer.into_split();
+            /// let error = strange.reunite(writer).unwrap_err();
+            /// let stream = reader.reunite(error.1).expect("they belong together");
+            /// assert_eq!(stream.try_write(b"as before")?, 9);
+            /// # Ok(())
+            /// # })
+            /// # }
+            /// ```
             pub fn reunite(self, other: OwnedWriteHalf) -> Result<$Stream, ReuniteError> {
                 reunite(self, other)
             }
@@ -87,6 +160,24 @@ macro_rules! halves {
             }
 
             /// Drops the half without ending the direction.
+            ///
+            /// ```
+            /// # fn main() -> std::io::Result<()> {
+            /// # let runtime = ringway_runtime::Runtime::new()?;
+            /// # runtime.block_on(async {
+            /// # use ringway_net::{TcpListener, TcpStream};
+            /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+            /// # let stream = TcpStream::connect(listener.local_addr()?).await?;
+            /// # let (peer, _) = listener.accept().await?;
+            /// let (reader, writer) = stream.into_split();
+            /// writer.forget();
+            /// let nothing = peer.try_read(&mut [0; 16]).unwrap_err();
+            /// assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock, "not the end");
+            /// # drop(reader);
+            /// # Ok(())
+            /// # })
+            /// # }
+            /// ```
             pub fn forget(mut self) {
                 self.1 = OnDrop::Nothing;
             }
@@ -152,6 +243,28 @@ macro_rules! halves {
             /// # Errors
             ///
             /// As [`try_read`](Self::try_read).
+            ///
+            /// ```
+            /// # fn main() -> std::io::Result<()> {
+            /// # let runtime = ringway_runtime::Runtime::new()?;
+            /// # runtime.block_on(async {
+            /// # use ringway_net::{TcpListener, TcpStream};
+            /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+            /// # let stream = TcpStream::connect(listener.local_addr()?).await?;
+            /// # let (peer, _) = listener.accept().await?;
+            /// use std::io::IoSliceMut;
+            ///
+            /// let (reader, _writer) = stream.into_split();
+            /// peer.try_write(b"4:body")?;
+            /// reader.readable().await?;
+            /// let (mut head, mut body) = ([0; 2], [0; 8]);
+            /// let mut slices = [IoSliceMut::new(&mut head), IoSliceMut::new(&mut body)];
+            /// assert_eq!(reader.try_read_vectored(&mut slices)?, 6);
+            /// assert_eq!((&head, &body[..4]), (b"4:", &b"body"[..]));
+            /// # Ok(())
+            /// # })
+            /// # }
+            /// ```
             pub fn try_read_vectored(&self, slices: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
                 self.0.try_read_vectored(slices)
             }
@@ -192,6 +305,21 @@ macro_rules! halves {
             /// # Errors
             ///
             /// `WouldBlock` if there is no room, and those of send(2).
+            ///
+            /// ```
+            /// # fn main() -> std::io::Result<()> {
+            /// # let runtime = ringway_runtime::Runtime::new()?;
+            /// # runtime.block_on(async {
+            /// # use ringway_net::{TcpListener, TcpStream};
+            /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+            /// # let stream = TcpStream::connect(listener.local_addr()?).await?;
+            /// # let (peer, _) = listener.accept().await?;
+            /// let (_reader, writer) = stream.into_split();
+            /// assert_eq!(writer.try_write(b"at once")?, 7);
+            /// # Ok(())
+            /// # })
+            /// # }
+            /// ```
             pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
                 self.0.try_write(bytes)
             }
@@ -220,6 +348,24 @@ macro_rules! halves {
         /// # Cancel safety
         ///
         /// Safe: it takes nothing from the connection.
+        ///
+        /// ```
+        /// # fn main() -> std::io::Result<()> {
+        /// # let runtime = ringway_runtime::Runtime::new()?;
+        /// # runtime.block_on(async {
+        /// # use ringway_net::{TcpListener, TcpStream};
+        /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+        /// # let stream = TcpStream::connect(listener.local_addr()?).await?;
+        /// # let (peer, _) = listener.accept().await?;
+        /// use ringway_net::Interest;
+        ///
+        /// let (reader, _writer) = stream.into_split();
+        /// drop(peer);
+        /// assert!(reader.ready(Interest::READABLE).await?.is_read_closed());
+        /// # Ok(())
+        /// # })
+        /// # }
+        /// ```
         pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
             self.0.ready(interest).await
         }

@@ -78,6 +78,35 @@ pub fn splice<'a, A: SpliceSource, B: SpliceSink>(
 }
 
 /// The future of [`splice`].
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let runtime = ringway_runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// use std::future::{Future, poll_fn};
+/// use std::pin::Pin;
+/// use std::task::Poll;
+/// use ringway_net::{UnixStream, splice};
+///
+/// let (client, mut front) = UnixStream::pair()?;
+/// let (mut back, server) = UnixStream::pair()?;
+/// client.try_write(b"a request")?;
+/// let mut splice = splice(&mut front, &mut back);
+/// // As far as it goes without a wait.
+/// poll_fn(|cx| {
+///     let _ = Pin::new(&mut splice).poll(cx);
+///     Poll::Ready(())
+/// })
+/// .await;
+/// // It is enough: what was taken is delivered, and no more is taken.
+/// splice.stop();
+/// assert_eq!((&mut splice).await?, splice.moved());
+/// assert_eq!(splice.held(), 0);
+/// # drop((client, server));
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 #[must_use = "nothing is moved unless it is polled"]
 pub struct Splice<'a, A, B> {
     source: &'a mut A,
@@ -175,6 +204,29 @@ where
 }
 
 /// The future of [`splice_bidirectional`].
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let runtime = ringway_runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// use ringway_net::{UnixStream, splice_bidirectional};
+///
+/// let (client, mut front) = UnixStream::pair()?;
+/// let (mut back, server) = UnixStream::pair()?;
+/// client.try_write(b"a request")?;
+/// let mut joined = splice_bidirectional(&mut front, &mut back);
+/// tokio::select! {
+///     result = &mut joined => panic!("nobody has ended it: {result:?}"),
+///     readable = server.readable() => readable?,
+/// }
+/// assert_eq!(joined.moved().0, 9);
+/// joined.stop();
+/// (&mut joined).await?;
+/// assert_eq!(joined.held(), (0, 0));
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 #[must_use = "nothing is moved unless it is polled"]
 pub struct SpliceBidirectional<'a, A, B> {
     a: &'a mut A,

@@ -33,6 +33,23 @@ use crate::socket::options;
 /// # })
 /// # }
 /// ```
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use ringway_net::TcpSocket;
+///
+/// // Each option is set by one function, and told by another.
+/// let socket = TcpSocket::new_v4()?;
+/// socket.set_reuseaddr(true)?;
+/// socket.set_reuseport(true)?;
+/// socket.set_keepalive(true)?;
+/// socket.set_nodelay(true)?;
+/// socket.set_tos_v4(0x10)?;
+/// assert!(socket.reuseaddr()? && socket.reuseport()? && socket.keepalive()? && socket.nodelay()?);
+/// assert_eq!(socket.tos_v4()?, 0x10);
+/// # Ok(())
+/// # }
+/// ```
 pub struct TcpSocket {
     socket: Socket,
 }

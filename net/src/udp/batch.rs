@@ -12,6 +12,28 @@ use crate::op::{self, Arrived, MESSAGES_MAX, Outgoing, Rooms};
 /// Room for the messages of one [`UdpSocket::recv_many`], and those that have come.
 ///
 /// It is made once and used again and again; nothing is allocated for a receive.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let runtime = ringway_runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// use ringway_net::{Datagram, RecvBatch, UdpSocket};
+///
+/// let server = UdpSocket::bind("127.0.0.1:0").await?;
+/// let client = UdpSocket::bind("127.0.0.1:0").await?;
+/// let target = server.local_addr()?;
+/// client.send_many(&[Datagram::to(b"one", target), Datagram::to(b"too long", target)]).await?;
+///
+/// let mut batch = RecvBatch::new(64, 4);
+/// assert!(batch.is_empty());
+/// server.recv_many(&mut batch).await?;
+/// let first = batch.iter().next().expect("there is one at least");
+/// assert_eq!((first.bytes(), first.sender()), (&b"one"[..], client.local_addr()?));
+/// assert!(batch.len() < 2 || batch.iter().nth(1).unwrap().is_truncated());
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub struct RecvBatch {
     rooms: Rooms,
 }
@@ -186,6 +208,25 @@ impl UdpSocket {
     /// # Errors
     ///
     /// As [`recv_many`](Self::recv_many).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::future::poll_fn;
+    /// use ringway_net::{Datagram, RecvBatch, UdpSocket};
+    ///
+    /// let server = UdpSocket::bind("127.0.0.1:0").await?;
+    /// let client = UdpSocket::bind("127.0.0.1:0").await?;
+    /// client.connect(server.local_addr()?).await?;
+    /// let ping = [Datagram::new(b"ping")];
+    /// assert_eq!(poll_fn(|cx| client.poll_send_many(cx, &ping)).await?, 1);
+    /// let mut batch = RecvBatch::new(64, 1500);
+    /// assert_eq!(poll_fn(|cx| server.poll_recv_many(cx, &mut batch)).await?, 1);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn poll_recv_many(
         &self,
         cx: &mut Context<'_>,
@@ -200,6 +241,29 @@ impl UdpSocket {
     /// # Errors
     ///
     /// `WouldBlock` if there is none, and as [`recv_many`](Self::recv_many).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::io::ErrorKind;
+    /// use ringway_net::{Datagram, RecvBatch, UdpSocket};
+    ///
+    /// let server = UdpSocket::bind("127.0.0.1:0").await?;
+    /// let mut batch = RecvBatch::new(64, 1500);
+    /// let nothing = server.try_recv_many(&mut batch).unwrap_err();
+    /// assert_eq!(nothing.kind(), ErrorKind::WouldBlock);
+    ///
+    /// let client = UdpSocket::bind("127.0.0.1:0").await?;
+    /// client.connect(server.local_addr()?).await?;
+    /// client.writable().await?;
+    /// assert_eq!(client.try_send_many(&[Datagram::new(b"ping")])?, 1);
+    /// server.readable().await?;
+    /// assert_eq!(server.try_recv_many(&mut batch)?, 1);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn try_recv_many(&self, batch: &mut RecvBatch) -> io::Result<usize> {
         let rooms = checked(batch)?;
         self.socket.try_read(|fd| rooms.receive(fd))
@@ -267,6 +331,35 @@ impl UdpSocket {
     /// # Errors
     ///
     /// Those of setsockopt(2): `ENOPROTOOPT` before Linux 5.0.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::num::NonZeroU16;
+    /// use ringway_net::{Datagram, RecvBatch, UdpSocket};
+    ///
+    /// let server = UdpSocket::bind("127.0.0.1:0").await?;
+    /// server.set_gro(true)?;
+    /// let client = UdpSocket::bind("127.0.0.1:0").await?;
+    /// client.connect(server.local_addr()?).await?;
+    /// // One call and one pass through the kernel, three messages.
+    /// let three = Datagram::new(&[7; 3000]).cut_into(NonZeroU16::new(1000).unwrap());
+    /// client.send_many(&[three]).await?;
+    ///
+    /// let mut batch = RecvBatch::new(64, 65_535);
+    /// let mut messages = 0;
+    /// while messages < 3 {
+    ///     server.recv_many(&mut batch).await?;
+    ///     for received in batch.iter() {
+    ///         assert!(received.segments().all(|segment| segment.len() == 1000));
+    ///         messages += received.segments().count();
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn set_gro(&self, joins: bool) -> io::Result<()> {
         op::set_gro(self, joins)
     }

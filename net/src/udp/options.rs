@@ -8,6 +8,28 @@ use socket2::SockRef;
 use super::UdpSocket;
 use crate::socket::options;
 
+/// Options of the socket: each is set by one function, and told by another.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let runtime = ringway_runtime::Runtime::new()?;
+/// # runtime.block_on(async {
+/// use ringway_net::UdpSocket;
+///
+/// let socket = UdpSocket::bind("0.0.0.0:0").await?;
+/// socket.set_broadcast(true)?;
+/// socket.set_ttl(10)?;
+/// socket.set_tos_v4(0x10)?;
+/// assert_eq!((socket.broadcast()?, socket.ttl()?, socket.tos_v4()?), (true, 10, 0x10));
+///
+/// // Messages to groups: no further than this network, and not to this machine.
+/// socket.set_multicast_ttl_v4(1)?;
+/// socket.set_multicast_loop_v4(false)?;
+/// assert_eq!((socket.multicast_ttl_v4()?, socket.multicast_loop_v4()?), (1, false));
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 impl UdpSocket {
     options! {
         set_broadcast, broadcast, bool, set_broadcast, broadcast,

@@ -312,6 +312,23 @@ impl UdpSocket {
     /// # Errors
     ///
     /// As [`send_to`](Self::send_to).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::future::poll_fn;
+    /// use ringway_net::UdpSocket;
+    ///
+    /// let server = UdpSocket::bind("127.0.0.1:0").await?;
+    /// let client = UdpSocket::bind("127.0.0.1:0").await?;
+    /// let target = server.local_addr()?;
+    /// assert_eq!(poll_fn(|cx| client.poll_send_to(cx, b"ping", target)).await?, 4);
+    /// assert_eq!(server.recv(&mut [0; 16]).await?, 4);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn poll_send_to(
         &self,
         cx: &mut Context<'_>,

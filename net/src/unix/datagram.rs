@@ -62,6 +62,30 @@ impl UnixDatagram {
     /// # Panics
     ///
     /// Outside a runtime.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_net::UnixDatagram;
+    ///
+    /// let name = |who: &str| format!("\0{who} of process {}", std::process::id());
+    /// let server = UnixDatagram::bind(name("server"))?;
+    /// let client = UnixDatagram::bind(name("client"))?;
+    /// client.connect(name("server"))?;
+    /// client.send(b"ping").await?;
+    ///
+    /// let mut buffer = [0; 16];
+    /// let (length, sender) = server.recv_from(&mut buffer).await?;
+    /// assert_eq!(sender.as_abstract_name(), client.local_addr()?.as_abstract_name());
+    /// assert_eq!(client.peer_addr()?.as_abstract_name(), server.local_addr()?.as_abstract_name());
+    /// assert_eq!(server.send_to(&buffer[..length], name("client")).await?, 4);
+    /// assert_eq!(client.recv(&mut buffer).await?, 4);
+    /// assert!(client.take_error()?.is_none());
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     #[track_caller]
     pub fn bind<P: AsRef<Path>>(path: P) -> io::Result<UnixDatagram> {
         let socket = op::new_socket(Domain::UNIX, Type::DGRAM, None)?;
@@ -94,6 +118,23 @@ impl UnixDatagram {
     /// # Panics
     ///
     /// Outside a runtime.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_net::UnixDatagram;
+    ///
+    /// let name = format!("\0nobody's friend, {}", std::process::id());
+    /// let server = UnixDatagram::bind(&name)?;
+    /// let client = UnixDatagram::unbound()?;
+    /// assert_eq!(client.try_send_to(b"ping", &name)?, 4);
+    /// let (_, sender) = server.recv_from(&mut [0; 16]).await?;
+    /// assert!(sender.is_unnamed(), "no answer can be sent");
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     #[track_caller]
     pub fn unbound() -> io::Result<UnixDatagram> {
         op::new_socket(Domain::UNIX, Type::DGRAM, None).and_then(UnixDatagram::new)
@@ -115,6 +156,25 @@ impl UnixDatagram {
     /// # Panics
     ///
     /// Outside a runtime; and in debug builds if the socket is blocking.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_net::UnixDatagram;
+    ///
+    /// let (one, two) = std::os::unix::net::UnixDatagram::pair()?;
+    /// one.set_nonblocking(true)?;
+    /// let one = UnixDatagram::from_std(one)?;
+    /// two.send(b"hello")?;
+    /// assert_eq!(one.recv(&mut [0; 16]).await?, 5);
+    ///
+    /// let one = one.into_std()?;
+    /// one.set_nonblocking(false)?;
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     #[track_caller]
     pub fn from_std(socket: net::UnixDatagram) -> io::Result<UnixDatagram> {
         check_nonblocking(&socket)?;
@@ -145,6 +205,23 @@ impl UnixDatagram {
     /// # Errors
     ///
     /// Those of shutdown(2): `NotConnected` if it is not connected.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::io::ErrorKind;
+    /// use std::net::Shutdown;
+    /// use ringway_net::UnixDatagram;
+    ///
+    /// let (one, two) = UnixDatagram::pair()?;
+    /// one.shutdown(Shutdown::Write)?;
+    /// assert_eq!(one.send(b"too late").await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+    /// # drop(two);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.socket.options().shutdown(how)
     }
@@ -223,6 +300,23 @@ impl UnixDatagram {
     /// # Errors
     ///
     /// As [`send_to`](Self::send_to).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::future::poll_fn;
+    /// use ringway_net::UnixDatagram;
+    ///
+    /// let name = format!("\0example of a poll, {}", std::process::id());
+    /// let server = UnixDatagram::bind(&name)?;
+    /// let client = UnixDatagram::unbound()?;
+    /// assert_eq!(poll_fn(|cx| client.poll_send_to(cx, b"ping", &name)).await?, 4);
+    /// assert_eq!(server.recv(&mut [0; 16]).await?, 4);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn poll_send_to<P: AsRef<Path>>(
         &self,
         cx: &mut Context<'_>,

@@ -70,6 +70,25 @@ impl UnixListener {
     /// # Panics
     ///
     /// Outside a runtime.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::os::linux::net::SocketAddrExt;
+    /// use ringway_net::{UnixListener, UnixStream, unix::SocketAddr};
+    ///
+    /// let name = format!("example of an address, {}", std::process::id());
+    /// let address = SocketAddr::from(std::os::unix::net::SocketAddr::from_abstract_name(&name)?);
+    /// let listener = UnixListener::bind_addr(&address)?;
+    /// let _client = UnixStream::connect_addr(&address).await?;
+    /// listener.accept().await?;
+    /// assert_eq!(listener.local_addr()?.as_abstract_name(), Some(name.as_bytes()));
+    /// assert!(listener.take_error()?.is_none());
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     #[track_caller]
     pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixListener> {
         let socket = op::new_socket(Domain::UNIX, Type::STREAM, None)?;
@@ -95,6 +114,25 @@ impl UnixListener {
     /// # Panics
     ///
     /// Outside a runtime; and in debug builds if the listener is blocking.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::os::linux::net::SocketAddrExt;
+    /// use std::os::unix::net::{SocketAddr, UnixListener as StdListener};
+    /// use ringway_net::UnixListener;
+    ///
+    /// let address = SocketAddr::from_abstract_name(format!("of std, {}", std::process::id()))?;
+    /// let listener = StdListener::bind_addr(&address)?;
+    /// listener.set_nonblocking(true)?;
+    /// let listener = UnixListener::from_std(listener)?;
+    /// let listener = listener.into_std()?;
+    /// assert_eq!(listener.local_addr()?.as_abstract_name(), address.as_abstract_name());
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     #[track_caller]
     pub fn from_std(listener: net::UnixListener) -> io::Result<UnixListener> {
         check_nonblocking(&listener)?;
@@ -148,6 +186,23 @@ impl UnixListener {
     /// # Errors
     ///
     /// As [`accept`](Self::accept).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::future::poll_fn;
+    /// use ringway_net::{UnixListener, UnixStream};
+    ///
+    /// let name = format!("\0example of polled accepts, {}", std::process::id());
+    /// let listener = UnixListener::bind(&name)?;
+    /// let _client = UnixStream::connect(&name).await?;
+    /// let (_server, from) = poll_fn(|cx| listener.poll_accept(cx)).await?;
+    /// assert!(from.is_unnamed());
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(UnixStream, SocketAddr)>> {
         let accepted = ready!(self.socket.poll_accept(cx, Who::Last))?;
         Poll::Ready(self.take(accepted))

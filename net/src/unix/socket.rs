@@ -41,6 +41,23 @@ impl UnixSocket {
     /// # Errors
     ///
     /// Those of socket(2).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_net::{UnixDatagram, UnixSocket};
+    ///
+    /// let name = format!("\0example of a datagram socket, {}", std::process::id());
+    /// let socket = UnixSocket::new_datagram()?;
+    /// socket.bind(&name)?;
+    /// let server: UnixDatagram = socket.datagram()?;
+    /// UnixDatagram::unbound()?.send_to(b"hello", &name).await?;
+    /// assert_eq!(server.recv(&mut [0; 16]).await?, 5);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn new_datagram() -> io::Result<UnixSocket> {
         op::new_socket(Domain::UNIX, Type::DGRAM, None).map(UnixSocket::from_socket)
     }

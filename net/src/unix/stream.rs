@@ -65,6 +65,26 @@ impl UnixStream {
     /// # Cancel safety
     ///
     /// Dropping the future gives the attempt up, and closes its socket.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_net::{UnixListener, UnixStream};
+    ///
+    /// let path = std::env::temp_dir().join(format!("ringway-doc-connect-{}", std::process::id()));
+    /// # let _ = std::fs::remove_file(&path);
+    /// let listener = UnixListener::bind(&path)?;
+    /// let client = UnixStream::connect(&path).await?;
+    /// assert_eq!(client.peer_addr()?.as_pathname(), Some(path.as_path()));
+    /// assert!(client.local_addr()?.is_unnamed());
+    /// assert!(client.take_error()?.is_none());
+    /// drop(listener);
+    /// std::fs::remove_file(&path)?;
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn connect<P: AsRef<Path>>(path: P) -> io::Result<UnixStream> {
         let address = SocketAddr::of_path(path.as_ref())?;
         UnixStream::connect_addr(&address).await
@@ -83,6 +103,24 @@ impl UnixStream {
     /// # Cancel safety
     ///
     /// As [`connect`](Self::connect).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use std::os::linux::net::SocketAddrExt;
+    /// use ringway_net::{UnixListener, UnixStream, unix::SocketAddr};
+    ///
+    /// let name = format!("example of a connect, {}", std::process::id());
+    /// let address = SocketAddr::from(std::os::unix::net::SocketAddr::from_abstract_name(&name)?);
+    /// let listener = UnixListener::bind_addr(&address)?;
+    /// let client = UnixStream::connect_addr(&address).await?;
+    /// assert_eq!(client.peer_addr()?.as_abstract_name(), Some(name.as_bytes()));
+    /// # drop(listener);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn connect_addr(address: &SocketAddr) -> io::Result<UnixStream> {
         let socket = op::new_socket(Domain::UNIX, Type::STREAM, None)?;
         UnixStream::connect_socket(socket, address.to_kernel()?).await
@@ -131,6 +169,24 @@ impl UnixStream {
     /// # Panics
     ///
     /// Outside a runtime; and in debug builds if the stream is blocking.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_net::UnixStream;
+    ///
+    /// let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+    /// ours.set_nonblocking(true)?;
+    /// let ours = UnixStream::from_std(ours)?;
+    /// assert_eq!(ours.try_write(b"hello")?, 5);
+    /// let ours = ours.into_std()?;
+    /// ours.set_nonblocking(false)?;
+    /// # drop(theirs);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     #[track_caller]
     pub fn from_std(stream: net::UnixStream) -> io::Result<UnixStream> {
         check_nonblocking(&stream)?;
@@ -147,6 +203,26 @@ impl UnixStream {
     }
 
     /// Borrows the two directions of the stream for two futures of one task.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_net::UnixStream;
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    ///
+    /// let (mut one, mut two) = UnixStream::pair()?;
+    /// let (mut reader, mut writer) = one.split();
+    /// writer.write_all(b"ping").await?;
+    /// let mut bytes = [0; 4];
+    /// two.read_exact(&mut bytes).await?;
+    /// two.write_all(b"pong").await?;
+    /// reader.read_exact(&mut bytes).await?;
+    /// assert_eq!(&bytes, b"pong");
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
         split::split(self)
     }

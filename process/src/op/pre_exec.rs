@@ -15,6 +15,22 @@ impl Command {
     ///
     /// The child is a copy of a process with threads, of which only this one is there. `f` may do no more than a signal
     /// handler may: it does not allocate, takes no lock, and calls nothing of the runtime.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let runtime = ringway_runtime::Runtime::new()?;
+    /// # runtime.block_on(async {
+    /// use ringway_process::Command;
+    ///
+    /// let mut command = Command::new("true");
+    /// // SAFETY: the closure makes one system call, and nothing else.
+    /// unsafe { command.pre_exec(|| Err(std::io::Error::from_raw_os_error(13))) };
+    /// let error = command.spawn().unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub unsafe fn pre_exec<F>(&mut self, f: F) -> &mut Command
     where
         F: FnMut() -> io::Result<()> + Send + Sync + 'static,

@@ -32,6 +32,7 @@ pub(crate) mod internals {
     use crate::task::JoinHandle;
 
     /// Puts a task into a set.
+    #[doc(hidden)]
     pub fn put_into_set<T: 'static>(set: &mut JoinSet<T>, task: JoinHandle<T>) {
         drop(set.insert(task));
     }
@@ -122,6 +123,17 @@ impl<T: 'static> JoinSet<T> {
     /// # Panics
     ///
     /// In a child of the process that made the runtime.
+    ///
+    /// ```
+    /// use ringway_runtime::{Runtime, join_set::JoinSet};
+    ///
+    /// let runtime = Runtime::new().unwrap();
+    /// // Outside of the runtime a handle says where.
+    /// let mut set = JoinSet::new();
+    /// set.spawn_on(async { 1 }, runtime.handle());
+    /// set.spawn_blocking_on(|| 2, runtime.handle());
+    /// assert_eq!(runtime.block_on(set.join_all()).len(), 2);
+    /// ```
     #[track_caller]
     pub fn spawn_on<F>(&mut self, task: F, handle: &Handle) -> AbortHandle
     where
@@ -136,6 +148,24 @@ impl<T: 'static> JoinSet<T> {
     /// # Panics
     ///
     /// As [`crate::spawn_local`].
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// use std::rc::Rc;
+    /// use ringway_runtime::{LocalSet, join_set::JoinSet};
+    ///
+    /// let (local, shared) = (LocalSet::new(), Rc::new(20));
+    /// let mut set = JoinSet::new();
+    /// let mine = Rc::clone(&shared);
+    /// set.spawn_local_on(async move { *mine }, &local);
+    /// let sum = local.run_until(async move {
+    ///     set.spawn_local(async move { *shared + 2 });
+    ///     set.join_all().await.iter().sum::<i32>()
+    /// });
+    /// assert_eq!(sum.await, 42);
+    /// # });
+    /// ```
     #[track_caller]
     pub fn spawn_local<F>(&mut self, task: F) -> AbortHandle
     where
@@ -231,6 +261,24 @@ impl<T: 'static> JoinSet<T> {
     /// # Cancel safety
     ///
     /// As [`Self::join_next`].
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// use std::collections::HashMap;
+    /// use ringway_runtime::join_set::JoinSet;
+    ///
+    /// let mut set = JoinSet::new();
+    /// let names: HashMap<_, _> = ["ada", "bob"]
+    ///     .into_iter()
+    ///     .map(|name| (set.spawn(async move { name.len() }).id(), name))
+    ///     .collect();
+    /// while let Some(result) = set.join_next_with_id().await {
+    ///     let (id, length) = result.unwrap();
+    ///     assert_eq!(names[&id].len(), length);
+    /// }
+    /// # });
+    /// ```
     pub async fn join_next_with_id(&mut self) -> Option<Result<(Id, T), JoinError>> {
         poll_fn(|cx| self.poll_join_next_with_id(cx)).await
     }
@@ -240,6 +288,25 @@ impl<T: 'static> JoinSet<T> {
     /// # Errors
     ///
     /// As [`Self::join_next`].
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// use ringway_runtime::{join_set::JoinSet, task::yield_now};
+    ///
+    /// let mut set = JoinSet::new();
+    /// assert!(set.try_join_next().is_none(), "it is empty");
+    /// set.spawn(async { 5 });
+    /// // Whatever else there is to do meanwhile.
+    /// let five = loop {
+    ///     match set.try_join_next() {
+    ///         Some(result) => break result.unwrap(),
+    ///         None => yield_now().await,
+    ///     }
+    /// };
+    /// assert_eq!(five, 5);
+    /// # });
+    /// ```
     pub fn try_join_next(&mut self) -> Option<Result<T, JoinError>> {
         self.next_completed(Done::take).map(|(_, output)| output)
     }
@@ -259,6 +326,18 @@ impl<T: 'static> JoinSet<T> {
     /// # Errors
     ///
     /// As [`Self::join_next`].
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// use std::future::poll_fn;
+    /// use ringway_runtime::join_set::JoinSet;
+    ///
+    /// let mut set = JoinSet::from_iter([async { 5 }]);
+    /// assert_eq!(poll_fn(|cx| set.poll_join_next(cx)).await.unwrap().unwrap(), 5);
+    /// assert!(poll_fn(|cx| set.poll_join_next(cx)).await.is_none());
+    /// # });
+    /// ```
     pub fn poll_join_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, JoinError>>> {
         let completed = ready!(self.poll_completed(cx));
         Poll::Ready(completed.map(|(_, output)| output))
@@ -354,12 +433,37 @@ impl<T: 'static> JoinSet<T> {
     /// # Cancel safety
     ///
     /// The tasks are aborted even so; those that are not gone yet are still in the set.
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// use ringway_runtime::join_set::JoinSet;
+    ///
+    /// let mut set = JoinSet::new();
+    /// set.spawn(std::future::pending::<()>());
+    /// set.shutdown().await;
+    /// assert!(set.is_empty());
+    /// # });
+    /// ```
     pub async fn shutdown(&mut self) {
         self.abort_all();
         while self.join_next().await.is_some() {}
     }
 
     /// Aborts all tasks. They stay in the set until they are awaited.
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// use ringway_runtime::join_set::JoinSet;
+    ///
+    /// let mut set = JoinSet::new();
+    /// set.spawn(std::future::pending::<()>());
+    /// set.abort_all();
+    /// // It tells of each.
+    /// assert!(set.join_next().await.unwrap().unwrap_err().is_cancelled());
+    /// # });
+    /// ```
     pub fn abort_all(&mut self) {
         for (_, handle) in &self.handles {
             handle.abort();
@@ -367,6 +471,21 @@ impl<T: 'static> JoinSet<T> {
     }
 
     /// Takes all tasks out of the set and lets them run on.
+    ///
+    /// ```
+    /// # let runtime = ringway_runtime::Runtime::new().unwrap();
+    /// # runtime.block_on(async {
+    /// use std::sync::mpsc;
+    /// use ringway_runtime::join_set::JoinSet;
+    ///
+    /// let (tell, told) = mpsc::channel();
+    /// let mut set = JoinSet::new();
+    /// set.spawn(async move { tell.send("I have run on") });
+    /// set.detach_all();
+    /// drop(set);
+    /// assert_eq!(told.recv(), Ok("I have run on"));
+    /// # });
+    /// ```
     pub fn detach_all(&mut self) {
         self.handles.clear();
     }

@@ -8,6 +8,22 @@ use std::time::{Duration, Instant};
 use super::log_histogram::LogHistogram;
 
 /// Which buckets a histogram has.
+///
+/// ```
+/// use std::time::Duration;
+/// use ringway_runtime::{Builder, HistogramConfiguration, LogHistogram};
+///
+/// let even = HistogramConfiguration::linear(Duration::from_micros(50), 20);
+/// let growing = HistogramConfiguration::log(LogHistogram::builder().max_error(0.25));
+/// for configuration in [even, growing] {
+///     let runtime = Builder::new_current_thread()
+///         .enable_metrics_poll_time_histogram()
+///         .metrics_poll_time_histogram_configuration(configuration)
+///         .build()
+///         .unwrap();
+///     assert!(runtime.metrics().poll_time_histogram_num_buckets() >= 20);
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct HistogramConfiguration(Scale);
 

@@ -24,6 +24,24 @@ pub struct LogHistogram {
 /// Makes a [`LogHistogram`].
 ///
 /// Without further settings: from 100 ns to 60 s, with an error of at most 25 %, which takes 119 buckets.
+///
+/// ```
+/// use std::time::Duration;
+/// use ringway_runtime::{InvalidHistogramConfiguration, LogHistogram};
+///
+/// // Coarse: each bucket twice as wide as the one before.
+/// let coarse = LogHistogram::builder()
+///     .precision_exact(0)
+///     .min_value(Duration::from_micros(1))
+///     .max_value(Duration::from_secs(1))
+///     .build();
+/// assert!(coarse.max_value() >= 1_000_000_000);
+///
+/// // Fine, and then it may be too many.
+/// let InvalidHistogramConfiguration::TooManyBuckets { required_bucket_count } =
+///     LogHistogram::builder().max_error(0.01).max_buckets(100).unwrap_err();
+/// assert!(required_bucket_count > 100);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogHistogramBuilder {
     max_value: Option<Duration>,

@@ -59,6 +59,20 @@ pub use tokio::task::coop::{
 
 /// Takes a unit of the budget, for an operation that is known to be ready. Pending: there is none, and the task was
 /// woken.
+///
+/// ```
+/// # let runtime = ringway_runtime::Runtime::new().unwrap();
+/// # runtime.block_on(async {
+/// use std::future::poll_fn;
+/// use ringway_runtime::task::coop;
+///
+/// // A source that is always ready, which lets others run all the same.
+/// let next = || poll_fn(|cx| coop::poll_charge(cx).map(|()| 5));
+/// for _ in 0..1000 {
+///     assert_eq!(next().await, 5);
+/// }
+/// # });
+/// ```
 #[inline]
 pub fn poll_charge(cx: &mut Context<'_>) -> Poll<()> {
     poll_proceed(cx).map(|unit| unit.made_progress())

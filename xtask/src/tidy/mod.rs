@@ -5,7 +5,9 @@
 //! error once the workspace keeps it.
 
 mod arrows;
+mod claims;
 mod documents;
+mod examples;
 mod externals;
 mod layers;
 mod lengths;
@@ -96,8 +98,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         unsafety::check(&files),
         orderings::check(&files),
         sections::check(&files),
+        examples::check(&files),
         words::check(&files),
         documents::check(&files, root()),
+        claims::check(&files),
         externals::check(&files, &metadata)?,
     ]
     .into_iter()

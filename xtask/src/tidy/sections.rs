@@ -5,7 +5,7 @@ use super::source::Source;
 use super::{Complaint, Files};
 
 /// The folders of what is published.
-const FOLDERS: [&str; 13] = [
+pub(super) const FOLDERS: [&str; 13] = [
     "axum/src/",
     "fs/src/",
     "hickory/src/",
@@ -36,22 +36,24 @@ pub(super) struct Function {
     pub(super) line: usize,
     /// From `pub` to the body.
     pub(super) head: String,
-    documentation: String,
+    pub(super) documentation: String,
     /// It has `#[track_caller]`.
     is_tracked: bool,
+    /// It has `#[deprecated]`, with or without a note.
+    pub(super) is_deprecated: bool,
 }
 
 impl Function {
-    fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         let after = self.head.split_once("fn ").map_or("", |(_, after)| after);
         after.split(['(', '<']).next().unwrap_or_default()
     }
 
-    fn is_async(&self) -> bool {
+    pub(super) fn is_async(&self) -> bool {
         self.head.contains("async fn")
     }
 
-    fn may_fail(&self) -> bool {
+    pub(super) fn may_fail(&self) -> bool {
         let head = self.head.split(" where ").next().unwrap_or_default();
         // An arrow inside of brackets belongs to an argument.
         let mut depth = 0;
@@ -112,6 +114,7 @@ pub(super) fn functions(source: &Source) -> Vec<Function> {
                     head: head(source, line),
                     documentation: documentation.clone(),
                     is_tracked: attributes.contains("#[track_caller]"),
+                    is_deprecated: attributes.contains("#[deprecated"),
                 });
             }
             documentation.clear();

@@ -117,6 +117,26 @@ macro_rules! end {
             /// # Panics
             ///
             /// Outside a runtime.
+            ///
+            /// ```
+            /// # fn main() -> std::io::Result<()> {
+            /// # let runtime = ringway_runtime::Runtime::new()?;
+            /// # runtime.block_on(async {
+            /// use std::fs::File;
+            /// use ringway_net::unix::pipe;
+            ///
+            /// // A file that is no pipe is refused.
+            /// assert!(pipe::Sender::from_file(File::create("/dev/null")?).is_err());
+            /// let (reader, writer) = std::io::pipe()?;
+            /// let sender = pipe::Sender::from_owned_fd(writer.into())?;
+            /// let receiver = pipe::Receiver::from_owned_fd(reader.into())?;
+            /// assert_eq!(sender.try_write(b"hello")?, 5);
+            /// assert!(receiver.ready(ringway_net::Interest::READABLE).await?.is_readable());
+            /// assert_eq!(receiver.try_read(&mut [0; 16])?, 5);
+            /// # Ok(())
+            /// # })
+            /// # }
+            /// ```
             #[track_caller]
             pub fn from_file(file: File) -> io::Result<$End> {
                 $End::from_owned_fd(file.into())
@@ -170,6 +190,23 @@ macro_rules! end {
             /// # Errors
             ///
             /// Those of fcntl(2) and dup(2).
+            ///
+            /// ```
+            /// # fn main() -> std::io::Result<()> {
+            /// # let runtime = ringway_runtime::Runtime::new()?;
+            /// # runtime.block_on(async {
+            /// use std::io::{Read, Write};
+            /// use ringway_net::unix::pipe;
+            ///
+            /// let (sender, receiver) = pipe::pipe()?;
+            /// let mut writer = std::fs::File::from(sender.into_blocking_fd()?);
+            /// let mut reader = std::fs::File::from(receiver.into_blocking_fd()?);
+            /// writer.write_all(b"by std")?;
+            /// assert_eq!(reader.read(&mut [0; 16])?, 6);
+            /// # Ok(())
+            /// # })
+            /// # }
+            /// ```
             pub fn into_blocking_fd(self) -> io::Result<OwnedFd> {
                 let fd = self.into_nonblocking_fd()?;
                 set_blocking(&fd)?;
@@ -181,6 +218,24 @@ macro_rules! end {
             /// # Errors
             ///
             /// Those of dup(2), in the rare case that no descriptor was left for the runtime's watch on the pipe.
+            ///
+            /// ```
+            /// # fn main() -> std::io::Result<()> {
+            /// # let runtime = ringway_runtime::Runtime::new()?;
+            /// # runtime.block_on(async {
+            /// use ringway_net::unix::pipe;
+            ///
+            /// let (sender, receiver) = pipe::pipe()?;
+            /// // To another runtime, for example, which needs no look at it.
+            /// let fd = receiver.into_nonblocking_fd()?;
+            /// let receiver = pipe::Receiver::from_owned_fd_unchecked(fd)?;
+            /// assert_eq!(sender.try_write(b"hello")?, 5);
+            /// receiver.readable().await?;
+            /// assert_eq!(receiver.try_read(&mut [0; 16])?, 5);
+            /// # Ok(())
+            /// # })
+            /// # }
+            /// ```
             pub fn into_nonblocking_fd(self) -> io::Result<OwnedFd> {
                 self.socket.into_fd()
             }
