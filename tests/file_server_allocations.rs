@@ -203,7 +203,7 @@ async fn start(arguments: &args::Args) -> SocketAddr {
     let gauges = Some(Arc::new(status::Gauges::new(2)));
     let server = server::Server::new(site, limits, journal).with_gauges(gauges);
     let server = Arc::new(server);
-    ringway::spawn(server.run(listener, signals));
+    ringway::spawn(server.run(vec![listener], signals));
     address
 }
 

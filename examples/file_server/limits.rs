@@ -185,6 +185,9 @@ pub(crate) const STATUS_CONNECTIONS_MAX: usize = 32;
 /// How long one answer or event of the status page may take to leave; then its reader is let go.
 pub(crate) const WATCHER_STALL: Duration = Duration::from_secs(10);
 
+/// How long a word to the service manager may take to leave: its socket may be full.
+pub(crate) const NOTIFY_TIME: Duration = Duration::from_secs(1);
+
 const _: () = assert!(WATCHERS_MAX < STATUS_CONNECTIONS_MAX);
 const _: () = assert!(
     TARGET_BYTES_DEFAULT < HEAD_BYTES_DEFAULT,

@@ -17,6 +17,7 @@
 //! | `conditional`, `range`, `coding`, `media` | validators, conditions, ranges, compressed forms, types |
 //! | `reply`, `multipart`, `listing` | the answer's head; the page that shows a directory |
 //! | `cache`, `content`, `entity` | what is kept of files between requests, and for how long it is believed |
+//! | `activation`, `supervisor` | sockets that systemd hands over, and what it is told |
 //! | `status` | the page that shows the runtime at work, once a second |
 //! | `journal`, `clock` | the access log; the time as text |
 //!
@@ -25,6 +26,7 @@
 
 #![forbid(unsafe_code)]
 
+mod activation;
 mod args;
 mod cache;
 mod clock;
@@ -51,24 +53,27 @@ mod request;
 mod server;
 mod site;
 mod status;
+mod supervisor;
 mod terms;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod tls;
 mod transport;
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::TcpListener as StdListener;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use ringway::join;
 use ringway::net::TcpListener;
 use ringway::runtime::{Builder, Handle, Runtime};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::SockRef;
 
+use crate::activation::Inherited;
 use crate::args::Args;
 use crate::journal::Journal;
 use crate::limits::{
@@ -97,18 +102,21 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<ExitCode, String> {
+    let inherited = Inherited::take()?;
     let journal = Journal::start(!args.quiet)
         .map_err(|error| format!("cannot start the thread of the access log: {error}"))?;
     let journal = Arc::new(journal);
     let mut limits = args.limits();
     fit_to_descriptors(&mut limits, &journal);
-    let status = args
-        .status
-        .map(|address| Status::bind(address, args.status_anywhere));
-    let status = status.transpose()?;
+    let status = match (inherited.status, args.status) {
+        (Some(listener), _) => Some(Status::over(listener, args.status_anywhere)?),
+        (None, Some(address)) => Some(Status::bind(address, args.status_anywhere)?),
+        (None, None) => None,
+    };
     let runtime = build_runtime(args, status.as_ref(), &journal)
         .map_err(|error| format!("cannot start the runtime: {error}"))?;
-    let outcome = runtime.block_on(serve(args, limits, status, Arc::clone(&journal)));
+    let sockets = inherited.files;
+    let outcome = runtime.block_on(serve(args, limits, sockets, status, Arc::clone(&journal)));
     runtime.shutdown_timeout(RUNTIME_END_TIME);
     journal.close();
     Ok(report(outcome?))
@@ -132,6 +140,7 @@ fn build_runtime(
 async fn serve(
     args: &Args,
     limits: Limits,
+    sockets: Vec<StdListener>,
     status: Option<Status>,
     journal: Arc<Journal>,
 ) -> Result<Outcome, String> {
@@ -155,28 +164,62 @@ async fn serve(
     })?;
     let signals =
         StopSignals::listen().map_err(|error| format!("cannot listen for signals: {error}"))?;
-    let listener = TcpListener::bind(args.addr)
-        .await
-        .map_err(|error| bind_error(args, &error))?;
-    // The connections that are accepted inherit it.
-    SockRef::from(&listener)
-        .set_tcp_notsent_lowat(limits.unsent_share())
-        .map_err(|error| format!("cannot bound what the kernel holds: {error}"))?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| format!("cannot learn the address of the socket: {error}"))?;
-    let scheme = if tls.is_some() { "https" } else { "http" };
-    announce(directory, scheme, address);
+    let listeners = listen(args, &limits, sockets).await?;
+    let places = places(&listeners, tls.is_some())?;
+    announce(directory, &places);
     let workers = Handle::current().metrics().num_workers();
     let gauges = status.is_some().then(|| Arc::new(Gauges::new(workers)));
-    let server = Server::new(site, limits, journal);
+    let drain = limits.drain;
+    let server = Server::new(site, limits, Arc::clone(&journal));
     let server = Arc::new(server.with_tls(tls).with_gauges(gauges.clone()));
     // It is shown until the last connection has ended.
     let _page = match status.zip(gauges) {
-        Some((status, gauges)) => Some(show(status, &server, gauges, directory, address)?),
+        Some((status, gauges)) => Some(show(status, &server, gauges, directory, &places)?),
         None => None,
     };
-    Ok(server.run(listener, signals).await)
+    let telling = format!("Serving {} at {places}", directory.display());
+    let informed = supervisor::inform(journal, telling, server.subscribe_to_stop(), drain);
+    let (outcome, ()) = join!(server.run(listeners, signals), informed);
+    Ok(outcome)
+}
+
+/// Takes the sockets that were handed over, or else listens on the address of the command line.
+async fn listen(
+    args: &Args,
+    limits: &Limits,
+    sockets: Vec<StdListener>,
+) -> Result<Vec<TcpListener>, String> {
+    let listeners = if sockets.is_empty() {
+        let listener = TcpListener::bind(args.addr).await;
+        vec![listener.map_err(|error| bind_error(args, &error))?]
+    } else {
+        let taken: io::Result<_> = sockets.into_iter().map(TcpListener::from_std).collect();
+        taken.map_err(|error| format!("cannot use the sockets that were handed over: {error}"))?
+    };
+    for listener in &listeners {
+        // The connections that are accepted inherit it.
+        SockRef::from(listener)
+            .set_tcp_notsent_lowat(limits.unsent_share())
+            .map_err(|error| format!("cannot bound what the kernel holds: {error}"))?;
+    }
+    Ok(listeners)
+}
+
+/// Where the site is, for people.
+fn places(listeners: &[TcpListener], with_tls: bool) -> Result<String, String> {
+    let scheme = if with_tls { "https" } else { "http" };
+    let place = |listener: &TcpListener| {
+        let address = listener.local_addr()?;
+        let everywhere = match address.ip().is_unspecified() {
+            true => " on every network of this machine",
+            false => "",
+        };
+        Ok(format!("{scheme}://{address}/{everywhere}"))
+    };
+    let places: io::Result<Vec<_>> = listeners.iter().map(place).collect();
+    let places =
+        places.map_err(|error| format!("cannot learn the address of the socket: {error}"))?;
+    Ok(places.join(" and "))
 }
 
 /// Serves the status page, and says on standard output where.
@@ -185,11 +228,11 @@ fn show(
     server: &Arc<Server>,
     gauges: Arc<Gauges>,
     directory: &Path,
-    address: SocketAddr,
+    places: &str,
 ) -> Result<Page, String> {
     let trouble = |error| format!("cannot serve the status page: {error}");
     let place = status.address().map_err(trouble)?;
-    let page = status.serve(server, gauges, directory, address);
+    let page = status.serve(server, gauges, directory, places);
     let page = page.map_err(trouble)?;
     // The page is of use even if nobody reads this.
     let _ = writeln!(io::stdout(), "Status at http://{place}/");
@@ -211,18 +254,14 @@ fn bind_error(args: &Args, error: &io::Error) -> String {
 }
 
 /// Says on standard output where the site is. The line comes before every line of the access log.
-fn announce(directory: &Path, scheme: &str, address: SocketAddr) {
+fn announce(directory: &Path, places: &str) {
     let shown = directory
         .canonicalize()
         .unwrap_or_else(|_| directory.to_owned());
-    let everywhere = match address.ip().is_unspecified() {
-        true => " on every network of this machine",
-        false => "",
-    };
     // The server is of use to others even if nobody reads this.
     let _ = writeln!(
         io::stdout(),
-        "Serving {} at {scheme}://{address}/{everywhere} (Ctrl-C stops)",
+        "Serving {} at {places} (Ctrl-C stops)",
         shown.display()
     );
 }

@@ -1,8 +1,10 @@
 //! Accepting connections, and stopping without cutting off what is running.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 
 use ringway::net::{TcpListener, TcpStream};
 use ringway::signal::unix::{Signal, SignalKind, signal};
@@ -145,14 +147,14 @@ impl Server {
     /// Accepts and serves until a signal comes, then lets the running responses finish.
     pub(crate) async fn run(
         self: Arc<Self>,
-        listener: TcpListener,
+        listeners: Vec<TcpListener>,
         mut signals: StopSignals,
     ) -> Outcome {
         select! {
             () = signals.next() => {}
-            () = Arc::clone(&self).accept_all(&listener) => {}
+            () = Arc::clone(&self).accept_all(&listeners) => {}
         }
-        drop(listener);
+        drop(listeners);
         self.stop.send_replace(true);
         select! {
             outcome = self.drain() => outcome,
@@ -161,21 +163,29 @@ impl Server {
     }
 
     /// Never ends. At the cap it waits for a connection to end before it accepts another one.
-    async fn accept_all(self: Arc<Self>, listener: &TcpListener) {
-        loop {
+    async fn accept_all(self: Arc<Self>, listeners: &[TcpListener]) {
+        for turn in (0..listeners.len()).cycle() {
             let permit = Arc::clone(&self.room).acquire_owned().await;
             let permit = permit.expect("the semaphore of connections is never closed");
-            let (stream, peer) = self.accept(listener).await;
+            let (stream, peer) = self.accept(listeners, turn).await;
             let name = task::Builder::new().name("connection");
             let serving = name.spawn(Arc::clone(&self).serve(stream, peer, permit));
             drop(serving.expect("a runtime that accepts takes tasks"));
         }
     }
 
-    /// Accepts a connection, however long it takes.
-    async fn accept(&self, listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    /// Accepts a connection, however long it takes. Each listener is the first that is asked in its turn.
+    async fn accept(&self, listeners: &[TcpListener], turn: usize) -> (TcpStream, SocketAddr) {
+        let (later, first) = listeners.split_at(turn);
         loop {
-            match listener.accept().await {
+            let any = poll_fn(|context| {
+                let mut ready = first
+                    .iter()
+                    .chain(later)
+                    .map(|listener| listener.poll_accept(context));
+                ready.find(Poll::is_ready).unwrap_or(Poll::Pending)
+            });
+            match any.await {
                 Ok(accepted) => return accepted,
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {

@@ -20,4 +20,5 @@ mod startup;
 mod status;
 mod statuses;
 mod support;
+mod systemd;
 mod timeouts;

@@ -117,7 +117,7 @@ impl Status {
         server: &Arc<Server>,
         gauges: Arc<Gauges>,
         directory: &Path,
-        address: SocketAddr,
+        address: &str,
     ) -> io::Result<Page> {
         let subject = Subject {
             handle: Handle::current(),
@@ -125,7 +125,7 @@ impl Status {
             gauges,
             blocked: self.blocked,
             directory: directory.display().to_string(),
-            address: address.to_string(),
+            address: address.to_owned(),
         };
         let desk = Arc::new(Desk {
             sampler: Mutex::new(Sampler::new(subject)),
