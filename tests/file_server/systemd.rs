@@ -8,6 +8,7 @@ use std::process::{ChildStdout, Command, Stdio};
 
 use rustix::process::Signal;
 
+use crate::support::example::Program;
 use crate::support::{Client, Folder, PATIENCE, Server, binary, wait_until};
 
 fn site() -> Folder {
@@ -139,7 +140,8 @@ fn what_no_connection_can_be_accepted_from_ends_the_start() {
             .args(["--addr", "127.0.0.1:0"])
             .stdin(what)
             .stderr(end);
-        let status = command.status().expect("the shell starts");
+        let child = command.spawn().expect("the shell starts");
+        let status = Program { child }.wait_for_end(PATIENCE);
         drop(command);
         let mut message = String::new();
         BufReader::new(errors)
