@@ -130,12 +130,18 @@ impl<T: Sync> PerProcess<T> {
     #[cold]
     fn fill(&self) -> ptr::NonNull<T> {
         let made = ptr::NonNull::from(Box::leak(Box::new((self.make)())));
-        // Release: pairs with the Acquire in `get`, and Acquire with the Release of who was first. That one's stays,
-        // and ours is given up.
+        // Release: pairs with the Acquire in `get`, and Acquire with the Release of who was first.
         let stored = self
             .value
             .compare_exchange(ptr::null_mut(), made.as_ptr(), Release, Acquire);
-        stored.map_or_else(|first| ptr::NonNull::new(first).unwrap_or(made), |_| made)
+        match stored.map_err(ptr::NonNull::new) {
+            Ok(_) | Err(None) => made,
+            Err(Some(first)) => {
+                // SAFETY: it came from a box just now, and nobody else has seen it: it was not stored.
+                drop(unsafe { Box::from_raw(made.as_ptr()) });
+                first
+            }
+        }
     }
 
     /// The child's begin.
@@ -181,5 +187,41 @@ impl<T> Drop for OfProcess<T> {
             // SAFETY: dropped once, here.
             unsafe { std::mem::ManuallyDrop::drop(&mut self.value) };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::sync::atomic::AtomicUsize;
+    use std::thread;
+
+    use super::*;
+
+    static MAKERS: Barrier = Barrier::new(2);
+    static DROPPED: AtomicUsize = AtomicUsize::new(0);
+    static VALUE: PerProcess<Counted> = PerProcess::new(|| {
+        MAKERS.wait();
+        Counted(1)
+    });
+
+    struct Counted(#[expect(dead_code, reason = "so that it has an address of its own")] u64);
+
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            DROPPED.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Both make a value, for nobody is through before the other has begun. Mutant: `fill` leaves its own to the leak.
+    #[test]
+    fn of_two_values_that_are_made_at_once_one_is_dropped() {
+        let address = || ptr::from_ref(VALUE.get()).addr();
+        let [one, two] = thread::scope(|scope| {
+            let threads = [scope.spawn(address), scope.spawn(address)];
+            threads.map(|thread| thread.join().expect("no panic"))
+        });
+        assert_eq!(one, two);
+        assert_eq!(DROPPED.load(Relaxed), 1);
     }
 }

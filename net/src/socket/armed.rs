@@ -120,8 +120,8 @@ impl Armed {
     }
 
     /// What the operation has told since this was asked last. Nothing is armed after an error, of which there is none if the
-    /// kernel has just given the operation up. In a child of the process that armed it, the operation is always asked, and
-    /// says what is wrong.
+    /// kernel has just given the operation up. In a child of the process that armed it, the operation is asked as soon as
+    /// nothing is left that it has told, and says what is wrong.
     pub(crate) fn poll(&mut self, lent: &mut Lent<'_>) -> io::Result<Option<Told>> {
         if self.told != 0 {
             self.left = self.left.saturating_sub(1);

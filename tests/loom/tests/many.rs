@@ -218,7 +218,7 @@ fn what_every_answer_owns_is_taken_or_disposed_of_once() {
 /// A side looks at what its poll has told only when it was woken: an event that comes at any moment before, during or
 /// after the look wakes it once more. The end is found where the poll itself is asked.
 ///
-/// Mutant in `driver/slots.rs`: `gather` tells nobody.
+/// Mutants in `driver/slots.rs`: `gather` tells nobody; it tells only the last mask of each look.
 #[test]
 fn of_what_a_poll_tells_no_bit_is_lost() {
     check(|| {

@@ -23,7 +23,8 @@
 //!
 //! A pool that is empty, a kernel without buffer rings (before 5.19), a second driver: whoever receives then waits for
 //! readiness and receives into memory of its own, which is a [`ProvidedBuf`] as well. So nobody waits for a buffer that
-//! somebody else holds.
+//! somebody else holds. Buffers whose answer the kernel had to drop, for want of memory, are lost until the shard ends: nobody
+//! can say which they were.
 //!
 //! # In a forked child
 //!
