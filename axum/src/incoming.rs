@@ -106,34 +106,28 @@ where
     }
 }
 
-impl<L: Listener> Service<IncomingStream<'_, L>> for Router<()> {
-    type Response = Self;
-    type Error = Infallible;
-    type Future = Ready<Result<Self, Infallible>>;
+/// axum's makers of routes: each connection has a copy with its state, so that routes are made here and not for each
+/// request.
+macro_rules! routes {
+    ($routes:ty) => {
+        impl<L: Listener> Service<IncomingStream<'_, L>> for $routes {
+            type Response = Self;
+            type Error = Infallible;
+            type Future = Ready<Result<Self, Infallible>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
+            fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+                Poll::Ready(Ok(()))
+            }
 
-    fn call(&mut self, _: IncomingStream<'_, L>) -> Self::Future {
-        // With its state, so that routes are made here and not for each request.
-        ready(Ok(self.clone().with_state(())))
-    }
+            fn call(&mut self, _: IncomingStream<'_, L>) -> Self::Future {
+                ready(Ok(self.clone().with_state(())))
+            }
+        }
+    };
 }
 
-impl<L: Listener> Service<IncomingStream<'_, L>> for MethodRouter<()> {
-    type Response = Self;
-    type Error = Infallible;
-    type Future = Ready<Result<Self, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: IncomingStream<'_, L>) -> Self::Future {
-        ready(Ok(self.clone().with_state(())))
-    }
-}
+routes!(Router<()>);
+routes!(MethodRouter<()>);
 
 impl<H, T, S, L> Service<IncomingStream<'_, L>> for HandlerService<H, T, S>
 where

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -146,34 +146,6 @@ impl<L: Listener, M, S> Serve<L, M, S> {
     }
 }
 
-impl<L, M, S> Serve<L, M, S>
-where
-    L: Listener,
-    L::Addr: fmt::Debug,
-    M: for<'a> Service<IncomingStream<'a, L>, Error = Infallible, Response = S> + Send + 'static,
-    for<'a> <M as Service<IncomingStream<'a, L>>>::Future: Send,
-    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
-{
-    /// Accepts until the house is closed.
-    async fn run(mut self, house: &House) {
-        while let Some((io, remote_addr)) = house.unless_closed(self.listener.accept()).await {
-            ready(&mut self.make_service).await;
-            let stream = IncomingStream::new(&io, remote_addr);
-            let Ok(service) = self.make_service.call(stream).await;
-            ringway_runtime::spawn(converse(io, service, house.guest()));
-        }
-    }
-}
-
-/// Waits until `service` can be called.
-async fn ready<S, R>(service: &mut S)
-where
-    S: Service<R, Error = Infallible>,
-{
-    let Ok(()) = poll_fn(|cx| service.poll_ready(cx)).await;
-}
-
 impl<L, M, S> IntoFuture for Serve<L, M, S>
 where
     L: Listener,
@@ -187,11 +159,8 @@ where
     type IntoFuture = ServeFuture;
 
     fn into_future(self) -> ServeFuture {
-        ServeFuture(Box::pin(async move {
-            // Nobody closes it but who drops this future.
-            self.run(&House::default()).await;
-            Ok(())
-        }))
+        // Nobody ends it but who drops the future.
+        self.with_graceful_shutdown(pending()).into_future()
     }
 }
 
@@ -240,18 +209,41 @@ where
     type IntoFuture = ServeFuture;
 
     fn into_future(self) -> ServeFuture {
+        let Self { serve, signal } = self;
+        let Serve {
+            listener,
+            mut make_service,
+            ..
+        } = serve;
         ServeFuture(Box::pin(async move {
             let house = House::default();
             let closing = async {
-                self.signal.await;
+                signal.await;
                 house.close();
             };
-            // The listener is closed with the end of the first.
-            tokio::join!(self.serve.run(&house), closing);
+            // Its end closes the listener.
+            let accepting = async {
+                let mut listener = listener;
+                while let Some((io, remote_addr)) = house.unless_closed(listener.accept()).await {
+                    ready(&mut make_service).await;
+                    let stream = IncomingStream::new(&io, remote_addr);
+                    let Ok(service) = make_service.call(stream).await;
+                    ringway_runtime::spawn(converse(io, service, house.guest()));
+                }
+            };
+            tokio::join!(accepting, closing);
             house.wait_until_empty().await;
             Ok(())
         }))
     }
+}
+
+/// Waits until `service` can be called.
+async fn ready<S, R>(service: &mut S)
+where
+    S: Service<R, Error = Infallible>,
+{
+    let Ok(()) = poll_fn(|cx| service.poll_ready(cx)).await;
 }
 
 impl<L, M, S, F> fmt::Debug for WithGracefulShutdown<L, M, S, F>
