@@ -122,6 +122,7 @@ impl fmt::Debug for Poller {
 mod tests {
     use std::future::poll_fn;
     use std::net::Ipv4Addr;
+    use std::task::Waker;
     use std::time::Duration;
 
     use ringway_runtime::Runtime;
@@ -144,10 +145,15 @@ mod tests {
         assert_eq!(result.unwrap_err().kind(), io::ErrorKind::WouldBlock);
     }
 
-    async fn room(poller: &mut Pin<Box<dyn UdpPoller>>) {
-        let room = poll_fn(|cx| poller.as_mut().poll_writable(cx));
-        let room = ringway_timer::timeout(PATIENCE, room).await;
-        room.expect("it is woken").expect("there is room");
+    /// Waits for room in a task of its own, so that nothing but its waker has it polled again.
+    async fn room(mut poller: Pin<Box<dyn UdpPoller>>) -> Pin<Box<dyn UdpPoller>> {
+        let task = ringway_runtime::spawn(async move {
+            let room = poll_fn(|cx| poller.as_mut().poll_writable(cx)).await;
+            room.expect("there is room");
+            poller
+        });
+        let room = ringway_timer::timeout(PATIENCE, task).await;
+        room.expect("it is woken").expect("no panic")
     }
 
     /// Mutant: keep a wait that has ended.
@@ -155,11 +161,10 @@ mod tests {
     fn a_poller_waits_again_and_again() {
         Runtime::new().expect("a runtime").block_on(async {
             let socket = socket();
-            let mut poller = Arc::clone(&socket).create_io_poller();
-            room(&mut poller).await;
+            let poller = room(Arc::clone(&socket).create_io_poller()).await;
             block(&socket);
-            room(&mut poller).await;
-            room(&mut poller).await;
+            let poller = room(poller).await;
+            room(poller).await;
         });
     }
 
@@ -171,8 +176,8 @@ mod tests {
                 let socket = socket();
                 block(&socket);
                 let waits = (0..8).map(|_| {
-                    let mut poller = Arc::clone(&socket).create_io_poller();
-                    ringway_runtime::spawn(async move { room(&mut poller).await })
+                    let poller = Arc::clone(&socket).create_io_poller();
+                    ringway_runtime::spawn(room(poller))
                 });
                 let waits: Vec<_> = waits.collect();
                 for wait in waits {
@@ -182,29 +187,68 @@ mod tests {
         });
     }
 
+    /// Sends what it may, to the socket itself, cut into pieces of so many bytes.
+    fn send_to_itself(socket: &Socket, contents: &[u8], segment_size: Option<usize>) {
+        let transmit = Transmit {
+            destination: socket.local_addr().expect("an address"),
+            ecn: None,
+            contents,
+            segment_size,
+            src_ip: None,
+        };
+        socket.try_send(&transmit).expect("there is room");
+    }
+
+    async fn receive(socket: &Socket) -> Vec<u8> {
+        let mut buffer = vec![0; 2048];
+        let mut messages = [RecvMeta::default()];
+        let receive = poll_fn(|cx| {
+            let buffer = IoSliceMut::new(&mut buffer);
+            socket.poll_recv(cx, &mut [buffer], &mut messages)
+        });
+        let count = ringway_timer::timeout(PATIENCE, receive).await;
+        assert_eq!(count.expect("it is woken").expect("a message"), 1);
+        buffer.truncate(messages[0].len);
+        buffer
+    }
+
     #[test]
     fn a_socket_that_blocks_is_taken() {
         Runtime::new().expect("a runtime").block_on(async {
             let socket = socket();
-            let contents = b"to myself";
-            let transmit = Transmit {
-                destination: socket.local_addr().expect("an address"),
-                ecn: None,
-                contents,
-                segment_size: None,
-                src_ip: None,
-            };
-            socket.try_send(&transmit).expect("there is room");
-            let mut buffer = [0; 2048];
-            let mut messages = [RecvMeta::default()];
-            let receive = poll_fn(|cx| {
-                let buffer = IoSliceMut::new(&mut buffer);
-                socket.poll_recv(cx, &mut [buffer], &mut messages)
-            });
-            let count = ringway_timer::timeout(PATIENCE, receive).await;
-            assert_eq!(count.expect("it is woken").expect("a message"), 1);
-            assert_eq!(messages[0].len, contents.len());
-            assert_eq!(&buffer[..contents.len()], contents);
+            send_to_itself(&socket, b"to myself", None);
+            assert_eq!(receive(&socket).await, b"to myself");
+        });
+    }
+
+    /// The kernel cuts nothing into more than some hundred pieces, and refuses it as a network card that cannot cut does.
+    ///
+    /// Mutants: `max_gso_segments` is asked once, when the socket is made; `try_send` of the state, whose error ends the
+    /// connection.
+    #[test]
+    fn what_the_kernel_refuses_to_cut_is_lost_and_no_more_is_given_to_it() {
+        Runtime::new().expect("a runtime").block_on(async {
+            let socket = socket();
+            let before = socket.max_transmit_segments();
+            send_to_itself(&socket, &[7; 1_200], Some(1));
+            assert_eq!(socket.max_transmit_segments(), 1, "{before} before");
+            send_to_itself(&socket, b"in one piece", None);
+            assert_eq!(receive(&socket).await, b"in one piece");
+        });
+    }
+
+    /// Those that wait are other tasks than those that waited before. Mutant: `poll_writable` keeps the first waker that it
+    /// has seen, as a wait would that is not polled again.
+    #[test]
+    fn who_asked_last_of_a_poller_is_woken() {
+        Runtime::new().expect("a runtime").block_on(async {
+            let socket = socket();
+            block(&socket);
+            let mut poller = Arc::clone(&socket).create_io_poller();
+            let mut first = Context::from_waker(Waker::noop());
+            let early = poller.as_mut().poll_writable(&mut first);
+            assert!(early.is_pending(), "it is told by the kernel only");
+            room(poller).await;
         });
     }
 }
