@@ -106,7 +106,7 @@ async fn requests_at_once_over_one_connection_of_http_2() {
     .await;
 }
 
-/// Mutant: `connect_info` of the listener's own address.
+/// Mutant: the listener gives its own address with a connection.
 #[ringway::test]
 async fn handlers_learn_who_has_connected() {
     within(async {
@@ -260,6 +260,38 @@ async fn a_graceful_end_answers_what_has_begun_and_closes_the_rest() {
         let response = answer.await.unwrap().unwrap();
         assert_eq!(response.headers()["connection"], "close");
         assert_eq!(text(response).await, "done");
+        server.await.unwrap().unwrap();
+    })
+    .await;
+}
+
+/// Mutants: connections are not told; nobody waits for the guests.
+#[ringway::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_graceful_end_answers_what_has_begun_over_http_2_too() {
+    within(async {
+        let (router, begun, end) = slow();
+        let (listener, address) = listen().await;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server =
+            serve(listener, router).with_graceful_shutdown(async { stopped.await.unwrap() });
+        let mut server = ringway::spawn(server.into_future());
+        let mut idle = http2(connect(address).await).await;
+        assert_eq!(
+            text(idle.send_request(get("http://test/")).await.unwrap()).await,
+            "fast"
+        );
+        let mut busy = http2(connect(address).await).await;
+        let answer = ringway::spawn(busy.send_request(get("http://test/slow")));
+        begun.notified().await;
+
+        stop.send(()).unwrap();
+        while !idle.is_closed() {
+            ringway::time::sleep(Duration::from_millis(1)).await;
+        }
+        let early = timeout(Duration::from_millis(20), &mut server).await;
+        early.expect_err("a request is under way");
+        end.add_permits(1);
+        assert_eq!(text(answer.await.unwrap().unwrap()).await, "done");
         server.await.unwrap().unwrap();
     })
     .await;

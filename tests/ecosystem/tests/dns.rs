@@ -1,6 +1,7 @@
 //! hickory's resolver, by `ringway::hickory::Provider` and without a runtime of tokio's.
 
 use std::collections::HashSet;
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
@@ -13,9 +14,12 @@ use hickory_resolver::Resolver;
 use hickory_resolver::config::{
     ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
 };
-use ringway::hickory::Provider;
+use hickory_resolver::net::runtime::{RuntimeProvider, Time};
+use ringway::hickory::{Clock, Provider};
+use ringway::net::TcpListener;
 use ringway::task::JoinSet;
 use ringway::time::{Instant, timeout};
+use socket2::{Domain, Socket, Type};
 
 use upstream::{Asked, Upstream};
 
@@ -170,6 +174,55 @@ async fn a_server_that_says_nothing_is_given_up_after_the_timeout() {
     assert!(error.to_string().contains("timed out"), "{error}");
     assert!(begun.elapsed() >= patience);
     assert!(really_begun.elapsed() < WATCHDOG);
+}
+
+/// A server's machine that takes no more connections says nothing. Mutants: `connect_tcp` waits as long as it takes, or as
+/// long as it does when it is told nothing; `Clock::timeout` tells of another kind of error.
+#[ringway::test]
+async fn a_connection_that_nobody_takes_is_given_up_after_its_timeout() {
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    listener.bind(&any.into()).expect("a port");
+    listener.listen(0).expect("it listens");
+    let server = listener.local_addr().expect("an address");
+    let server = server.as_socket().expect("an address");
+    let waiting = [(); 4].map(|()| {
+        let client = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        client.set_nonblocking(true).expect("an option");
+        // The first of them fills the queue.
+        let _ = client.connect(&server.into());
+        client
+    });
+    ringway::time::pause();
+    for (asked, given) in [(None, 5), (Some(300), 300)] {
+        let begun = Instant::now();
+        let patience = asked.map(Duration::from_secs);
+        let connected = Provider::new().connect_tcp(server, None, patience).await;
+        let error = connected.expect_err("nobody takes it");
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+        let (least, elapsed) = (Duration::from_secs(given), begun.elapsed());
+        assert!(elapsed >= least && elapsed < 2 * least, "{elapsed:?}");
+    }
+    let silence = std::future::pending::<()>();
+    let error = Clock::timeout(Duration::from_secs(300), silence).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::TimedOut);
+    drop(waiting);
+}
+
+/// Mutant: no `bind` in `connect`.
+#[ringway::test]
+async fn a_connection_comes_from_the_address_that_it_is_told() {
+    within(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+        let server = listener.local_addr().expect("an address");
+        let local = SocketAddr::from((Ipv4Addr::new(127, 0, 0, 2), 0));
+        let connecting = Provider::new().connect_tcp(server, Some(local), None);
+        let (connected, accepted) = ringway::join!(connecting, listener.accept());
+        let _stream = connected.expect("a connection");
+        let (_, peer) = accepted.expect("a connection");
+        assert_eq!(peer.ip(), local.ip());
+    })
+    .await;
 }
 
 #[ringway::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,16 +5,17 @@ use std::net::SocketAddr;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{connect as connect_to, get};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use hyper::StatusCode;
+use hyper::ext::Protocol;
 use hyper::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
+use hyper::{Method, StatusCode};
 use hyper_util::rt::TokioIo;
 use ringway::axum::serve;
 use ringway::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use ringway::net::{TcpListener, TcpStream, UnixStream};
-use ringway_ecosystem_tests::{pair, within};
+use ringway_ecosystem_tests::{get as ask_for, http2, pair, text, within};
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -200,6 +201,20 @@ async fn upgrade(mut request: Request) -> Result<Response, StatusCode> {
         .expect("a response"))
 }
 
+/// Says something, hears it, and closes.
+async fn talk<I>(mut socket: WebSocketStream<I>)
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    for text in ["one", "two"] {
+        socket.send(Message::text(text)).await.unwrap();
+        assert_eq!(socket.next().await.unwrap().unwrap(), Message::text(text));
+    }
+    socket.close(None).await.unwrap();
+    while socket.next().await.is_some() {}
+}
+
+/// Mutant: `serve_connection` for `serve_connection_with_upgrades` in `axum/src/connection.rs`.
 #[ringway::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_to_an_axum_server_becomes_a_socket() {
     within(async {
@@ -207,13 +222,52 @@ async fn a_request_to_an_axum_server_becomes_a_socket() {
         let address = listener.local_addr().unwrap();
         let router = Router::new().route("/", get(upgrade));
         let server = ringway::spawn(serve(listener, router).into_future());
-        let mut socket = connect(address).await;
-        for text in ["one", "two"] {
-            socket.send(Message::text(text)).await.unwrap();
-            assert_eq!(socket.next().await.unwrap().unwrap(), Message::text(text));
+        talk(connect(address).await).await;
+        server.abort();
+    })
+    .await;
+}
+
+/// Takes what asks by HTTP/2 for a socket, with which a task of ours talks.
+async fn extend(mut request: Request) -> StatusCode {
+    let upgraded = hyper::upgrade::on(&mut request);
+    ringway::spawn(async move {
+        let io = TokioIo::new(upgraded.await.expect("an upgrade"));
+        echo(WebSocketStream::from_raw_socket(io, Role::Server, None).await).await
+    });
+    StatusCode::OK
+}
+
+/// Mutant: no `enable_connect_protocol` in `axum/src/connection.rs`.
+#[ringway::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_of_http_2_becomes_a_socket_beside_others() {
+    within(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new()
+            .route("/", connect_to(extend))
+            .route("/hello", get(async || "hello"));
+        let server = ringway::spawn(serve(listener, router).into_future());
+        let mut client = http2(TcpStream::connect(address).await.unwrap()).await;
+        // With its answer comes what the server understands.
+        let hello = client.send_request(ask_for("http://test/hello")).await;
+        assert_eq!(text(hello.unwrap()).await, "hello");
+        let sockets = (0..3).map(|_| {
+            let mut client = client.clone();
+            ringway::spawn(async move {
+                let mut request = ask_for("http://test/");
+                *request.method_mut() = Method::CONNECT;
+                let websocket = Protocol::from_static("websocket");
+                request.extensions_mut().insert(websocket);
+                let response = client.send_request(request).await.unwrap();
+                assert_eq!(response.status(), StatusCode::OK);
+                let io = TokioIo::new(hyper::upgrade::on(response).await.unwrap());
+                talk(WebSocketStream::from_raw_socket(io, Role::Client, None).await).await;
+            })
+        });
+        for socket in sockets.collect::<Vec<_>>() {
+            socket.await.unwrap();
         }
-        socket.close(None).await.unwrap();
-        while socket.next().await.is_some() {}
         server.abort();
     })
     .await;
