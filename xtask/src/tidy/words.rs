@@ -4,22 +4,22 @@
 use super::source::Source;
 use super::{Complaint, Files};
 
-/// In code, comments being no matter.
+/// In code, comments being no matter. They are put together here, so that this file holds none of them.
 const IN_CODE: &[(&str, &str)] = &[
-    ("todo!", "finish it"),
-    ("unimplemented!", "finish it"),
-    ("#[ignore", "a test runs or is removed"),
+    (concat!("to", "do!"), "finish it"),
+    (concat!("unimpl", "emented!"), "finish it"),
+    (concat!("#[ign", "ore"), "a test runs or is removed"),
 ];
 
 /// In the code of the crates. A module that several test programs share cannot do without: what one of
 /// them leaves unused, another uses.
 const ALLOWS: &[(&str, &str)] = &[
     (
-        "#[allow(",
+        concat!("#[al", "low("),
         "use `expect`, which says when it is no longer needed",
     ),
     (
-        "#![allow(",
+        concat!("#![al", "low("),
         "use `expect`, which says when it is no longer needed",
     ),
 ];
@@ -29,16 +29,16 @@ const GENERATOR: &str = "macros/";
 
 /// In any text file.
 const IN_TEXT: &[(&str, &str)] = &[
-    ("FIXME", "fix it or open an issue"),
-    ("TODO", "do it or open an issue"),
-    ("XXX", "say what is meant"),
-    ("HACK", "say why it has to be so"),
-    ("/home/", "a path of one machine"),
-    ("/work/", "a path of one machine"),
+    (concat!("FIX", "ME"), "fix it or open an issue"),
+    (concat!("TO", "DO"), "do it or open an issue"),
+    (concat!("XX", "X"), "say what is meant"),
+    (concat!("HA", "CK"), "say why it has to be so"),
+    (concat!("/ho", "me/"), "a path of one machine"),
+    (concat!("/wo", "rk/"), "a path of one machine"),
 ];
 
-/// The file that has to spell the words out, and those that nobody writes.
-const EXEMPT: [&str; 2] = ["xtask/src/tidy/words.rs", "Cargo.lock"];
+/// What nobody writes.
+const EXEMPT: [&str; 1] = ["Cargo.lock"];
 
 pub(super) fn check(files: &Files) -> Vec<Complaint> {
     let sources = files
@@ -94,27 +94,28 @@ mod tests {
     #[test]
     fn unfinished_work_and_silenced_tests_are_refused() {
         assert_eq!(
-            complaints("a.rs", "fn a() {\n    todo!()\n}"),
-            ["a.rs:2: `todo!`: finish it"]
+            complaints("a.rs", concat!("fn a() {\n    to", "do!()\n}")),
+            [concat!("a.rs:2: `to", "do!`: finish it")]
         );
-        assert_eq!(complaints("a.rs", "#[ignore = \"slow\"]").len(), 1);
-        assert_eq!(complaints("src/a.rs", "#[allow(dead_code)]").len(), 1);
-        assert_eq!(complaints("fs/src/a.rs", "#![allow(dead_code)]").len(), 1);
-        assert_eq!(complaints("tests/a.rs", "#[allow(dead_code)]"), [""; 0]);
+        let silenced = concat!("#[ign", "ore = \"slow\"]");
+        assert_eq!(complaints("a.rs", silenced).len(), 1);
+        let outer = concat!("#[al", "low(dead_code)]");
+        assert_eq!(complaints("src/a.rs", outer).len(), 1);
+        let inner = concat!("#![al", "low(dead_code)]");
+        assert_eq!(complaints("fs/src/a.rs", inner).len(), 1);
+        assert_eq!(complaints("tests/a.rs", outer), [""; 0]);
+        let generated = format!("quote!({outer})");
+        assert_eq!(complaints("macros/src/a.rs", &generated), [""; 0]);
         assert_eq!(
-            complaints("macros/src/a.rs", "quote!(#[allow(dead_code)])"),
-            [""; 0]
-        );
-        assert_eq!(
-            complaints("docs/a.md", "TODO: write"),
-            ["docs/a.md:1: `TODO`: do it or open an issue"]
+            complaints("docs/a.md", concat!("TO", "DO: write")),
+            [concat!("docs/a.md:1: `TO", "DO`: do it or open an issue")]
         );
     }
 
     #[test]
     fn comments_may_name_a_macro() {
         assert_eq!(
-            complaints("a.rs", "// no todo!() and no #[ignore]"),
+            complaints("a.rs", concat!("// no to", "do!() and no #[ign", "ore]")),
             [""; 0]
         );
     }
