@@ -13,7 +13,7 @@ use hickory_proto::rr::rdata::SOA;
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use rustix::process::Signal;
 
-pub(crate) use example::{PATIENCE, wait_until};
+pub(crate) use example::{PATIENCE, uninterrupted, wait_until};
 pub(crate) use upstream::{Upstream, encode};
 use upstream::{framed, read_framed};
 
@@ -139,7 +139,8 @@ impl Client {
     #[track_caller]
     pub(crate) fn receive(&self) -> Message {
         let mut packet = [0; 4096];
-        let length = self.socket.recv(&mut packet).expect("an answer");
+        let received = uninterrupted(|| self.socket.recv(&mut packet));
+        let length = received.expect("an answer");
         Message::from_vec(&packet[..length]).expect("an answer that is well-formed")
     }
 }
@@ -170,7 +171,7 @@ impl TcpClient {
 
     /// Whether the gateway closes the connection, without another word.
     pub(crate) fn is_closed(&mut self) -> bool {
-        matches!(self.stream.read(&mut [0]), Ok(0))
+        matches!(uninterrupted(|| self.stream.read(&mut [0])), Ok(0))
     }
 }
 

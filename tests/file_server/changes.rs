@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::{Client, Folder, SECRET, Server, SetOnDrop};
+use crate::support::{Client, Folder, SECRET, Server, SetOnDrop, uninterrupted};
 
 /// How long a folder is changed while it is served.
 const TIME: Duration = Duration::from_secs(3);
@@ -30,7 +30,7 @@ fn ask(client: &mut Client, target: &str, fields: &str) -> Seen {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
-        match client.stream.read(&mut byte) {
+        match uninterrupted(|| client.stream.read(&mut byte)) {
             Ok(1) => head.push(byte[0]),
             // An end between two answers is an end, within a head it is a fault of the server.
             Ok(_) | Err(_) if head.is_empty() => return Seen::Cut,

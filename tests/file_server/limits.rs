@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::support::{Client, Folder, Server, wait_until};
+use crate::support::{Client, Folder, Server, uninterrupted, wait_until};
 
 fn site() -> Folder {
     let folder = Folder::new();
@@ -92,7 +92,8 @@ fn is_served(client: &mut Client) -> bool {
         .stream
         .write_all(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
     let mut start = [0; 12];
-    let is_answered = asked.and_then(|()| client.stream.peek(&mut start)).is_ok();
+    let peek = || client.stream.peek(&mut start);
+    let is_answered = asked.and_then(|()| uninterrupted(peek)).is_ok();
     is_answered && start.ends_with(b" 200") && client.response().text() == "A"
 }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use socket2::{Domain, Socket, Type};
 
-pub(crate) use example::{PATIENCE, wait_until};
+pub(crate) use example::{PATIENCE, uninterrupted, wait_until};
 
 #[path = "../support/example.rs"]
 pub(crate) mod example;
@@ -32,7 +32,7 @@ pub(crate) const SECRET: &str = "the secret of the neighbour";
 impl Folder {
     pub(crate) fn new() -> Folder {
         let folder = tempfile::tempdir().expect("temporary folder");
-        std::fs::create_dir(folder.path().join("root")).expect("root");
+        std::fs::create_dir(folder.path().join("site")).expect("site");
         std::fs::create_dir(folder.path().join("outside")).expect("outside");
         std::fs::write(folder.path().join("outside/secret.txt"), SECRET).expect("secret");
         std::fs::write(folder.path().join("secret.txt"), SECRET).expect("secret");
@@ -41,7 +41,7 @@ impl Folder {
 
     /// The served folder.
     pub(crate) fn root(&self) -> PathBuf {
-        self.folder.path().join("root")
+        self.folder.path().join("site")
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -298,10 +298,8 @@ impl Client {
     #[track_caller]
     pub(crate) fn receive(&mut self) -> usize {
         let mut bytes = [0; 16 * 1024];
-        let count = self
-            .stream
-            .read(&mut bytes)
-            .expect("the server sends or closes");
+        let read = uninterrupted(|| self.stream.read(&mut bytes));
+        let count = read.expect("the server sends or closes");
         self.received.extend_from_slice(&bytes[..count]);
         count
     }
@@ -320,7 +318,7 @@ impl Client {
     pub(crate) fn rest(mut self) -> Vec<u8> {
         let mut bytes = vec![0; 64 * 1024];
         loop {
-            match self.stream.read(&mut bytes) {
+            match uninterrupted(|| self.stream.read(&mut bytes)) {
                 Ok(0) => return self.received,
                 Ok(count) => self.received.extend_from_slice(&bytes[..count]),
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {

@@ -17,7 +17,7 @@ use crate::site::Tree;
 const PIECES: &[&[u8]] = &[
     b"/", b"/", b"/", b"/", b"/", b"a", b"a", b"b", b"b", b"c", b"link", b"links", b"up", b"self",
     b"esc", b"climb", b"abs", b"loop", b"..", b"..", b".", b"...", b"%2e", b"%2E", b"%61", b"%62",
-    b"%2f", b"%5c", b"\\", b"%00", b"%", b"%4", b"%252e", b"secret", b"outside", b"root", b"\xe4",
+    b"%2f", b"%5c", b"\\", b"%00", b"%", b"%4", b"%252e", b"secret", b"outside", b"site", b"\xe4",
     b"%e4", b" ",
 ];
 
@@ -34,16 +34,16 @@ enum Node {
 
 /// Files, directories and links that stay, that leave, and that lead in circles.
 fn make_tree(folder: &Path) {
-    let root = folder.join("root");
-    for directory in ["root/b/c", "outside"] {
+    let root = folder.join("site");
+    for directory in ["site/b/c", "outside"] {
         std::fs::create_dir_all(folder.join(directory)).expect("a folder");
     }
     for file in [
-        "root/a",
-        "root/b/a",
-        "root/b/c/a",
-        "root/...",
-        "root/%2e",
+        "site/a",
+        "site/b/a",
+        "site/b/c/a",
+        "site/...",
+        "site/%2e",
         "outside/secret",
         "outside/a",
         "secret",
@@ -59,7 +59,7 @@ fn make_tree(folder: &Path) {
         (".", "self"),
         ("..", "b/self"),
         ("../outside", "esc"),
-        ("../../root/a", "b/climb"),
+        ("../../site/a", "b/climb"),
         ("/", "abs"),
         ("/etc", "b/abs"),
         ("loop", "loop"),
@@ -166,7 +166,7 @@ fn bytes_of(text: &str) -> Vec<u8> {
 fn paths_open_the_file_that_they_name_or_none() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     make_tree(folder.path());
-    let root = folder.path().join("root");
+    let root = folder.path().join("site");
     let model = model_of(&root);
     let runtime = Builder::new_current_thread()
         .enable_all()
