@@ -18,7 +18,8 @@ use hickory_resolver::net::runtime::{RuntimeProvider, Time};
 use ringway::hickory::{Clock, Provider};
 use ringway::net::TcpListener;
 use ringway::task::JoinSet;
-use ringway::time::{Instant, timeout};
+use ringway::time::Instant;
+use ringway_ecosystem_tests::{WATCHDOG, within};
 use socket2::{Domain, Socket, Type};
 
 use upstream::{Asked, Upstream};
@@ -26,14 +27,8 @@ use upstream::{Asked, Upstream};
 #[path = "../../support/upstream.rs"]
 mod upstream;
 
-/// No test takes this long; one that does hangs.
-const WATCHDOG: Duration = Duration::from_secs(60);
 /// What a name's address has for its first two bytes.
 const NETWORK: [u8; 2] = [10, 7];
-
-async fn within<R>(body: impl Future<Output = R>) -> R {
-    timeout(WATCHDOG, body).await.expect("it hangs")
-}
 
 /// A resolver that asks `server` in these ways.
 fn resolver(

@@ -14,17 +14,12 @@ use quinn::{
 use ringway::quinn::Runtime;
 use ringway::task::JoinSet;
 use ringway::time::{Instant, timeout};
+use ringway_ecosystem_tests::{WATCHDOG, within};
 
-/// No test takes this long; one that does hangs.
-const WATCHDOG: Duration = Duration::from_secs(60);
 /// The name that the server's certificate is for.
 const NAME: &str = "localhost";
 /// How long a stream of the large transfer is.
 const LARGE: usize = 8 * 1024 * 1024;
-
-async fn within<R>(body: impl Future<Output = R>) -> R {
-    timeout(WATCHDOG, body).await.expect("it hangs")
-}
 
 /// A socket at a free port, blocking, as a program has it.
 fn socket() -> UdpSocket {
