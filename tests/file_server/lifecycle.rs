@@ -99,7 +99,8 @@ fn a_lack_of_descriptors_is_survived_without_spinning() {
     assert_eq!(honest.get("/a").text(), "A");
 }
 
-/// With 300 descriptors there are a few dozen for transfers: the others copy.
+/// With 300 descriptors there are a few dozen for transfers: the others copy. The stalled clients are patient, and so is
+/// the server: on a slow machine the last of them reads late.
 ///
 /// Mutant: a copy that goes on behind the part.
 #[test]
@@ -108,6 +109,7 @@ fn where_descriptors_are_short_large_bodies_are_copied() {
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -n 300; exec \"$0\" \"$@\""]);
     command.arg(crate::support::binary()).arg(folder.root());
+    command.args(["--stall-timeout-ms", "600000"]);
     let (server, _output) = Server::launch(command);
     // Who does not read holds what it has.
     let stalled: Vec<_> = (0..60).map(|_| begin_download(&server)).collect();
