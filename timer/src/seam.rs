@@ -50,7 +50,7 @@ pub trait TimerSource: Sync + 'static {
 
     /// Whether `deadline` has come, for a timer that would otherwise wait. A source that has read the clock lately may
     /// spare itself another look: it may say yes of what was due by then, and no of what was still far off, whose timer
-    /// it then fires.
+    /// it then fires. Of a timer that has fired the clock is asked.
     fn is_due(&self, deadline: Instant) -> bool {
         self.now() >= deadline
     }

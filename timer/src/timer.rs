@@ -76,8 +76,8 @@ impl Timer {
     ///
     /// If it has to wait and its runtime has shut down.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.has_to_wait() {
-            return self.wait(cx);
+        if self.has_to_wait(cx.waker()) {
+            return Poll::Pending;
         }
         ready!(source().poll_charge(cx));
         self.finish()
@@ -85,8 +85,8 @@ impl Timer {
 
     /// As [`Self::poll`], whatever budget the task has left.
     pub(crate) fn poll_unconstrained(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.has_to_wait() {
-            return self.wait(cx);
+        if self.has_to_wait(cx.waker()) {
+            return Poll::Pending;
         }
         self.finish()
     }
@@ -95,8 +95,23 @@ impl Timer {
         Instant::now() >= self.deadline
     }
 
-    fn has_to_wait(&self) -> bool {
-        !source().is_due(self.deadline.into_std())
+    /// Whether the deadline is still to come. If so `waker` is woken when it has.
+    fn has_to_wait(&mut self, waker: &Waker) -> bool {
+        if source().is_due(self.deadline.into_std()) {
+            return false;
+        }
+        if let State::Armed(registration) = self.state {
+            if source().update(&registration, waker) {
+                return true;
+            }
+            // It may have fired since the source has looked at the clock, while the task holds its thread up; a source that
+            // does not look again must not be asked for ever.
+            if self.is_due() {
+                return false;
+            }
+        }
+        self.arm(waker);
+        true
     }
 
     fn finish(&mut self) -> Poll<()> {
@@ -107,17 +122,6 @@ impl Timer {
             runtime: self.runtime(),
         };
         Poll::Ready(())
-    }
-
-    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.is_armed_for(cx.waker()) {
-            self.arm(cx.waker());
-        }
-        Poll::Pending
-    }
-
-    fn is_armed_for(&self, waker: &Waker) -> bool {
-        matches!(self.state, State::Armed(registration) if source().update(&registration, waker))
     }
 
     fn arm(&mut self, waker: &Waker) {
