@@ -11,7 +11,7 @@ use ringway_runtime::spawn_blocking;
 use ringway_runtime::task::JoinHandle;
 
 use crate::limits::READ_DIR_CHUNK;
-use crate::pool::on_pool;
+use crate::pool::{has_ended, on_pool};
 
 /// What the pool asks for one thing after the other.
 pub(crate) trait Source: Send + 'static {
@@ -92,7 +92,7 @@ impl<S: Source> Chunks<S> {
                     let chunk = ready!(Pin::new(handle).poll(cx));
                     self.state = chunk.map_or(State::Lost, State::Ready);
                 }
-                State::Lost => return Poll::Ready(Err(io::Error::other("background task failed"))),
+                State::Lost => return Poll::Ready(Err(has_ended())),
             }
         }
     }

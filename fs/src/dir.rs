@@ -17,7 +17,6 @@ use crate::File;
 use crate::dir_builder::DEFAULT_MODE;
 use crate::entries::Entries;
 use crate::limits::BENEATH_TRIES_MAX;
-use crate::metadata::ask;
 use crate::op::{Location, NameOp, Open, c_path, descriptor, with_std};
 use crate::open::open;
 use crate::open_options::OpenOptions;
@@ -481,7 +480,7 @@ impl Dir {
     /// Nothing happens but the asking.
     pub async fn status(&self, path: impl AsRef<Path>) -> io::Result<Status> {
         let fd = self.open_raw(path.as_ref(), libc::O_PATH, 0, 0).await?;
-        ask(Location::of_fd(SharedFd::from(fd)), libc::AT_EMPTY_PATH).await
+        descriptor::status_of_fd(fd.as_fd())
     }
 
     /// The entries of the directory at `path`, in no particular order; `.` for this one.

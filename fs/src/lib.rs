@@ -3,8 +3,8 @@
 //! Everything that tokio's `fs` has is here under its name, and does what it does there, but by other
 //! means: what lies in memory is done at once, what has to wait for a disk goes through the ring of the worker,
 //! and only what the kernel has no asynchronous operation for (reading directories and links, resolving paths,
-//! permissions, times, copying), or hands to a thread of its own each time (changes of names, statx(2)), goes to the
-//! blocking pool.
+//! permissions, times, copying), or hands to a thread of its own each time (changes of names, writes that need new blocks),
+//! goes to the blocking pool.
 //!
 //! Beyond tokio there are
 //!

@@ -5,13 +5,12 @@
 //! it looks the path up, and reads the inode in. What is left for std is fstat(2) on that descriptor, which only copies
 //! numbers out of memory.
 //!
-//! [`status`] is statx(2) on the blocking pool, in a type of our own. It never waits on the worker, not even for the
-//! server of a network file system; that costs more. (The ring has statx(2), too, but hands it to a thread of its own,
-//! which costs more still.)
+//! [`status`] does the same, with statx(2) on that descriptor, in a type of our own. (The ring has statx(2), too, but hands
+//! it to a thread of its own, which costs more.)
 
 use std::fs::{File as StdFile, Metadata};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use crate::op::{Location, Open, descriptor, with_std};
@@ -50,10 +49,7 @@ use crate::status::Status;
 ///
 /// Nothing happens but the asking.
 pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
-    look_up(path.as_ref(), 0, StdFile::metadata, |path| {
-        std::fs::metadata(path)
-    })
-    .await
+    look_up(path.as_ref(), 0, by_std, |path| std::fs::metadata(path)).await
 }
 
 /// As [`metadata`], but a symbolic link at the end of `path` is not followed.
@@ -70,8 +66,8 @@ pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
 ///
 /// Nothing happens but the asking.
 pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
-    let by_std = |path: &Path| std::fs::symlink_metadata(path);
-    look_up(path.as_ref(), libc::O_NOFOLLOW, StdFile::metadata, by_std).await
+    let by_path = |path: &Path| std::fs::symlink_metadata(path);
+    look_up(path.as_ref(), libc::O_NOFOLLOW, by_std, by_path).await
 }
 
 /// Whether there is a file at `path`. A symbolic link that leads nowhere counts as nothing.
@@ -110,7 +106,7 @@ pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
     }
 }
 
-/// What the kernel says about the file at `path`, following symbolic links, by statx(2) on the blocking pool.
+/// What the kernel says about the file at `path`, following symbolic links: statx(2).
 ///
 /// # Errors
 ///
@@ -137,7 +133,8 @@ pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
 /// # }
 /// ```
 pub async fn status(path: impl AsRef<Path>) -> io::Result<Status> {
-    ask(Location::of_path(path.as_ref())?, 0).await
+    let by_path = |path: &Path| descriptor::status(&Location::of_path(path)?, 0);
+    look_up(path.as_ref(), 0, descriptor::status_of_fd, by_path).await
 }
 
 /// As [`status`], but a symbolic link at the end of `path` is not followed.
@@ -167,12 +164,10 @@ pub async fn status(path: impl AsRef<Path>) -> io::Result<Status> {
 /// # }
 /// ```
 pub async fn symlink_status(path: impl AsRef<Path>) -> io::Result<Status> {
-    ask(Location::of_path(path.as_ref())?, libc::AT_SYMLINK_NOFOLLOW).await
-}
-
-/// All that is to be known of what is at `at`.
-pub(crate) async fn ask(at: Location, flags: libc::c_int) -> io::Result<Status> {
-    on_pool(move || descriptor::status(&at, flags)).await
+    let by_path =
+        |path: &Path| descriptor::status(&Location::of_path(path)?, libc::AT_SYMLINK_NOFOLLOW);
+    let flags = libc::O_NOFOLLOW;
+    look_up(path.as_ref(), flags, descriptor::status_of_fd, by_path).await
 }
 
 /// What std says about the file at `path`, a symbolic link not being followed, if it can be known without waiting.
@@ -183,18 +178,23 @@ pub(crate) fn metadata_now(path: &Path) -> Option<Metadata> {
     with_std(fd.as_fd(), StdFile::metadata).ok()
 }
 
-/// Looks `path` up and asks about what is there; `by_std` does both, if no descriptor is left.
+/// What std says about an open file.
+fn by_std(fd: BorrowedFd<'_>) -> io::Result<Metadata> {
+    with_std(fd, StdFile::metadata)
+}
+
+/// Looks `path` up and asks about what is there; `by_path` does both, if no descriptor is left.
 async fn look_up<T: Send + 'static>(
     path: &Path,
     flags: libc::c_int,
-    ask: fn(&StdFile) -> io::Result<T>,
-    by_std: fn(&Path) -> io::Result<T>,
+    ask: fn(BorrowedFd<'_>) -> io::Result<T>,
+    by_path: fn(&Path) -> io::Result<T>,
 ) -> io::Result<T> {
     match open(|| Ok(Open::new(Location::of_path(path)?, libc::O_PATH | flags, 0))).await {
-        Ok(fd) => with_std(fd.as_fd(), ask),
+        Ok(fd) => ask(fd.as_fd()),
         Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
             let path = path.to_owned();
-            on_pool(move || by_std(&path)).await
+            on_pool(move || by_path(&path)).await
         }
         Err(error) => Err(error),
     }

@@ -2,9 +2,10 @@
 
 use std::io;
 
+use ringway_runtime::driver::shutdown_error_saying;
 use ringway_runtime::spawn_blocking;
 
-use crate::op::NameOp;
+use crate::op::{NameOp, REFUSED};
 
 /// Runs `call` on the blocking pool.
 ///
@@ -20,13 +21,14 @@ pub(crate) async fn on_pool<T: Send + 'static>(
 ) -> io::Result<T> {
     match spawn_blocking(call).await {
         Ok(result) => result,
+        Err(lost) if lost.is_panic() => Err(io::Error::other(REFUSED)),
         Err(_) => Err(has_ended()),
     }
 }
 
-/// What is said when the pool has shut down: tokio's text.
+/// The error of what the pool no longer does, because the runtime has ended.
 pub(crate) fn has_ended() -> io::Error {
-    io::Error::other("background task failed")
+    shutdown_error_saying(REFUSED)
 }
 
 /// Changes a name.

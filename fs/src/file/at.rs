@@ -42,13 +42,7 @@ impl File {
     /// Dropping the future drops the buffer, as soon as the kernel lets go of it, and with it what was
     /// read. The file is as before.
     pub async fn read_at<B: IoBufMut>(&self, buf: B, offset: u64) -> (io::Result<usize>, B) {
-        let room = buf.room();
-        if let Err(error) = check_offset(offset) {
-            return (Err(error), buf);
-        }
-        let (result, buf) = self.core.read(buf, 0, room, offset).await;
-        let result = self.explain(result, offset, &buf, (0, room));
-        (result, buf)
+        self.read_from(buf, 0, offset).await
     }
 
     /// As [`Self::read_at`], but fills the whole room of `buf`.
@@ -78,26 +72,10 @@ impl File {
     /// # })
     /// # }
     /// ```
-    pub async fn read_exact_at<B: IoBufMut>(&self, mut buf: B, offset: u64) -> (io::Result<()>, B) {
+    pub async fn read_exact_at<B: IoBufMut>(&self, buf: B, offset: u64) -> (io::Result<()>, B) {
         let room = buf.room();
-        let mut done = 0;
-        while done < room {
-            let at = offset.saturating_add(done as u64);
-            if let Err(error) = check_offset(at) {
-                return (Err(error), buf);
-            }
-            let result;
-            (result, buf) = self.core.read(buf, done, room - done, at).await;
-            match result {
-                Ok(0) => return (Err(unexpected_end()), buf),
-                Ok(count) => done += count,
-                Err(error) => {
-                    let error = self.explain(Err(error), at, &buf, (done, room - done));
-                    return (error, buf);
-                }
-            }
-        }
-        (Ok(()), buf)
+        let step = |buf, done, at| self.read_from(buf, done, at);
+        in_full(buf, room, offset, unexpected_end, step).await
     }
 
     /// Writes the bytes of `buf` to `offset`, without moving the position, and gives the buffer back with the
@@ -131,12 +109,7 @@ impl File {
     /// # }
     /// ```
     pub async fn write_at<B: IoBuf>(&self, buf: B, offset: u64) -> (io::Result<usize>, B) {
-        if let Err(error) = check_offset(offset) {
-            return (Err(error), buf);
-        }
-        let (result, buf) = self.core.write(buf, 0, offset).await;
-        let result = self.explain(result, offset, &buf, (0, buf.initialized()));
-        (result, buf)
+        self.write_from(buf, 0, offset).await
     }
 
     /// As [`Self::write_at`], but writes all bytes of `buf`.
@@ -149,26 +122,10 @@ impl File {
     /// # Cancel safety
     ///
     /// As [`Self::write_at`].
-    pub async fn write_all_at<B: IoBuf>(&self, mut buf: B, offset: u64) -> (io::Result<()>, B) {
+    pub async fn write_all_at<B: IoBuf>(&self, buf: B, offset: u64) -> (io::Result<()>, B) {
         let len = buf.initialized();
-        let mut done = 0;
-        while done < len {
-            let at = offset.saturating_add(done as u64);
-            if let Err(error) = check_offset(at) {
-                return (Err(error), buf);
-            }
-            let result;
-            (result, buf) = self.core.write(buf, done, at).await;
-            match result {
-                Ok(0) => return (Err(takes_no_more()), buf),
-                Ok(count) => done += count,
-                Err(error) => {
-                    let error = self.explain(Err(error), at, &buf, (done, len - done));
-                    return (error, buf);
-                }
-            }
-        }
-        (Ok(()), buf)
+        let step = |buf, done, at| self.write_from(buf, done, at);
+        in_full(buf, len, offset, takes_no_more, step).await
     }
 
     /// Reads at `offset` into several buffers, the first one first, as [`Self::read_at`] does into one.
@@ -201,14 +158,7 @@ impl File {
         bufs: V,
         offset: u64,
     ) -> (io::Result<usize>, V) {
-        if let Err(error) = check_offset(offset) {
-            return (Err(error), bufs);
-        }
-        let (result, mut bufs) = self.core.read_many(bufs, 0, offset).await;
-        let result = explain(&self.core, result, offset, |visit| {
-            bufs.for_each_mut(&mut |address, len| visit(address.addr(), len));
-        });
-        (result, bufs)
+        self.read_many_from(bufs, 0, offset).await
     }
 
     /// As [`Self::read_vectored_at`], but fills the whole room of all buffers.
@@ -227,21 +177,8 @@ impl File {
     ) -> (io::Result<()>, V) {
         let mut room = 0;
         bufs.for_each_mut(&mut |_, len| room += len);
-        let mut done = 0;
-        while done < room {
-            let at = offset.saturating_add(done as u64);
-            if let Err(error) = check_offset(at) {
-                return (Err(error), bufs);
-            }
-            let result;
-            (result, bufs) = self.core.read_many(bufs, done, at).await;
-            match result {
-                Ok(0) => return (Err(unexpected_end()), bufs),
-                Ok(count) => done += count,
-                Err(error) => return (Err(error), bufs),
-            }
-        }
-        (Ok(()), bufs)
+        let step = |bufs, done, at| self.read_many_from(bufs, done, at);
+        in_full(bufs, room, offset, unexpected_end, step).await
     }
 
     /// Writes the bytes of several buffers, the first one first, to `offset`, as [`Self::write_at`] does those of one.
@@ -277,14 +214,7 @@ impl File {
         bufs: V,
         offset: u64,
     ) -> (io::Result<usize>, V) {
-        if let Err(error) = check_offset(offset) {
-            return (Err(error), bufs);
-        }
-        let (result, bufs) = self.core.write_many(bufs, 0, offset).await;
-        let result = explain(&self.core, result, offset, |visit| {
-            bufs.for_each(&mut |address, len| visit(address.addr(), len));
-        });
-        (result, bufs)
+        self.write_many_from(bufs, 0, offset).await
     }
 
     /// As [`Self::write_vectored_at`], but writes all bytes of all buffers.
@@ -298,25 +228,67 @@ impl File {
     /// As [`Self::write_at`].
     pub async fn write_all_vectored_at<V: IoBufs>(
         &self,
-        mut bufs: V,
+        bufs: V,
         offset: u64,
     ) -> (io::Result<()>, V) {
         let len = bufs.total();
-        let mut done = 0;
-        while done < len {
-            let at = offset.saturating_add(done as u64);
-            if let Err(error) = check_offset(at) {
-                return (Err(error), bufs);
-            }
-            let result;
-            (result, bufs) = self.core.write_many(bufs, done, at).await;
-            match result {
-                Ok(0) => return (Err(takes_no_more()), bufs),
-                Ok(count) => done += count,
-                Err(error) => return (Err(error), bufs),
-            }
+        let step = |bufs, done, at| self.write_many_from(bufs, done, at);
+        in_full(bufs, len, offset, takes_no_more, step).await
+    }
+}
+
+/// One step, behind the first `done` bytes, and what is wrong if the kernel refuses it.
+impl File {
+    async fn read_from<B: IoBufMut>(&self, buf: B, done: usize, at: u64) -> (io::Result<usize>, B) {
+        if let Err(error) = check_offset(at) {
+            return (Err(error), buf);
         }
-        (Ok(()), bufs)
+        let len = buf.room() - done;
+        let (result, buf) = self.core.read(buf, done, len, at).await;
+        let result = self.explain(result, at, &buf, (done, len));
+        (result, buf)
+    }
+
+    async fn write_from<B: IoBuf>(&self, buf: B, done: usize, at: u64) -> (io::Result<usize>, B) {
+        if let Err(error) = check_offset(at) {
+            return (Err(error), buf);
+        }
+        let (result, buf) = self.core.write(buf, done, at).await;
+        let len = buf.initialized() - done;
+        let result = self.explain(result, at, &buf, (done, len));
+        (result, buf)
+    }
+
+    async fn read_many_from<V: IoBufsMut>(
+        &self,
+        bufs: V,
+        done: usize,
+        at: u64,
+    ) -> (io::Result<usize>, V) {
+        if let Err(error) = check_offset(at) {
+            return (Err(error), bufs);
+        }
+        let (result, mut bufs) = self.core.read_many(bufs, done, at).await;
+        let result = explain(&self.core, result, at, |visit| {
+            bufs.for_each_mut(&mut |address, len| visit(address.addr(), len));
+        });
+        (result, bufs)
+    }
+
+    async fn write_many_from<V: IoBufs>(
+        &self,
+        bufs: V,
+        done: usize,
+        at: u64,
+    ) -> (io::Result<usize>, V) {
+        if let Err(error) = check_offset(at) {
+            return (Err(error), bufs);
+        }
+        let (result, bufs) = self.core.write_many(bufs, done, at).await;
+        let result = explain(&self.core, result, at, |visit| {
+            bufs.for_each(&mut |address, len| visit(address.addr(), len));
+        });
+        (result, bufs)
     }
 
     /// What is wrong with a read or write of the bytes of `buf` from `stretch.0` on, `stretch.1` of them.
@@ -331,6 +303,31 @@ impl File {
             visit(buf.stable_ptr().addr() + stretch.0, stretch.1);
         })
     }
+}
+
+/// Moves `len` bytes from `offset` on, in as many steps as it takes. A step gets the buffer, how much was moved, and
+/// where the next byte goes; one that moves nothing is the error of `stuck`.
+async fn in_full<B, F>(
+    mut buf: B,
+    len: usize,
+    offset: u64,
+    stuck: fn() -> io::Error,
+    mut step: impl FnMut(B, usize, u64) -> F,
+) -> (io::Result<()>, B)
+where
+    F: Future<Output = (io::Result<usize>, B)>,
+{
+    let mut done = 0;
+    while done < len {
+        let result;
+        (result, buf) = step(buf, done, offset.saturating_add(done as u64)).await;
+        match result {
+            Ok(0) => return (Err(stuck()), buf),
+            Ok(count) => done += count,
+            Err(error) => return (Err(error), buf),
+        }
+    }
+    (Ok(()), buf)
 }
 
 fn unexpected_end() -> io::Error {

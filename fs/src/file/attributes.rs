@@ -7,8 +7,7 @@ use std::time::SystemTime;
 
 use super::File;
 use crate::file_times::FileTimes;
-use crate::metadata::ask;
-use crate::op::{Location, with_std};
+use crate::op::{descriptor, with_std};
 use crate::pool::on_pool;
 use crate::status::Status;
 
@@ -16,8 +15,7 @@ impl File {
     /// What std says about the file, by fstat(2).
     ///
     /// The call is made on the spot: on a local file system it does not wait for a disk, and takes a
-    /// fraction of a microsecond. On a network file system it may wait for the server; [`Self::status`]
-    /// never does that on the worker.
+    /// fraction of a microsecond. On a network file system it may wait for the server.
     ///
     /// # Errors
     ///
@@ -50,9 +48,8 @@ impl File {
         with_std(self.as_fd(), StdFile::metadata)
     }
 
-    /// What the kernel says about the file, by statx(2) on the blocking pool.
-    ///
-    /// [`Self::metadata`] says the same in the type of std, which only a call of std can make.
+    /// What the kernel says about the file, by statx(2), on the spot as [`Self::metadata`], which says the same in the type
+    /// of std.
     ///
     /// # Errors
     ///
@@ -78,7 +75,7 @@ impl File {
     /// # }
     /// ```
     pub async fn status(&self) -> io::Result<Status> {
-        ask(Location::of_fd(self.core.fd.clone()), libc::AT_EMPTY_PATH).await
+        descriptor::status_of_fd(self.as_fd())
     }
 
     /// Changes the permissions of the file: fchmod(2), on the blocking pool.

@@ -94,6 +94,11 @@ pub(crate) fn status_at(
     status_of(dir.as_raw_fd(), path, flags)
 }
 
+/// All that is to be known of an open file. On a local file system it does not wait.
+pub(crate) fn status_of_fd(fd: BorrowedFd<'_>) -> io::Result<Status> {
+    status_of(fd.as_raw_fd(), c"", libc::AT_EMPTY_PATH)
+}
+
 fn status_of(dir: RawFd, path: &CStr, flags: libc::c_int) -> io::Result<Status> {
     statx_at(dir, path, flags, WANTED).map(|raw| Status::new(Box::new(raw)))
 }

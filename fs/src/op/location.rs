@@ -41,14 +41,6 @@ impl Location {
         })
     }
 
-    /// The open file itself, for calls that take AT_EMPTY_PATH.
-    pub(crate) fn of_fd(fd: SharedFd) -> Self {
-        Self {
-            dir: Some(fd),
-            path: CString::default(),
-        }
-    }
-
     pub(super) fn as_ptr(&self) -> *const libc::c_char {
         self.path.as_ptr()
     }

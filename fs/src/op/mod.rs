@@ -55,7 +55,7 @@ pub(crate) use write::Write;
 pub(crate) const AT_POSITION: u64 = u64::MAX;
 
 /// What an operation says whose runtime has ended. tokio's text: its files are a matter of background threads.
-const REFUSED: &str = "background task failed";
+pub(crate) const REFUSED: &str = "background task failed";
 
 /// The result of a system call: what it returned, or the errno.
 fn answer(result: libc::c_long) -> io::Result<u64> {

@@ -132,7 +132,7 @@ impl Rules {
     fn begin(&self, place: &mut Place, follow: bool) -> io::Result<Listing> {
         let dir = open_dir(&place.path, follow)?;
         if self.needs_ancestors() {
-            let status = descriptor::status_at(dir.as_fd(), c"", libc::AT_EMPTY_PATH)?;
+            let status = descriptor::status_of_fd(dir.as_fd())?;
             place.above = Some(Arc::new(Ancestor {
                 identity: (status.dev(), status.ino()),
                 above: place.above.take(),

@@ -35,6 +35,7 @@ use ringway_runtime::task::{JoinHandle, coop};
 use self::errand::{Errand, Harvest, Pending};
 use crate::kind::FileKind;
 use crate::limits::{ERRAND_DIRS_MAX, ERRAND_ENTRIES, WALK_BREADTH};
+use crate::pool::has_ended;
 use crate::status::Status;
 
 /// Everything beneath the directory at `root`, in no particular order except that a directory comes before what is in it.
@@ -65,7 +66,7 @@ use crate::status::Status;
 /// # }
 /// ```
 pub fn walk(root: impl AsRef<Path>) -> Walk {
-    let root = Pending::root(root.as_ref().to_owned());
+    let root = root.as_ref().to_owned();
     Walk {
         rules: Arc::new(Rules {
             follow_links: false,
@@ -76,8 +77,9 @@ pub fn walk(root: impl AsRef<Path>) -> Walk {
         }),
         breadth: WALK_BREADTH,
         found: VecDeque::new(),
-        waiting: vec![root],
+        waiting: vec![Pending::root(root.clone())],
         errands: Vec::new(),
+        root,
     }
 }
 
@@ -117,6 +119,8 @@ pub struct Walk {
     /// Directories to be listed, the next one last.
     waiting: Vec<Pending>,
     errands: Vec<JoinHandle<Harvest>>,
+    /// Where it began.
+    root: PathBuf,
 }
 
 /// What all errands of a walk keep to.
@@ -186,7 +190,8 @@ impl Walk {
     ///
     /// # Errors
     ///
-    /// What could not be read, with its path. The walk goes on after it. Should the runtime shut down the walk ends.
+    /// What could not be read, with its path. The walk goes on after it; but if the runtime has ended, the walk ends with an
+    /// error that says so, with the path of the root.
     ///
     /// # Panics
     ///
@@ -261,9 +266,29 @@ impl Walk {
             }
             Err(lost) => match lost.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime is shutting down.
-                Err(_) => self.waiting.clear(),
+                Err(_) => self.end_early(),
             },
+        }
+    }
+}
+
+/// When the runtime ends.
+impl Walk {
+    /// Says once that the walk ends before everything was found.
+    fn end_early(&mut self) {
+        self.waiting.clear();
+        self.abort();
+        self.found.push_back(Err(WalkError {
+            path: self.root.clone(),
+            depth: 0,
+            source: has_ended(),
+        }));
+    }
+
+    /// Errands that have not begun never do; others come to their end unheard.
+    fn abort(&mut self) {
+        for errand in self.errands.drain(..) {
+            errand.abort();
         }
     }
 }
@@ -277,11 +302,8 @@ impl Stream for Walk {
 }
 
 impl Drop for Walk {
-    /// Errands that have not begun never do; others come to their end unheard.
     fn drop(&mut self) {
-        for errand in &self.errands {
-            errand.abort();
-        }
+        self.abort();
     }
 }
 

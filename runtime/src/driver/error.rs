@@ -96,7 +96,7 @@ pub fn shutdown_error() -> io::Error {
 }
 
 /// The same with another text.
-pub(super) fn shutdown_error_saying(text: &'static str) -> io::Error {
+pub fn shutdown_error_saying(text: &'static str) -> io::Error {
     io::Error::other(Shutdown(text))
 }
 

@@ -87,7 +87,7 @@ pub use io_uring::{cqueue, opcode, squeue, types};
 pub use buf::{CALL_BYTES_MAX, IoBuf, IoBufMut, IoBufs, IoBufsMut, Piece, Pieces, Slice};
 pub use choice::Driver;
 pub use current::{assert_context, check_context, is_in_live_runtime};
-pub use error::{SetupError, is_lost, is_shutdown, shutdown_error};
+pub use error::{SetupError, is_lost, is_shutdown, shutdown_error, shutdown_error_saying};
 pub use fd::{AsSharedFd, Home, SharedFd};
 pub use features::{Feature, Features, features};
 pub use ledger::Birth;

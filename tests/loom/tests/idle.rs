@@ -127,24 +127,7 @@ fn a_search_that_was_lent_ends_once() {
     check(|| {
         let crew = Arc::new(Crew::new(2));
         crew.idle.call(0, false);
-        let worker = {
-            let crew = Arc::clone(&crew);
-            spawn(move || {
-                let searching = crew.idle.take_search(0);
-                crew.work_once(0, searching)
-            })
-        };
-        let monitor = {
-            let crew = Arc::clone(&crew);
-            spawn(move || crew.relieve(0))
-        };
-        crew.push(7);
-        monitor.join().expect("no panic");
-        assert_eq!(worker.join().expect("no panic"), 7);
-        // Of two workers one may search: nobody does, and no count has gone below 0.
-        assert!(crew.idle.begin_search());
-        assert!(!crew.idle.begin_search());
-        assert_eq!(crew.idle.sleepers(), 0);
+        come_while_relieved(&crew, |crew| crew.idle.take_search(0));
     });
 }
 
@@ -157,25 +140,31 @@ fn a_worker_that_is_called_while_it_wakes_by_itself_searches_once() {
     check(|| {
         let crew = Arc::new(Crew::new(2));
         assert!(crew.begin_sleep(0, false));
-        let worker = {
-            let crew = Arc::clone(&crew);
-            spawn(move || {
-                let searching = crew.end_sleep(0);
-                crew.work_once(0, searching)
-            })
-        };
-        let monitor = {
-            let crew = Arc::clone(&crew);
-            spawn(move || crew.relieve(0))
-        };
-        crew.push(7);
-        monitor.join().expect("no panic");
-        assert_eq!(worker.join().expect("no panic"), 7);
-        // As above.
-        assert!(crew.idle.begin_search());
-        assert!(!crew.idle.begin_search());
-        assert_eq!(crew.idle.sleepers(), 0);
+        come_while_relieved(&crew, |crew| crew.end_sleep(0));
     });
+}
+
+/// The first of two workers comes, searching if `come` says so, while the monitor takes it to be one that does not and a
+/// task is pushed. The task is run, and the search has ended once.
+fn come_while_relieved(crew: &Arc<Crew>, come: fn(&Crew) -> bool) {
+    let worker = {
+        let crew = Arc::clone(crew);
+        spawn(move || {
+            let searching = come(&crew);
+            crew.work_once(0, searching)
+        })
+    };
+    let monitor = {
+        let crew = Arc::clone(crew);
+        spawn(move || crew.relieve(0))
+    };
+    crew.push(7);
+    monitor.join().expect("no panic");
+    assert_eq!(worker.join().expect("no panic"), 7);
+    // Of two workers one may search: nobody does, and no count has gone below 0.
+    assert!(crew.idle.begin_search());
+    assert!(!crew.idle.begin_search());
+    assert_eq!(crew.idle.sleepers(), 0);
 }
 
 /// Two tasks are pushed while two workers fall asleep. Each worker runs one task for ever, so neither may be left
