@@ -5,7 +5,8 @@
 //!    only if that leads to the same file in the same state. So a file that was changed, replaced, renamed or
 //!    forbidden is served as it was for that time at the longest, and what was swapped for a symlink meanwhile leads
 //!    nowhere that was not allowed when it was followed.
-//! 2. A key is a path in its plain form, so that no file is kept twice because somebody wrote its name in two ways.
+//! 2. A key is a path in its plain form, so that no file is kept twice because somebody wrote its name in two ways; with it go
+//!    the compressed forms that may be sent in its place.
 //! 3. Bytes in memory and open files are bounded, each by itself; what is used least goes first. Of a flood of names that are
 //!    asked for once little is kept.
 
@@ -14,9 +15,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quick_cache::sync::{Cache as Shelf, DefaultLifecycle};
-use quick_cache::{OptionsBuilder, Weighter};
+use quick_cache::{Equivalent, OptionsBuilder, Weighter};
 use ringway::time::Instant;
 
+use crate::coding::Codings;
 use crate::content::Bytes;
 use crate::entity::Entity;
 use crate::limits::{
@@ -28,34 +30,65 @@ use crate::limits::{
 #[derive(Debug)]
 pub(crate) struct Cache {
     /// Entities whose bytes are in memory, by what they weigh.
-    memory: Shelf<Box<[u8]>, Arc<Entity>, ByBytes, RandomState>,
+    memory: Shelf<Key, Arc<Entity>, ByBytes, RandomState>,
     /// Bytes from which on this is full: a part of it may be full earlier than the others.
     memory_full: u64,
     /// Entities whose files are open, by their descriptors.
-    files: Shelf<Box<[u8]>, Arc<Entity>, ByDescriptors, RandomState>,
+    files: Shelf<Key, Arc<Entity>, ByDescriptors, RandomState>,
     believed: Duration,
     /// What moments are counted from.
     begin: Instant,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    path: Box<[u8]>,
+    codings: Codings,
+}
+
+/// What somebody asks for, and what of it is kept.
+#[derive(Clone, Copy, Debug, Hash)]
+pub(crate) struct Wanted<'p> {
+    /// In its plain form.
+    pub(crate) path: &'p [u8],
+    /// Forms that may be sent in place of what is there.
+    pub(crate) codings: Codings,
+}
+
+impl Wanted<'_> {
+    fn to_key(self) -> Key {
+        Key {
+            path: Box::from(self.path),
+            codings: self.codings,
+        }
+    }
+}
+
+/// Both have the same hash, for they hash the same parts in the same order.
+impl Equivalent<Key> for Wanted<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        *self.path == *key.path && self.codings == key.codings
+    }
+}
+
 #[derive(Clone, Debug)]
 struct ByBytes;
 
-impl Weighter<Box<[u8]>, Arc<Entity>> for ByBytes {
-    fn weight(&self, key: &Box<[u8]>, entity: &Arc<Entity>) -> u64 {
+impl Weighter<Key, Arc<Entity>> for ByBytes {
+    fn weight(&self, key: &Key, entity: &Arc<Entity>) -> u64 {
         let bytes = match entity.content().bytes() {
             Bytes::Memory(bytes) => bytes.len(),
             Bytes::File(_) => 0,
         };
-        CACHE_ENTRY_BYTES + (key.len() + bytes) as u64
+        CACHE_ENTRY_BYTES + (key.path.len() + bytes) as u64
     }
 }
 
 #[derive(Clone, Debug)]
 struct ByDescriptors;
 
-impl Weighter<Box<[u8]>, Arc<Entity>> for ByDescriptors {
-    fn weight(&self, _: &Box<[u8]>, entity: &Arc<Entity>) -> u64 {
+impl Weighter<Key, Arc<Entity>> for ByDescriptors {
+    fn weight(&self, _: &Key, entity: &Arc<Entity>) -> u64 {
         match entity.content().is_small() {
             true => 1,
             false => DESCRIPTORS_PER_LARGE_FILE,
@@ -86,9 +119,9 @@ impl Cache {
         })
     }
 
-    /// What is kept of a path in its plain form. `now` is a moment at which the request was there already.
-    pub(crate) fn look(&self, path: &[u8], now: Instant) -> Look {
-        let found = self.memory.get(path).or_else(|| self.files.get(path));
+    /// What is kept. `now` is a moment at which the request was there already.
+    pub(crate) fn look(&self, wanted: &Wanted<'_>, now: Instant) -> Look {
+        let found = self.memory.get(wanted).or_else(|| self.files.get(wanted));
         match found {
             None => Look::Nothing,
             Some(entity) => {
@@ -103,18 +136,18 @@ impl Cache {
     }
 
     /// Keeps what a path led to when it was resolved. `begin` is a moment before that.
-    pub(crate) fn keep(&self, path: &[u8], entity: &Arc<Entity>, begin: Instant) {
+    pub(crate) fn keep(&self, wanted: &Wanted<'_>, entity: &Arc<Entity>, begin: Instant) {
         entity.note_resolved(self.moment(begin));
         if !entity.content().may_be_kept() {
-            self.forget(path);
+            self.forget(wanted);
             return;
         }
-        let (key, value) = (Box::from(path), Arc::clone(entity));
+        let (key, value) = (wanted.to_key(), Arc::clone(entity));
         match entity.content().bytes() {
             // The open file, if one is kept, stays for the time when there is no more room for the bytes.
             Bytes::Memory(_) => self.memory.insert(key, value),
             Bytes::File(_) => {
-                self.memory.remove(path);
+                self.memory.remove(wanted);
                 self.files.insert(key, value);
             }
         }
@@ -127,8 +160,8 @@ impl Cache {
     }
 
     /// Keeps an entity in memory that is kept as an open file.
-    pub(crate) fn move_into_memory(&self, path: &[u8], entity: Entity) {
-        self.memory.insert(Box::from(path), Arc::new(entity));
+    pub(crate) fn move_into_memory(&self, wanted: &Wanted<'_>, entity: Entity) {
+        self.memory.insert(wanted.to_key(), Arc::new(entity));
     }
 
     /// Believes further what was confirmed by resolving its path. `begin` is a moment before that.
@@ -137,9 +170,9 @@ impl Cache {
     }
 
     /// Forgets what a path has led to.
-    pub(crate) fn forget(&self, path: &[u8]) {
-        self.memory.remove(path);
-        self.files.remove(path);
+    pub(crate) fn forget(&self, wanted: &Wanted<'_>) {
+        self.memory.remove(wanted);
+        self.files.remove(wanted);
     }
 
     fn moment(&self, at: Instant) -> u64 {
@@ -149,9 +182,9 @@ impl Cache {
 }
 
 /// A shelf of so much weight and about so many things.
-fn shelf<W>(weight: u64, items: u64, weighter: W) -> Shelf<Box<[u8]>, Arc<Entity>, W, RandomState>
+fn shelf<W>(weight: u64, items: u64, weighter: W) -> Shelf<Key, Arc<Entity>, W, RandomState>
 where
-    W: Weighter<Box<[u8]>, Arc<Entity>> + Clone,
+    W: Weighter<Key, Arc<Entity>> + Clone,
 {
     let options = OptionsBuilder::new()
         .shards(CACHE_SHARDS)

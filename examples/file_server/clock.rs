@@ -1,14 +1,19 @@
 //! The present time as text, written anew only when the second changes.
 
 use std::fmt::Write;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use ringway::time::Instant;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// A clock of one connection: no two workers share a line of cache for it.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
+    /// When the next second begins, as far as is known.
+    until: Option<Instant>,
+    /// What was left of the second at the last tick.
+    left: Duration,
     second: u64,
     http: String,
     log: String,
@@ -21,6 +26,17 @@ impl Clock {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         self.set(since_epoch.as_secs());
+        self.left = Duration::from_nanos(1_000_000_000 - u64::from(since_epoch.subsec_nanos()));
+        self.second
+    }
+
+    /// As [`tick`](Self::tick), but asks the system only if, at `now`, a second has passed: who has read one clock need
+    /// not read the other. A clock that somebody sets is followed within a second.
+    pub(crate) fn tick_at(&mut self, now: Instant) -> u64 {
+        if self.until.is_none_or(|until| now >= until) {
+            self.tick();
+            self.until = Some(now + self.left);
+        }
         self.second
     }
 
@@ -40,7 +56,7 @@ impl Clock {
             return;
         }
         self.second = second;
-        let date = httpdate::HttpDate::from(UNIX_EPOCH + std::time::Duration::from_secs(second));
+        let date = httpdate::HttpDate::from(UNIX_EPOCH + Duration::from_secs(second));
         self.http.clear();
         // Writing to a string cannot fail.
         let _ = write!(self.http, "{date}");
@@ -93,6 +109,20 @@ mod tests {
             assert_eq!((clock.http(), clock.log()), (http, log));
         }
         assert!(clock.tick() > 1_700_000_000);
+    }
+
+    /// Mutant: believe for a second from the tick on, wherever in its second that was.
+    #[test]
+    fn a_second_is_believed_until_it_ends() {
+        let mut clock = Clock::default();
+        let begin = Instant::now();
+        let second = clock.tick_at(begin);
+        let left = clock.left;
+        assert!(!left.is_zero() && left <= Duration::from_secs(1));
+        clock.set(0);
+        let still = begin + left.saturating_sub(Duration::from_nanos(1));
+        assert_eq!(clock.tick_at(still), 0, "nobody was asked");
+        assert!(clock.tick_at(begin + left) >= second);
     }
 
     #[test]

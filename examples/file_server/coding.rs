@@ -6,7 +6,7 @@
 use crate::fields::Lists;
 
 /// A coding of a file's content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Coding {
     Brotli,
     Zstandard,
@@ -42,6 +42,29 @@ impl Coding {
             .into_iter()
             .find(|coding| token.eq_ignore_ascii_case(coding.token().as_bytes()))
             .or(is_old_gzip.then_some(Coding::Gzip))
+    }
+}
+
+/// The codings that a client takes, those that it likes best first; none if it takes files as they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Codings([Option<Coding>; 3]);
+
+impl Codings {
+    /// See [`acceptable`].
+    pub(crate) fn of(accept_encoding: &Lists<'_>) -> Codings {
+        let mut codings = Codings::default();
+        for (place, coding) in codings.0.iter_mut().zip(acceptable(accept_encoding)) {
+            *place = Some(coding);
+        }
+        codings
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self == Codings::default()
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = Coding> {
+        self.0.into_iter().flatten()
     }
 }
 

@@ -211,7 +211,7 @@ impl<'s> Connection<'s> {
     /// Answers the head at the beginning of the input; returns how the connection ends, if it does.
     async fn exchange(&mut self, head_bytes: usize) -> io::Result<Option<End>> {
         let started = Instant::now();
-        let now = self.clock.tick();
+        let now = self.clock.tick_at(started);
         let head = &self.input.received()[..head_bytes];
         let (reply, terms) = match request::parse(head, &self.server.limits().head_size) {
             Ok(request) => {

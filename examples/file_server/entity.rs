@@ -16,6 +16,7 @@ use crate::media::MediaType;
 pub(crate) struct Entity {
     content: Content,
     media_type: MediaType,
+    coding: Option<Coding>,
     validators: Validators,
     /// `ETag` and `Last-Modified`, each with its CR LF.
     validator_fields: Box<[u8]>,
@@ -49,6 +50,7 @@ impl Entity {
                 .into_boxed_slice(),
             content,
             media_type,
+            coding,
             validators,
             resolved: AtomicU64::new(0),
             uses: AtomicU64::new(0),
@@ -61,6 +63,7 @@ impl Entity {
         Ok(content.map(|content| Entity {
             content,
             media_type: self.media_type,
+            coding: self.coding,
             validators: self.validators,
             validator_fields: self.validator_fields.clone(),
             content_fields: self.content_fields.clone(),
@@ -86,6 +89,11 @@ impl Entity {
 
     pub(crate) fn media_type(&self) -> MediaType {
         self.media_type
+    }
+
+    /// What the bytes are compressed by.
+    pub(crate) fn coding(&self) -> Option<Coding> {
+        self.coding
     }
 
     pub(crate) fn validators(&self) -> &Validators {

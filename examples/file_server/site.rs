@@ -15,9 +15,8 @@ use ringway::task::spawn_blocking;
 use ringway::time::Instant;
 use rustix::fs::OFlags;
 
-use crate::cache::{Cache, Look};
-use crate::coding;
-use crate::coding::Coding;
+use crate::cache::{Cache, Look, Wanted};
+use crate::coding::{Coding, Codings};
 use crate::conditional::Verdict;
 use crate::content::{Bytes, Content, State};
 use crate::entity::Entity;
@@ -72,8 +71,7 @@ struct Found {
 #[derive(Clone, Copy, Debug)]
 struct Visit<'r> {
     request: &'r Request<'r>,
-    /// The path in its plain form, if what it leads to may be kept.
-    plain: Option<&'r [u8]>,
+    wanted: Wanted<'r>,
     /// A moment at which nothing had been looked for yet.
     begin: Instant,
     /// Seconds since 1970.
@@ -118,60 +116,47 @@ impl Site {
         if request.method == Method::Options {
             return Reply::notice(Status::NoContent);
         }
+        let codings = self.codings(request);
+        let wanted = Wanted {
+            path: request.path,
+            codings,
+        };
         // A path without escapes under which something is kept is in its plain form.
-        if self.may_be_kept(request)
-            && !request.path.contains(&b'%')
-            && let Look::Fresh(entity) = self.look(request.path, begin)
+        if !request.path.contains(&b'%')
+            && let Look::Fresh(entity) = self.look(&wanted, begin)
             && entity.content().is_as_promised().await
         {
             self.note_from_cache();
-            self.consider_memory(request.path, &entity).await;
-            return self.entity_reply(entity, None, request, now);
+            self.consider_memory(&wanted, &entity).await;
+            return self.entity_reply(entity, request, now);
         }
         let Ok(path) = SitePath::parse(request.path) else {
             return Reply::notice(Status::BadRequest);
         };
-        if self.may_be_kept(request) {
-            self.answer_from_cache(&path, request, begin, now).await
-        } else {
-            let visit = Visit {
-                request,
-                plain: None,
-                begin,
-                now,
-                known: None,
-            };
-            self.answer_path(&path, &visit).await
-        }
-    }
-
-    async fn answer_from_cache(
-        &self,
-        path: &SitePath,
-        request: &Request<'_>,
-        begin: Instant,
-        now: u64,
-    ) -> Reply {
         let plain = path.plain();
-        let known = match self.look(&plain, begin) {
+        let wanted = Wanted {
+            path: &plain,
+            codings,
+        };
+        let known = match self.look(&wanted, begin) {
             Look::Fresh(entity) if entity.content().is_as_promised().await => {
                 self.note_from_cache();
-                return self.entity_reply(entity, None, request, now);
+                return self.entity_reply(entity, request, now);
             }
             Look::Fresh(entity) | Look::Stale(entity) => Some(entity),
             Look::Nothing => None,
         };
         let visit = Visit {
             request,
-            plain: Some(&plain),
+            wanted,
             begin,
             now,
             known: known.as_ref(),
         };
-        let reply = self.answer_path(path, &visit).await;
+        let reply = self.answer_path(&path, &visit).await;
         if let (Some(cache), Some(_), None) = (&self.cache, &known, &reply.entity) {
             // Whatever is there now, it is no file that was answered with.
-            cache.forget(&plain);
+            cache.forget(&wanted);
         }
         reply
     }
@@ -185,14 +170,16 @@ impl Site {
         found.unwrap_or_else(|error| self.failure(path, &error))
     }
 
-    /// Whether a path alone decides what this request is answered with: not if the client takes
-    /// compressed forms and there may be some.
-    fn may_be_kept(&self, request: &Request<'_>) -> bool {
-        !self.policy.precompressed || request.accept_encoding.is_empty()
+    /// The compressed forms that this request may be answered with.
+    fn codings(&self, request: &Request<'_>) -> Codings {
+        match self.policy.precompressed {
+            true => Codings::of(&request.accept_encoding),
+            false => Codings::default(),
+        }
     }
 
     /// Moves a small file that is kept open into memory if it is used much.
-    async fn consider_memory(&self, plain: &[u8], entity: &Entity) {
+    async fn consider_memory(&self, wanted: &Wanted<'_>, entity: &Entity) {
         let content = entity.content();
         if let (Some(cache), Bytes::File(_)) = (&self.cache, content.bytes())
             && content.is_small()
@@ -200,7 +187,7 @@ impl Site {
             // Who cannot read it now will say so when it is sent.
             && let Ok(Some(entity)) = entity.in_memory().await
         {
-            cache.move_into_memory(plain, entity);
+            cache.move_into_memory(wanted, entity);
         }
     }
 
@@ -210,9 +197,9 @@ impl Site {
         }
     }
 
-    fn look(&self, plain: &[u8], begin: Instant) -> Look {
+    fn look(&self, wanted: &Wanted<'_>, begin: Instant) -> Look {
         match &self.cache {
-            Some(cache) => cache.look(plain, begin),
+            Some(cache) => cache.look(wanted, begin),
             None => Look::Nothing,
         }
     }
@@ -230,7 +217,7 @@ impl Site {
             return Ok(Reply::notice(Status::Forbidden));
         }
         let media_type = MediaType::of(path.as_path());
-        let choice = self.choose_coding(path, opened, media_type, visit.request);
+        let choice = self.choose_coding(path, opened, media_type, visit.wanted.codings);
         self.file_reply(choice.await, visit).await
     }
 
@@ -243,7 +230,7 @@ impl Site {
         match self.tree.open(&index_path).await {
             Ok(index) if index.status.is_file() => {
                 let html = MediaType::HTML;
-                let choice = self.choose_coding(&index_path, index, html, visit.request);
+                let choice = self.choose_coding(&index_path, index, html, visit.wanted.codings);
                 return self.file_reply(choice.await, visit).await;
             }
             Err(error) if status_of(&error) != Status::NotFound => return Err(error),
@@ -268,17 +255,14 @@ impl Site {
         path: &SitePath,
         opened: Opened,
         media_type: MediaType,
-        request: &Request<'_>,
+        codings: Codings,
     ) -> Found {
         let plain = |opened| Found {
             opened,
             media_type,
             coding: None,
         };
-        if !self.policy.precompressed || request.accept_encoding.is_empty() {
-            return plain(opened);
-        }
-        for coding in coding::acceptable(&request.accept_encoding) {
+        for coding in codings.iter() {
             match self.tree.open(&path.with_suffix(coding.suffix())).await {
                 Ok(sibling)
                     if sibling.status.is_file()
@@ -311,12 +295,16 @@ impl Site {
         let (Some(known), Some(cache)) = (visit.known, &self.cache) else {
             return None;
         };
+        if !visit.wanted.codings.is_empty() {
+            // Which form is sent depends on several files.
+            return None;
+        }
         let status = self.tree.look_at(path).await.ok()?;
         if State::of(&status) != *known.content().state() {
             return None;
         }
         cache.confirm(known, visit.begin);
-        Some(self.entity_reply(Arc::clone(known), None, visit.request, visit.now))
+        Some(self.entity_reply(Arc::clone(known), visit.request, visit.now))
     }
 
     /// The answer with an open regular file, which is kept for those who ask after this one.
@@ -325,28 +313,21 @@ impl Site {
         let state = State::of(&found.opened.status);
         let content = Content::of(found.opened.file, state);
         let mut entity = Entity::new(content, found.media_type, found.coding, now);
-        let place = self.cache.as_ref().zip(visit.plain);
-        if let Some((cache, _)) = place
+        if let Some(cache) = &self.cache
             && cache.has_room(state.size)
             && let Some(in_memory) = entity.in_memory().await?
         {
             entity = in_memory;
         }
         let entity = Arc::new(entity);
-        if let Some((cache, plain)) = place {
-            cache.keep(plain, &entity, begin);
+        if let Some(cache) = &self.cache {
+            cache.keep(&visit.wanted, &entity, begin);
         }
-        Ok(self.entity_reply(entity, found.coding, visit.request, now))
+        Ok(self.entity_reply(entity, visit.request, now))
     }
 
     /// The answer with a file, as its conditions and its range will have it.
-    fn entity_reply(
-        &self,
-        entity: Arc<Entity>,
-        coding: Option<Coding>,
-        request: &Request<'_>,
-        now: u64,
-    ) -> Reply {
+    fn entity_reply(&self, entity: Arc<Entity>, request: &Request<'_>, now: u64) -> Reply {
         let size = entity.size();
         let selection = match request.conditions.evaluate(entity.validators(), now) {
             Verdict::NotModified => {
@@ -370,7 +351,7 @@ impl Site {
                 (Status::PartialContent, Some(range), Body::File(part))
             }
             // The standard does not say where a coding is told of parts: none is sent in one.
-            Selection::Parts(parts) if coding.is_none() => {
+            Selection::Parts(parts) if entity.coding().is_none() => {
                 let multipart = Multipart::new(parts, size, entity.media_type());
                 (Status::PartialContent, None, Body::FileParts(multipart))
             }

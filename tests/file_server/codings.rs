@@ -1,9 +1,9 @@
 //! Compressed siblings, types, and what caches are told.
 
 use std::fs::{File, FileTimes};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use crate::support::{Folder, Server};
+use crate::support::{Folder, Server, wait_until};
 
 fn set_modified(folder: &Folder, name: &str, second: u64) {
     let file = File::options().write(true).open(folder.path(name));
@@ -75,6 +75,42 @@ fn a_compressed_sibling_is_sent_to_who_takes_it() {
     let itself = client.get_with("/page.html.gz", "Accept-Encoding: gzip\r\n");
     assert_eq!(itself.field("Content-Encoding"), None);
     assert_eq!(itself.field("Content-Type"), Some("application/gzip"));
+}
+
+/// Forms are kept like files, each for those who take it, and what becomes of them is seen once the bound is over.
+///
+/// Mutants: keep forms by the path alone; confirm a form by the state of the file that it stands for.
+#[test]
+fn compressed_forms_are_kept_for_who_takes_them_and_their_changes_are_followed() {
+    const BOUND: Duration = Duration::from_millis(200);
+    let wait = |time: Duration| {
+        let begin = Instant::now();
+        wait_until("the time is over", || begin.elapsed() > time);
+    };
+    let folder = site();
+    // What was changed just now is not kept.
+    wait(Duration::from_secs(2));
+    let start = |time| Server::start_with(&folder.root(), &["--precompressed", "--cache-ms", time]);
+    let (kept, bounded) = (start("86400000"), start("200"));
+    let (mut of_kept, mut of_bounded) = (kept.connect(), bounded.connect());
+    let forms = [("br, gzip", "brotli"), ("gzip", "gzip!"), ("", "plain")];
+    let field = |accepted: &str| format!("Accept-Encoding: {accepted}\r\n");
+    for (accepted, content) in forms.into_iter().chain(forms) {
+        for client in [&mut of_kept, &mut of_bounded] {
+            let response = client.get_with("/page.html", &field(accepted));
+            assert_eq!(response.text(), content, "{accepted:?}");
+        }
+    }
+    std::fs::remove_file(folder.path("page.html.br")).expect("removes");
+    folder.write("page.html.gz", "GZIP!");
+    wait(BOUND);
+    for (accepted, content) in [("br, gzip", "GZIP!"), ("gzip", "GZIP!"), ("", "plain")] {
+        let response = of_bounded.get_with("/page.html", &field(accepted));
+        assert_eq!(response.text(), content, "{accepted:?}");
+    }
+    let response = of_kept.get_with("/page.html", &field("br, gzip"));
+    assert_eq!(response.text(), "brotli", "it was kept");
+    assert_eq!(response.field("Content-Encoding"), Some("br"));
 }
 
 /// Each form is a representation of its own: its tag, its length, its ranges.

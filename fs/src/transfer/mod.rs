@@ -35,7 +35,7 @@ use crate::op::{Ready, descriptor};
 ///
 /// - `UnexpectedEof` with a [`ShortTransfer`] inside, if the file ends before: it says how many bytes were sent;
 /// - `InvalidInput` if the stretch goes beyond `i64::MAX`;
-/// - EPIPE or ECONNRESET if the other side is gone (SIGPIPE is not raised), and the other errors of splice(2): how
+/// - EPIPE or ECONNRESET if the other side is gone (SIGPIPE is not raised), and the other errors of sendfile(2) and splice(2): how
 ///   many bytes were sent is then not known;
 /// - EINVAL if the file system, or the sink, cannot splice.
 ///
