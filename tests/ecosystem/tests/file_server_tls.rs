@@ -214,13 +214,14 @@ fn a_stop_finishes_what_runs_and_tells_every_client_of_the_end() {
         ten_minutes,
     ];
     let mut server = site.serve(&arguments);
+    // It is accepted before those behind it are answered.
+    let silent = server.connect();
     let mut idle = site.connect(&server);
     assert_eq!(idle.get("/a"), b"A");
     let mut running = site.connect(&server);
     running.ask("/large.bin", "");
     let mut first = [0];
     running.stream.read_exact(&mut first).expect("it has begun");
-    let silent = server.connect();
     server.signal(Signal::TERM);
     idle.expect_close();
     assert_eq!(silent.rest(), b"");
