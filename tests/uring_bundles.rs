@@ -2,7 +2,9 @@
 
 mod net_support;
 
-use std::sync::mpsc;
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use net_support::*;
 use ringway::net::{UdpSocket, UnixStream};
 use ringway::runtime::{Builder, Handle, Runtime};
 use ringway::uring::{self, ProvidedBuf, RecvMulti};
-use ringway_runtime::driver::{Feature, features};
+use ringway_runtime::driver::{Feature, Script, features, is_lost};
 use ringway_runtime::internals::mismatches;
 
 /// Bytes of a provided buffer.
@@ -410,4 +412,58 @@ fn buffers_of_bundles_are_dropped_by_other_threads_while_the_runtime_ends() {
         }
     }
     assert_eq!(mismatches(), before, "the ledger is even");
+}
+
+/// Answers that name buffers are dropped, as by a kernel without memory, until the pool has none left. Each is an error, what
+/// it named is gone, and receiving goes on in memory of its own.
+///
+/// Mutants: `RecvMulti::judge` in `uring/src/receive.rs` takes ENOBUFS for an error; `Pools::excuse` excuses nobody (the ledger).
+#[test]
+fn a_pool_whose_buffers_are_lost_with_their_answers_starves_nobody() {
+    const OWN: usize = 20;
+    let before = mismatches();
+    let mut builder = Builder::new_current_thread();
+    let script = Script::new(11).drop_answers(300);
+    let runtime = builder.enable_all().ring_script(script).build();
+    let runtime = runtime.expect("a runtime");
+    runtime.block_on(within(async {
+        let (near, far) = UnixStream::pair().expect("a pair");
+        let is_enough = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&is_enough);
+        let writer = thread::spawn(move || send_until(near, &told));
+        let mut received = uring::recv_multi(&far);
+        let (mut bytes, mut lost, mut own) = (0, 0, 0);
+        while let Some(result) = received.next().await {
+            match result {
+                Ok(buf) => {
+                    assert!(buf.iter().all(|&byte| byte == 7));
+                    bytes += buf.len();
+                    own += usize::from(!buf.is_lent());
+                }
+                Err(error) => {
+                    assert!(is_lost(&error), "{error}");
+                    lost += 1;
+                }
+            }
+            is_enough.store(own >= OWN, Ordering::Relaxed);
+        }
+        let sent = writer.join().expect("no panic");
+        println!("{bytes} of {sent} bytes, {lost} answers lost, {own} buffers of our own");
+        assert!(own >= OWN && bytes <= sent);
+        assert!(lost > 0 || !has_bundles());
+    }));
+    drop(runtime);
+    assert_eq!(mismatches(), before, "the ledger is even");
+}
+
+/// Sends by calls that wait, until it is enough; how many bytes.
+fn send_until(near: UnixStream, is_enough: &AtomicBool) -> usize {
+    let mut near = near.into_std().expect("the socket");
+    near.set_nonblocking(false).expect("an option");
+    let mut sent = 0;
+    while !is_enough.load(Ordering::Relaxed) {
+        near.write_all(&[7; 1 << 14]).expect("a reader");
+        sent += 1 << 14;
+    }
+    sent
 }
