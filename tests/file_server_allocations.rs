@@ -1,14 +1,13 @@
 //! What the example `file_server` allocates for a request on a connection that goes on: nothing. The server runs here, of
 //! the same modules as the example, in a process of its own, because the allocator counts for all threads.
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use clap::Parser;
+use counting::allocations;
 use ringway::net::TcpListener;
 use ringway::runtime::Builder;
 
@@ -33,6 +32,8 @@ mod connection;
 #[allow(dead_code, reason = "the example uses all of it")]
 #[path = "../examples/file_server/content.rs"]
 mod content;
+#[path = "support/counting.rs"]
+mod counting;
 #[allow(dead_code, reason = "the example uses all of it")]
 #[path = "../examples/file_server/entity.rs"]
 mod entity;
@@ -94,28 +95,6 @@ mod tls;
 #[allow(dead_code, reason = "the example uses all of it")]
 #[path = "../examples/file_server/transport.rs"]
 mod transport;
-
-/// The system's allocator, with a counter. Relaxed: it is read while the server rests.
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call goes to the system's allocator with the caller's own arguments.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller keeps `alloc`'s contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps `dealloc`'s contract.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
 
 const REQUESTS: u64 = 1_000;
 
@@ -222,12 +201,12 @@ fn count_allocations(address: SocketAddr, request: &[u8]) -> u64 {
     let mut before = 0;
     for round in 0..2 * REQUESTS {
         if round == REQUESTS {
-            before = ALLOCATIONS.load(Ordering::Relaxed);
+            before = allocations();
         }
         client.write_all(request).expect("the server receives");
         client
             .read_exact(&mut answer[..length])
             .expect("the server sends");
     }
-    ALLOCATIONS.load(Ordering::Relaxed) - before
+    allocations() - before
 }

@@ -1,40 +1,15 @@
 //! What connections cost in memory. Alone in its process, because the allocator counts for all threads.
 
+#[path = "support/counting.rs"]
+mod counting;
 mod net_support;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-
+use counting::{allocations, live_bytes};
 use net_support::*;
 use ringway::io::{AsyncReadExt, AsyncWriteExt};
 use ringway::net::TcpStream;
 use ringway::runtime::{Driver, Handle};
 use turns::Turn;
-
-/// The system's allocator, with counters. Relaxed: they are read while the counted work rests.
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-static LIVE_BYTES: AtomicI64 = AtomicI64::new(0);
-
-// SAFETY: every call goes to the system's allocator with the caller's own arguments.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        LIVE_BYTES.fetch_add(layout.size() as i64, Ordering::Relaxed);
-        // SAFETY: the caller keeps `alloc`'s contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        LIVE_BYTES.fetch_sub(layout.size() as i64, Ordering::Relaxed);
-        // SAFETY: the caller keeps `dealloc`'s contract.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
 
 /// The tests of this file take turns: each would count the other's work.
 mod turns {
@@ -68,7 +43,7 @@ fn a_connection_that_waits_costs_less_than_a_buffer() {
         let address = listener.local_addr().unwrap();
         let mut clients = Vec::with_capacity(CONNECTIONS as usize);
         let mut readers = Vec::with_capacity(CONNECTIONS as usize);
-        let before = LIVE_BYTES.load(Ordering::Relaxed);
+        let before = live_bytes();
         for _ in 0..CONNECTIONS {
             clients.push(TcpStream::connect(address).await.unwrap());
             let (mut server, _) = listener.accept().await.unwrap();
@@ -81,7 +56,7 @@ fn a_connection_that_waits_costs_less_than_a_buffer() {
             Driver::Poll => BYTES_AT_MOST + BYTES_OF_POLL,
             _ => BYTES_AT_MOST,
         };
-        let each = (LIVE_BYTES.load(Ordering::Relaxed) - before) / CONNECTIONS;
+        let each = (live_bytes() - before) / CONNECTIONS;
         assert!(
             each <= at_most,
             "a connection that waits costs {each} bytes"
@@ -111,12 +86,12 @@ fn reading_and_writing_allocate_nothing_in_the_long_run() {
         let mut before = 0;
         for round in 0..2 * ROUNDS {
             if round == ROUNDS {
-                before = ALLOCATIONS.load(Ordering::Relaxed);
+                before = allocations();
             }
             client.write_all(&message).await.unwrap();
             client.read_exact(&mut answer).await.unwrap();
         }
-        let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+        let allocations = allocations() - before;
         assert!(
             allocations < ROUNDS / 100,
             "{allocations} allocations in {ROUNDS} rounds"

@@ -1,37 +1,17 @@
 //! What the driver allocates for operations in the steady state: nothing. Alone in its process, because the allocator
 //! counts for all threads.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+#[path = "support/counting.rs"]
+mod counting;
+
 use std::io::Write;
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use counting::allocations;
 use ringway::fs::File;
 use ringway::net::TcpListener;
 use ringway::runtime::Builder;
-
-/// The system's allocator, with a counter. Relaxed: it is read while the counted work rests.
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call goes to the system's allocator with the caller's own arguments.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller keeps `alloc`'s contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps `dealloc`'s contract.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
 
 const ROUNDS: u64 = 1_000;
 
@@ -82,7 +62,7 @@ async fn reads() -> u64 {
     let mut before = 0;
     for round in 0..2 * ROUNDS {
         if round == ROUNDS {
-            before = ALLOCATIONS.load(Ordering::Relaxed);
+            before = allocations();
         }
         let (count, returned) = file.read_at(buffer, 0).await;
         assert_eq!(count.expect("a read"), BYTES);
@@ -90,7 +70,7 @@ async fn reads() -> u64 {
         // A cached block is read at once; this one is always an operation.
         file.sync_data().await.expect("a sync");
     }
-    ALLOCATIONS.load(Ordering::Relaxed) - before
+    allocations() - before
 }
 
 /// Allocations in the second half of the accepts, each of which waits for its client.
@@ -107,12 +87,12 @@ async fn accepts() -> u64 {
     let mut before = 0;
     for round in 0..2 * ROUNDS {
         if round == ROUNDS {
-            before = ALLOCATIONS.load(Ordering::Relaxed);
+            before = allocations();
         }
         next.send(()).expect("the clients live");
         listener.accept().await.expect("a connection");
     }
-    let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+    let allocations = allocations() - before;
     drop(next);
     clients.join().expect("no panic");
     allocations
