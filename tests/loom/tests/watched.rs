@@ -249,20 +249,7 @@ fn a_poll_that_is_cancelled_while_its_event_comes_leaves_nothing() {
 #[test]
 fn a_call_that_is_cancelled_while_the_pool_begins_it_leaves_nothing() {
     check(|| {
-        let (shard, machine, pool) = shard();
-        let stream = Stream::new();
-        let thread = {
-            let pool = Arc::clone(&pool);
-            spawn(move || pool.run_one())
-        };
-        shard.as_owner(|| {
-            let key = submit(&shard, stream.sync(), Waker::noop());
-            shard.service(at(0));
-            shard.abandon(key);
-        });
-        work_until_idle(&shard);
-        thread.join().expect("no panic");
-        assert_over(&shard, &machine, &stream);
+        cancel_beside_the_pool(|shard, stream| submit(shard, stream.sync(), Waker::noop()));
     });
 }
 
@@ -274,19 +261,24 @@ fn a_call_that_is_cancelled_while_the_pool_begins_it_leaves_nothing() {
 #[test]
 fn a_call_that_is_cancelled_while_it_comes_back_from_the_pool_does_not_wait() {
     check(|| {
-        let (shard, machine, pool) = shard();
-        let stream = Stream::new();
-        let thread = {
-            let pool = Arc::clone(&pool);
-            spawn(move || pool.run_one())
-        };
-        shard.as_owner(|| {
-            let key = submit(&shard, stream.splice(), Waker::noop());
-            shard.service(at(0));
-            shard.abandon(key);
-        });
-        work_until_idle(&shard);
-        thread.join().expect("no panic");
-        assert_over(&shard, &machine, &stream);
+        cancel_beside_the_pool(|shard, stream| submit(shard, stream.splice(), Waker::noop()));
     });
+}
+
+/// The owner begins an operation and abandons it, while a thread of the pool does one job.
+fn cancel_beside_the_pool(begin: impl FnOnce(&Specimen, &Stream) -> Key) {
+    let (shard, machine, pool) = shard();
+    let stream = Stream::new();
+    let thread = {
+        let pool = Arc::clone(&pool);
+        spawn(move || pool.run_one())
+    };
+    shard.as_owner(|| {
+        let key = begin(&shard, &stream);
+        shard.service(at(0));
+        shard.abandon(key);
+    });
+    work_until_idle(&shard);
+    thread.join().expect("no panic");
+    assert_over(&shard, &machine, &stream);
 }
