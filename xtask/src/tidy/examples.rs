@@ -1,7 +1,7 @@
 //! Every public function that does something is shown at work.
 //!
 //! The example is its own, or another one of the same file in which it is called: its type's, or a neighbour's. A
-//! function whose documentation begins with "As [`other`]" does as that one does, and is shown with it.
+//! function whose documentation begins with `As [other]` (in code) does as that one does, and is shown with it.
 //!
 //! No example is asked of what only tells (nothing but `self` goes in, a value comes out, nothing can fail), of what is
 //! deprecated, hidden or a test, and of functions that get their names from a macro's argument, which cannot be seen
