@@ -50,7 +50,7 @@ mod journal;
 #[path = "../examples/file_server/limits.rs"]
 mod limits;
 #[allow(dead_code, reason = "the example uses all of it")]
-#[path = "../examples/file_server/listing.rs"]
+#[path = "../examples/file_server/listing/mod.rs"]
 mod listing;
 #[allow(dead_code, reason = "the example uses all of it")]
 #[path = "../examples/file_server/media.rs"]
@@ -58,6 +58,12 @@ mod media;
 #[allow(dead_code, reason = "the example uses all of it")]
 #[path = "../examples/file_server/multipart.rs"]
 mod multipart;
+#[allow(dead_code, reason = "the example uses all of it")]
+#[path = "../examples/file_server/notice.rs"]
+mod notice;
+#[allow(dead_code, reason = "the example uses all of it")]
+#[path = "../examples/file_server/page.rs"]
+mod page;
 #[allow(dead_code, reason = "the example uses all of it")]
 #[path = "../examples/file_server/path.rs"]
 mod path;

@@ -69,7 +69,7 @@ impl Codings {
 }
 
 /// A weight in thousandths; 0 means "not acceptable".
-type Weight = u16;
+pub(crate) type Weight = u16;
 
 /// The codings that a client takes, with the one that it likes best first. Of equal weight, the
 /// order is that of [`Coding::ALL`].
@@ -124,7 +124,7 @@ impl Weights {
 }
 
 /// Splits `gzip;q=0.5`.
-fn parse_member(member: &[u8]) -> Option<(&[u8], Weight)> {
+pub(crate) fn parse_member(member: &[u8]) -> Option<(&[u8], Weight)> {
     let mut parts = member
         .splitn(2, |&byte| byte == b';')
         .map(<[u8]>::trim_ascii);

@@ -37,6 +37,16 @@ impl ETag {
         }
     }
 
+    /// The tag of a page that is made for each request: other bytes give another tag.
+    pub(crate) fn of_page(page: &[u8]) -> ETag {
+        let mut hasher = DefaultHasher::new();
+        page.hash(&mut hasher);
+        ETag {
+            size: page.len() as u64,
+            identity: hasher.finish(),
+        }
+    }
+
     /// The tag as it stands in a header field, with its quotes.
     pub(crate) fn to_bytes(self) -> [u8; ETAG_BYTES] {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";

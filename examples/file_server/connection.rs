@@ -12,6 +12,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, IoSlice};
+use std::mem;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -19,7 +20,7 @@ use std::time::Duration;
 use ringway::fs::{self, File, ShortTransfer};
 use ringway::select;
 use ringway::task::yield_now;
-use ringway::time::{Instant, Sleep, sleep_until, timeout};
+use ringway::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 use socket2::SockRef;
 
 use crate::clock::Clock;
@@ -30,6 +31,7 @@ use crate::limits::{
     COPIED_BODY_BYTES_MAX, COPY_BYTES, LINGER_BYTES_MAX, LINGER_TIME, OUTPUT_FLUSH_BYTES,
     OUTPUT_KEEP_BYTES, REQUESTS_PER_TURN, SMALL_BODY_BYTES_MAX, STALL_CHUNK_BYTES,
 };
+use crate::listing::Listing;
 use crate::multipart::Multipart;
 use crate::range::Part;
 use crate::reply::{Body, Persistence, Reply, Status};
@@ -250,17 +252,18 @@ impl<'s> Connection<'s> {
         head_bytes: usize,
     ) -> io::Result<Persistence> {
         let start = self.output.len();
+        let mut reply = reply.in_form_for(&self.input.received()[..head_bytes]);
+        let persistence = reply.persistence(terms.persistence);
         reply.write_head(
             &mut self.output,
             self.clock.http(),
-            terms.persistence,
+            persistence,
             self.server.site().file_fields(),
         );
-        let (mut status, mut persistence) = (reply.status, terms.persistence);
-        let body = if terms.with_body {
-            &reply.body
-        } else {
-            &Body::Nothing
+        let (mut status, mut persistence) = (reply.status, persistence);
+        let body = match terms.with_body {
+            true => mem::replace(&mut reply.body, Body::Nothing),
+            false => Body::Nothing,
         };
         let mut sent_bytes = 0;
         let mut result = Ok(());
@@ -270,9 +273,14 @@ impl<'s> Connection<'s> {
                 self.output.extend_from_slice(text.as_bytes());
                 sent_bytes = text.len() as u64;
             }
-            Body::Page(page) => result = self.send_bytes(page.as_bytes(), &mut sent_bytes).await,
+            Body::NoticePage(page) | Body::Page(page) => {
+                result = self.send_bytes(page.as_bytes(), &mut sent_bytes).await;
+            }
+            Body::Pieces { listing, chunked } => {
+                result = self.send_pieces(listing, chunked, &mut sent_bytes).await;
+            }
             Body::File(part) => {
-                let (content, part) = (reply.content(), *part);
+                let content = reply.content();
                 match small_bytes(content, part).await {
                     Ok(Some(bytes)) => result = self.send_bytes(&bytes, &mut sent_bytes).await,
                     Ok(None) => result = self.transfer(content, part, &mut sent_bytes).await,
@@ -285,7 +293,7 @@ impl<'s> Connection<'s> {
             }
             Body::FileParts(multipart) => {
                 let content = reply.content();
-                result = self.send_parts(content, multipart, &mut sent_bytes).await;
+                result = self.send_parts(content, &multipart, &mut sent_bytes).await;
             }
         }
         let aborted = result.is_err();
@@ -331,6 +339,55 @@ impl<'s> Connection<'s> {
         multipart.write_end(&mut self.output);
         *sent_bytes += (self.output.len() - start) as u64;
         Ok(())
+    }
+
+    /// Sends a page whose pieces are made one after the other. If one cannot be made, the page is visibly cut off.
+    async fn send_pieces(
+        &mut self,
+        mut listing: Box<Listing>,
+        chunked: bool,
+        sent_bytes: &mut u64,
+    ) -> io::Result<()> {
+        let stall = self.server.limits().stall;
+        let (mut deadline, mut allowance) = (Instant::now() + stall, STALL_CHUNK_BYTES);
+        while let Some(mut piece) = self.next_piece(&mut listing, chunked).await? {
+            let length = piece.len() as u64;
+            if allowance < length {
+                (deadline, allowance) = (Instant::now() + stall, STALL_CHUNK_BYTES);
+            }
+            allowance -= length;
+            if chunked {
+                let heading = format!("{length:x}\r\n");
+                self.output.extend_from_slice(heading.as_bytes());
+                piece.push_str("\r\n");
+            }
+            timeout_at(deadline, self.flush_with(piece.as_bytes()))
+                .await
+                .map_err(|_| io::ErrorKind::TimedOut)??;
+            *sent_bytes += length;
+        }
+        if chunked {
+            self.output.extend_from_slice(b"0\r\n\r\n");
+        }
+        Ok(())
+    }
+
+    /// The next piece of a page. An error is told on standard error; where the end of the connection would look like the
+    /// end of the page, the connection is reset.
+    async fn next_piece(
+        &mut self,
+        listing: &mut Listing,
+        chunked: bool,
+    ) -> io::Result<Option<String>> {
+        let next = listing.next().await;
+        if let Err(error) = &next {
+            let journal = self.server.journal();
+            journal.warn(format_args!("cannot go on reading a directory: {error}"));
+            if !chunked {
+                self.reset();
+            }
+        }
+        next
     }
 
     /// Answers 500 in place of a file that could not be read.
@@ -509,7 +566,7 @@ impl<'s> Connection<'s> {
 
     /// Lets the kernel forget what a stalled peer did not take, in place of offering it for minutes
     /// more.
-    fn reset(self) {
+    fn reset(&self) {
         // Without effect on a socket that is gone already.
         let _ = SockRef::from(self.stream.socket()).set_linger(Some(Duration::ZERO));
     }

@@ -110,9 +110,23 @@ pub(crate) const STALL_CHUNK_BYTES: u64 = 256 * 1024;
 /// requests that need no file would otherwise never wait for anything.
 pub(crate) const REQUESTS_PER_TURN: u32 = 64;
 
-/// Entries of a directory that a listing shows; a note says that there are more. At about 250 bytes
-/// an entry the page stays under 3 MiB.
-pub(crate) const LISTING_ENTRIES_MAX: usize = 10_000;
+/// Entries, and bytes of their names, up to which a listing is made and sent as one piece. An entry takes about 170 bytes
+/// of the page, and its name up to eight times its bytes: so the page has at most 180 KiB, and usually less than 48.
+pub(crate) const LISTING_PAGE_ENTRIES: usize = 256;
+pub(crate) const LISTING_PAGE_NAME_BYTES: usize = 16 * 1024;
+
+/// Bytes of a larger listing that are made at a time, and sent before the next are made.
+pub(crate) const LISTING_PIECE_BYTES: usize = 32 * 1024;
+
+/// Entries that are read from the disk before the thread is given back: a few milliseconds' work.
+pub(crate) const LISTING_TURN_ENTRIES: usize = 4_096;
+
+/// Bytes of memory that the entries of one listing may take to be put in order: 100,000 take 4 to 8 MiB. Beyond it they
+/// come as the disk has them.
+pub(crate) const LISTING_SORTED_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The same for all listings together, or many clients could take what the machine has.
+pub(crate) const LISTINGS_SORTED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Bytes and time spent on reading what a peer still sends after a refusal, so that the refusal
 /// reaches it: closing a socket with unread bytes resets the connection and may take the answer

@@ -15,14 +15,15 @@
 //! | `input`, `request`, `fields` | what was received; where a head ends and what it says |
 //! | `path`, `policy`, `site` | from a path to an open file beneath the root, and to an answer |
 //! | `conditional`, `range`, `coding`, `media` | validators, conditions, ranges, compressed forms, types |
-//! | `reply`, `multipart`, `listing` | the answer's head; the page that shows a directory |
+//! | `reply`, `multipart` | the answer's head; several ranges in one answer |
+//! | `listing`, `notice`, `page` | the page that shows a directory, that of an error, and what both look like |
 //! | `cache`, `content`, `entity` | what is kept of files between requests, and for how long it is believed |
 //! | `activation`, `supervisor` | sockets that systemd hands over, and what it is told |
 //! | `status` | the page that shows the runtime at work, once a second |
 //! | `journal`, `clock` | the access log; the time as text |
 //!
-//! `path`, `range`, `conditional`, `request`, `reply`, `input`, `listing` and `clock` are plain
-//! functions without a runtime; only `server`, `connection` and `site` wait for anything.
+//! `path`, `range`, `conditional`, `request`, `reply`, `input`, `notice`, `page` and `clock` are plain
+//! functions without a runtime; only `server`, `connection`, `site` and `listing` wait for anything.
 
 #![forbid(unsafe_code)]
 
@@ -44,6 +45,8 @@ mod limits;
 mod listing;
 mod media;
 mod multipart;
+mod notice;
+mod page;
 mod path;
 mod peers;
 mod policy;

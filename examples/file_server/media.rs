@@ -20,6 +20,17 @@ impl MediaType {
             .map_or(MediaType::UNKNOWN, MediaType)
     }
 
+    /// What stands before the slash.
+    pub(crate) fn group(self) -> &'static str {
+        self.0.split('/').next().unwrap_or_default()
+    }
+
+    /// Whether other files are packed into such a file.
+    pub(crate) fn is_archive(self) -> bool {
+        const PACKERS: [&str; 7] = ["zip", "gzip", "tar", "7z-", "bzip", "xz", "zstd"];
+        self.group() == "application" && PACKERS.iter().any(|packer| self.0.contains(packer))
+    }
+
     fn is_text(self) -> bool {
         self.0.starts_with("text/")
             || matches!(

@@ -3,10 +3,13 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use crate::conditional::ETag;
 use crate::content::Content;
 use crate::entity::Entity;
+use crate::listing::Listing;
 use crate::multipart::Multipart;
 use crate::range::Part;
+use crate::{notice, page};
 
 /// The statuses that this server knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +75,7 @@ impl Status {
 
     /// The text of a page that has nothing but this status to show. It reveals no path and no
     /// cause.
-    fn notice(self) -> &'static str {
+    pub(crate) fn notice(self) -> &'static str {
         match self {
             Status::MovedPermanently => "301 Moved Permanently: see the Location field.\n",
             Status::BadRequest => {
@@ -118,6 +121,8 @@ pub(crate) struct Reply {
     pub(crate) content_range: Option<ContentRange>,
     /// Path and query to go to, safe to stand in a field.
     pub(crate) location: Option<String>,
+    /// The tag of a page, if the answer is about one that has a tag.
+    pub(crate) page_tag: Option<ETag>,
     pub(crate) body: Body,
 }
 
@@ -127,8 +132,15 @@ pub(crate) enum Body {
     Nothing,
     /// Plain text that is always the same.
     Notice(&'static str),
-    /// An HTML page made by us.
+    /// The same as HTML.
+    NoticePage(String),
+    /// The page of a directory.
     Page(String),
+    /// The same in pieces: in chunks, or, for who does not know chunks, until the connection ends.
+    Pieces {
+        listing: Box<Listing>,
+        chunked: bool,
+    },
     /// Of the reply's entity.
     File(Part),
     /// Several parts of it, as multipart/byteranges.
@@ -166,7 +178,16 @@ impl Reply {
             entity: None,
             content_range: None,
             location: None,
+            page_tag: None,
             body,
+        }
+    }
+
+    /// What becomes of the connection, if `wished` is what its two ends would have.
+    pub(crate) fn persistence(&self, wished: Persistence) -> Persistence {
+        match self.body {
+            Body::Pieces { chunked: false, .. } => Persistence::Close,
+            _ => wished,
         }
     }
 
@@ -213,6 +234,11 @@ impl Reply {
             output.extend_from_slice(entity.validator_fields());
             output.extend_from_slice(file_fields);
         }
+        if let Some(tag) = self.page_tag {
+            output.extend_from_slice(b"ETag: ");
+            output.extend_from_slice(&tag.to_bytes());
+            output.extend_from_slice(b"\r\nCache-Control: no-cache\r\n");
+        }
         self.write_content_fields(output);
         output.extend_from_slice(b"\r\n");
     }
@@ -236,8 +262,21 @@ impl Reply {
             (Body::Nothing, _) => return,
             (Body::Notice(_), _) => {
                 output.extend_from_slice(b"Content-Type: text/plain; charset=utf-8\r\n");
+                output.extend_from_slice(notice::FIELDS.as_bytes());
             }
-            (Body::Page(_), _) => output.extend_from_slice(PAGE_FIELDS.as_bytes()),
+            (Body::NoticePage(_), _) => {
+                output.extend_from_slice(page::FIELDS.as_bytes());
+                output.extend_from_slice(notice::FIELDS.as_bytes());
+            }
+            (Body::Page(_), _) => output.extend_from_slice(page::FIELDS.as_bytes()),
+            (Body::Pieces { chunked, .. }, _) => {
+                output.extend_from_slice(page::FIELDS.as_bytes());
+                output.extend_from_slice(b"Cache-Control: no-cache\r\n");
+                if *chunked {
+                    output.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+                }
+                return;
+            }
             (Body::FileParts(multipart), _) => {
                 multipart.write_content_type(output);
                 output.extend_from_slice(b"Accept-Ranges: bytes\r\n");
@@ -257,20 +296,13 @@ impl Body {
         match self {
             Body::Nothing => 0,
             Body::Notice(text) => text.len() as u64,
-            Body::Page(page) => page.len() as u64,
+            Body::NoticePage(page) | Body::Page(page) => page.len() as u64,
+            Body::Pieces { .. } => unreachable!("nobody knows how much is to come"),
             Body::File(part) => part.length,
             Body::FileParts(multipart) => multipart.length(),
         }
     }
 }
-
-/// A page of ours runs no script, loads nothing, and cannot be put into a frame: whatever a file
-/// name might do to the page in spite of the escaping stays without effect. It changes with the
-/// directory.
-const PAGE_FIELDS: &str = "Content-Type: text/html; charset=utf-8\r\n\
-    Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; \
-    form-action 'none'; frame-ancestors 'none'\r\n\
-    Cache-Control: no-cache\r\n";
 
 /// Writing to a vector cannot fail.
 fn put(output: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
@@ -315,7 +347,7 @@ mod tests {
             format!(
                 "HTTP/1.1 404 Not Found\r\nDate: {DATE}\r\n{connection}\
                  X-Content-Type-Options: nosniff\r\nContent-Type: text/plain; charset=utf-8\r\n\
-                 Content-Length: {}\r\n\r\n",
+                 Vary: Accept\r\nCache-Control: no-cache\r\nContent-Length: {}\r\n\r\n",
                 Status::NotFound.notice().len()
             )
         };

@@ -6,30 +6,30 @@
 //! through its descriptor, never again through its name.
 
 use std::fs::Metadata;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ringway::fs::{Dir, File, OpenOptions, PathRefused};
-use ringway::task::spawn_blocking;
 use ringway::time::Instant;
 use rustix::fs::OFlags;
 
 use crate::cache::{Cache, Look, Wanted};
 use crate::coding::{Coding, Codings};
-use crate::conditional::Verdict;
+use crate::conditional::{Conditions, ETag, Validators, Verdict};
 use crate::content::{Bytes, Content, State};
 use crate::entity::Entity;
 use crate::journal::Journal;
 use crate::limits::CacheLimits;
-use crate::listing;
+use crate::listing::{Listed, Lister, Order, View};
 use crate::media::MediaType;
 use crate::multipart::Multipart;
 use crate::path::SitePath;
 use crate::policy::{Policy, Symlinks};
 use crate::range::{Part, Selection, select};
 use crate::reply::{Body, ContentRange, Reply, Status};
-use crate::request::{Method, Request};
+use crate::request::{Method, Request, Version};
 use crate::status::Gauges;
 
 /// A directory whose files are served.
@@ -37,6 +37,7 @@ use crate::status::Gauges;
 pub(crate) struct Site {
     tree: Tree,
     cache: Option<Cache>,
+    lister: Lister,
     policy: Policy,
     /// See [`Policy::field_lines`].
     file_fields: Vec<u8>,
@@ -94,6 +95,7 @@ impl Site {
         Ok(Site {
             tree: Tree::open_root(path, policy.symlinks).await?,
             cache: Cache::new(cache),
+            lister: Lister::new(),
             file_fields: policy.field_lines(),
             policy,
             journal,
@@ -240,11 +242,7 @@ impl Site {
         if !directory.status.is_dir() {
             return Ok(Reply::notice(Status::NotFound));
         }
-        let page = self.list(path, directory.file).await?;
-        Ok(Reply {
-            body: Body::Page(page),
-            ..Reply::notice(Status::Ok)
-        })
+        self.list(path, directory.file, visit).await
     }
 
     /// Takes a compressed sibling in place of the file at `path`, if the client takes one. A sibling
@@ -280,14 +278,31 @@ impl Site {
         plain(opened)
     }
 
-    async fn list(&self, path: &SitePath, directory: File) -> io::Result<String> {
-        let (root, path) = (self.tree.root.clone(), path.clone());
-        let resolve = self.policy.symlinks.resolve_flags();
-        let list = move || {
-            let gathered = listing::gather(&root, resolve, &path, &directory)?;
-            Ok(listing::render(&path, gathered))
+    /// The page of a directory.
+    async fn list(&self, path: &SitePath, directory: File, visit: &Visit<'_>) -> io::Result<Reply> {
+        let (root, resolve) = (self.tree.root.clone(), self.policy.symlinks.resolve_flags());
+        let view = View {
+            directory: path.clone(),
+            order: Order::of(visit.request.query),
         };
-        spawn_blocking(list).await.map_err(io::Error::other)?
+        let request = visit.request;
+        let (page_tag, body) = match self.lister.list(root, resolve, view, directory).await? {
+            Listed::Whole(page) => (Some(ETag::of_page(page.as_bytes())), Body::Page(page)),
+            Listed::Pieces(listing) => {
+                let chunked = request.version == Version::Http11;
+                (None, Body::Pieces { listing, chunked })
+            }
+        };
+        let (status, body) = match page_verdict(&request.conditions, page_tag, visit.now) {
+            Verdict::NotModified => (Status::NotModified, Body::Nothing),
+            Verdict::PreconditionFailed => return Ok(Reply::notice(Status::PreconditionFailed)),
+            Verdict::Proceed | Verdict::ProceedWhole => (Status::Ok, body),
+        };
+        Ok(Reply {
+            page_tag,
+            body,
+            ..Reply::notice(status)
+        })
     }
 
     /// The answer with what is known, if its path, resolved anew, leads to it and it is as it was.
@@ -389,6 +404,17 @@ impl Site {
         }
         Reply::notice(status)
     }
+}
+
+/// What conditions make of a page. One that has no tag is there and fits no tag that anybody could know; no page has a
+/// date.
+fn page_verdict(conditions: &Conditions<'_>, tag: Option<ETag>, now: u64) -> Verdict {
+    let nobody_knows = || ETag::of_page(&RandomState::new().hash_one(now).to_ne_bytes());
+    let validators = Validators {
+        etag: tag.unwrap_or_else(nobody_knows),
+        modified: None,
+    };
+    conditions.evaluate(&validators, now)
 }
 
 /// The status that an error of opening or reading becomes.

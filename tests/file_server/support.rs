@@ -163,9 +163,18 @@ impl Server {
 
     /// Memory that the process has, in KiB.
     pub(crate) fn memory_kib(&self) -> u64 {
+        self.kib("VmRSS:")
+    }
+
+    /// The most that it had so far.
+    pub(crate) fn most_memory_kib(&self) -> u64 {
+        self.kib("VmHWM:")
+    }
+
+    fn kib(&self, key: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
         let status = status.expect("the server runs");
-        let line = status.lines().find(|line| line.starts_with("VmRSS"));
+        let line = status.lines().find(|line| line.starts_with(key));
         let words = line.expect("a line").split_whitespace();
         words.skip(1).find_map(|kib| kib.parse().ok()).expect("KiB")
     }
@@ -253,6 +262,13 @@ impl Client {
     #[track_caller]
     pub(crate) fn response(&mut self) -> Response {
         let mut response = self.read_head();
+        if response.field("Transfer-Encoding") == Some("chunked") {
+            assert_eq!(response.field("Content-Length"), None, "one of the two");
+            while let Some(chunk) = self.read_chunk() {
+                response.body.extend_from_slice(&chunk);
+            }
+            return response;
+        }
         let length = response
             .field("Content-Length")
             .map_or(0, |text| text.parse().expect("number"));
@@ -261,6 +277,26 @@ impl Client {
         }
         response.body = self.received.drain(..length).collect();
         response
+    }
+
+    /// Receives a chunk of a body in chunks; `None` is its end.
+    #[track_caller]
+    pub(crate) fn read_chunk(&mut self) -> Option<Vec<u8>> {
+        let line_end = loop {
+            match self.received.windows(2).position(|two| two == b"\r\n") {
+                Some(position) => break position,
+                None => assert!(self.receive() > 0, "the body ends early"),
+            }
+        };
+        let digits = str::from_utf8(&self.received[..line_end]).expect("ASCII");
+        let length = usize::from_str_radix(digits, 16).expect("a length");
+        let end = line_end + 2 + length + 2;
+        while self.received.len() < end {
+            assert!(self.receive() > 0, "a chunk ends early");
+        }
+        let chunk: Vec<u8> = self.received.drain(..end).collect();
+        assert!(chunk.ends_with(b"\r\n"), "chunks end with an empty line");
+        (length > 0).then(|| chunk[line_end + 2..end - 2].to_vec())
     }
 
     /// Receives the head of a response and leaves its body.

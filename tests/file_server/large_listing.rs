@@ -1,0 +1,259 @@
+//! Listings of directories that are large, or that change while they are listed.
+//!
+//! `RINGWAY_TEST_LISTING_ENTRIES` says how many entries are large; 20,000 if it says nothing.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use crate::support::{Client, Folder, Server, SetOnDrop, wait_until};
+
+/// What all listings together may have in memory to put entries in order, in KiB.
+const SORTED_KIB_MAX: u64 = 64 * 1024;
+
+fn entries() -> usize {
+    let text = std::env::var("RINGWAY_TEST_LISTING_ENTRIES");
+    text.map_or(20_000, |text| text.parse().expect("a number"))
+}
+
+/// A folder that those tests share which run at the same time, because it takes time to make; the last one removes it.
+fn large() -> Arc<Folder> {
+    static LARGE: Mutex<Weak<Folder>> = Mutex::new(Weak::new());
+    let mut large = LARGE.lock().unwrap_or_else(PoisonError::into_inner);
+    large.upgrade().unwrap_or_else(|| {
+        let folder = Arc::new(make_large());
+        *large = Arc::downgrade(&folder);
+        folder
+    })
+}
+
+fn make_large() -> Folder {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("large")).expect("a directory");
+    for number in 0..entries() {
+        let name = format!("large/entry number {number:06}{}", "-".repeat(41));
+        std::fs::File::create(folder.path(&name)).expect("a file");
+    }
+    folder.write("small/file", "content");
+    folder
+}
+
+/// How many rows a page has, which must be those of the large folder in their order.
+#[track_caller]
+fn assert_is_complete(page: &[u8], descends: bool) {
+    let text = str::from_utf8(page).expect("UTF-8");
+    let numbers = text.split("href=\"./entry%20number%20").skip(1);
+    let numbers = numbers.map(|rest| rest[..6].parse::<usize>().expect("digits"));
+    let count = entries();
+    for (index, number) in numbers.clone().enumerate() {
+        let expected = if descends { count - 1 - index } else { index };
+        assert_eq!(number, expected, "row {index}");
+    }
+    assert_eq!(numbers.count(), count);
+    assert!(text.ends_with("</html>\n"));
+}
+
+fn says_unsorted(page: &[u8]) -> bool {
+    String::from_utf8_lossy(page).contains("as the disk has them")
+}
+
+/// What is held of a listing is less than its page.
+///
+/// Mutants: gather the pieces and send them as one; put the rows in order in place of the entries.
+#[test]
+fn a_large_listing_comes_in_order_and_in_bounded_memory() {
+    let folder = large();
+    let server = Server::start(&folder.root());
+    let mut client = server.connect();
+    assert_eq!(client.get("/small/").status, 200);
+    let before = server.most_memory_kib();
+    let page = client.get("/large/");
+    assert_eq!(page.status, 200);
+    assert_is_complete(&page.body, false);
+    let turned = client.get("/large/?sort=name&order=desc");
+    assert_is_complete(&turned.body, true);
+    let grown = server.most_memory_kib() - before;
+    let page_kib = page.body.len() as u64 / 1024;
+    assert!(grown < page_kib * 3 / 4, "{grown} of {page_kib} KiB");
+    assert_eq!(client.get("/small/file").text(), "content");
+}
+
+/// Judged by the best of several tries: the first byte needs no entry, the first row needs all.
+///
+/// Mutant: gather before the first piece.
+#[test]
+fn the_first_byte_of_a_large_listing_comes_before_its_entries_are_read() {
+    let folder = large();
+    let server = Server::start(&folder.root());
+    let (mut to_byte, mut to_row) = (Duration::MAX, Duration::MAX);
+    for _ in 0..5 {
+        let mut client = server.connect();
+        client.send("GET /large/ HTTP/1.1\r\nHost: a\r\n\r\n");
+        let begin = Instant::now();
+        let head = client.read_head();
+        assert_eq!(head.field("Transfer-Encoding"), Some("chunked"));
+        assert_eq!(
+            head.field("ETag"),
+            None,
+            "nothing is known of what is to come"
+        );
+        let first = client.read_chunk().expect("a chunk");
+        to_byte = to_byte.min(begin.elapsed());
+        let first = String::from_utf8(first).expect("UTF-8");
+        assert!(
+            first.contains("<h1>") && !first.contains("<table"),
+            "{first}"
+        );
+        client.read_chunk().expect("rows");
+        to_row = to_row.min(begin.elapsed());
+    }
+    assert!(to_byte < to_row / 4, "{to_byte:?} and {to_row:?}");
+}
+
+/// Mutants: keep the leave for memory when the connection ends; hold a thread for each listing.
+#[test]
+fn clients_that_leave_in_the_middle_leave_nothing_behind() {
+    let folder = large();
+    let server = start_patiently(&folder);
+    let mut honest = server.connect();
+    assert_is_complete(&honest.get("/large/").body, false);
+    let descriptors = server.open_descriptors();
+    // At 20,000 entries each takes 2.7 MiB: more than all may have together.
+    let leaving: Vec<Client> = (0..28).map(|_| begin_listing(&server)).collect();
+    drop(leaving);
+    wait_until("their descriptors are closed", || {
+        server.open_descriptors() <= descriptors
+    });
+    // Had they kept their memory, there would be none left for an order.
+    assert_is_complete(&honest.get("/large/").body, false);
+    let used = server.processor_time();
+    std::thread::sleep(Duration::from_millis(300));
+    let more = server.processor_time() - used;
+    assert!(
+        more < Duration::from_millis(150),
+        "nothing goes on: {more:?}"
+    );
+}
+
+/// A server that waits longer for its clients than this machine may take for all of them.
+fn start_patiently(folder: &Folder) -> Server {
+    let patience = [
+        "--stall-timeout-ms",
+        "600000",
+        "--idle-timeout-ms",
+        "600000",
+    ];
+    Server::start_with(&folder.root(), &patience)
+}
+
+/// Asks for the listing, and receives some rows.
+fn begin_listing(server: &Server) -> Client {
+    let mut client = server.connect_narrowly();
+    client.send("GET /large/ HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.read_head();
+    client.read_chunk().expect("the beginning");
+    client.read_chunk().expect("rows");
+    client
+}
+
+/// Mutants: no bound for all together; wait for room in place of going on without.
+#[test]
+fn listings_that_nobody_reads_share_a_bounded_memory_and_keep_nobody_waiting() {
+    // At 20,000 entries each takes 2.7 MiB.
+    const IDLE: usize = 32;
+    let folder = large();
+    let server = start_patiently(&folder);
+    let mut honest = server.connect();
+    assert_eq!(honest.get("/small/").status, 200);
+    let before = server.memory_kib();
+    let mut idle: Vec<Client> = (0..IDLE).map(|_| begin_listing(&server)).collect();
+    let grown = server.memory_kib() - before;
+    // Beside the entries each has two pieces, and what the allocator keeps.
+    assert!(
+        grown < SORTED_KIB_MAX * 5 / 4 + 128 * IDLE as u64,
+        "{grown} KiB"
+    );
+    assert_eq!(honest.get("/small/file").text(), "content");
+    let page = honest.get("/large/");
+    assert!(says_unsorted(&page.body));
+    let rows = page.text().matches("href=\"./entry%20number").count();
+    assert_eq!(rows, entries(), "all of them all the same");
+    let mut first = idle.swap_remove(0);
+    while let Some(chunk) = first.read_chunk() {
+        assert!(!chunk.is_empty());
+    }
+    drop(idle);
+    wait_until("there is room again", || {
+        !says_unsorted(&honest.get("/large/").body)
+    });
+}
+
+#[test]
+fn head_of_a_large_listing_says_what_get_says_and_the_connection_goes_on() {
+    let folder = large();
+    let server = Server::start(&folder.root());
+    let mut client = server.connect();
+    let head = client.head("/large/");
+    assert_eq!(head.field("Transfer-Encoding"), Some("chunked"));
+    assert_eq!(head.field("Content-Length"), None);
+    // What is asked for at once is answered in order.
+    client
+        .send("GET /large/ HTTP/1.1\r\nHost: a\r\n\r\nGET /small/file HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_is_complete(&client.response().body, false);
+    assert_eq!(client.response().text(), "content");
+    for (fields, status) in [
+        ("If-None-Match: *\r\n", 304),
+        ("If-None-Match: \"x\"\r\n", 200),
+        ("If-Match: \"x\"\r\n", 412),
+    ] {
+        client.send(format!("HEAD /large/ HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
+        assert_eq!(client.read_head().status, status, "{fields}");
+    }
+}
+
+/// Mutant: chunks for everybody.
+#[test]
+fn a_client_of_http_1_0_gets_a_large_listing_until_the_connection_ends() {
+    let folder = large();
+    let server = Server::start(&folder.root());
+    let mut client = server.connect();
+    client.send("GET /large/ HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    let head = client.read_head();
+    assert_eq!(head.field("Transfer-Encoding"), None);
+    assert_eq!(head.field("Content-Length"), None);
+    assert_eq!(head.field("Connection"), Some("close"));
+    assert_is_complete(&client.rest(), false);
+    let mut client = server.connect();
+    client.send("GET /small/ HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    assert_eq!(client.response().field("Connection"), Some("keep-alive"));
+}
+
+/// Mutant: an entry that cannot be looked at fails the listing.
+#[test]
+fn entries_that_vanish_while_they_are_listed_are_left_out_and_all_others_are_there() {
+    let folder = Folder::new();
+    for number in 0..1_000 {
+        folder.write(&format!("stays {number}"), "");
+    }
+    let server = Server::start(&folder.root());
+    let stops = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let flag = SetOnDrop(&stops);
+        scope.spawn(|| {
+            while !stops.load(Ordering::Relaxed) {
+                for number in 0..200 {
+                    let path = folder.path(&format!("goes {number}"));
+                    std::fs::write(&path, "").expect("a file");
+                    std::fs::remove_file(&path).expect("removes");
+                }
+            }
+        });
+        let mut client = server.connect();
+        for _ in 0..50 {
+            let page = client.get("/");
+            assert_eq!(page.status, 200);
+            assert_eq!(page.text().matches("href=\"./stays%20").count(), 1_000);
+        }
+        drop(flag);
+    });
+}
