@@ -194,10 +194,20 @@ fn caches_are_told_what_the_command_line_says_of_files_and_of_nothing_else() {
             304,
             Some(value),
         ),
-        ("/alone.txt", "If-Match: \"x\"\r\n".to_owned(), 412, None),
-        ("/alone.txt", "Range: bytes=9-\r\n".to_owned(), 416, None),
-        ("/missing", String::new(), 404, None),
-        ("/list", String::new(), 301, None),
+        (
+            "/alone.txt",
+            "If-Match: \"x\"\r\n".to_owned(),
+            412,
+            Some("no-cache"),
+        ),
+        (
+            "/alone.txt",
+            "Range: bytes=9-\r\n".to_owned(),
+            416,
+            Some("no-cache"),
+        ),
+        ("/missing", String::new(), 404, Some("no-cache")),
+        ("/list", String::new(), 301, Some("no-cache")),
         ("/list/", String::new(), 200, Some("no-cache")),
     ] {
         let response = client.get_with(target, &fields);

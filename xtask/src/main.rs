@@ -12,9 +12,11 @@
 //! * `bench` runs every workload on ringway and on tokio alternately, and writes docs/BENCHMARKS.md.
 //! * `bench-http` compares the example `file_server` with nginx and lighttpd under `wrk`, and writes docs/BENCHMARKS.md.
 //! * `soak-http` keeps the example `file_server` busy for a long time, and checks that nothing is left of its clients.
+//! * `browse` looks at the example `file_server` with a headless Chromium.
 //! * `bench-dns` asks the example `dns_gateway` with `dnsperf`, and writes docs/BENCHMARKS.md.
 
 mod bench;
+mod browse;
 mod checkers;
 mod chore;
 mod dns;
@@ -60,6 +62,8 @@ enum Chore {
     BenchHttp(http::Options),
     /// Keep the example file_server busy for a long time and check that nothing is left of its clients
     SoakHttp(http::SoakOptions),
+    /// Look at the example file_server with a headless Chromium
+    Browse(browse::Options),
     /// Ask the example dns_gateway with dnsperf and write docs/BENCHMARKS.md
     BenchDns(dns::Options),
 }
@@ -76,6 +80,7 @@ fn main() -> ExitCode {
         Chore::Bench(options) => bench::run(&options),
         Chore::BenchHttp(options) => http::run(&options),
         Chore::SoakHttp(options) => http::soak(&options),
+        Chore::Browse(options) => browse::run(&options),
         Chore::BenchDns(options) => dns::run(&options),
     };
     match result {

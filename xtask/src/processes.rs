@@ -34,13 +34,19 @@ impl Processes {
 
     /// Starts a server in a process group of its own and waits until it answers.
     pub(crate) fn start_until(
+        command: Command,
+        answers: impl FnMut() -> bool,
+    ) -> Result<Processes> {
+        Processes::start_with_output(command, Stdio::null(), answers)
+    }
+
+    /// The same for a server whose output is wanted.
+    pub(crate) fn start_with_output(
         mut command: Command,
+        output: Stdio,
         mut answers: impl FnMut() -> bool,
     ) -> Result<Processes> {
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .process_group(0);
+        command.stdin(Stdio::null()).stdout(output).process_group(0);
         let first = command
             .spawn()
             .map_err(|error| format!("cannot run {command:?}: {error}"))?;
@@ -56,6 +62,11 @@ impl Processes {
             thread::sleep(GLANCE);
         }
         Ok(processes)
+    }
+
+    /// Takes over a process that leads a group of its own.
+    pub(crate) fn adopt(first: Child) -> Processes {
+        Processes { first }
     }
 
     /// The first process and all that descend from it.
