@@ -1,12 +1,13 @@
 //! A server process, a folder to serve, and a client.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
@@ -101,7 +102,7 @@ impl Server {
         command
             .args(["--addr", "127.0.0.1:0", "--workers", "2"])
             .stdout(Stdio::piped());
-        let mut child = command.spawn().expect("the example starts");
+        let mut child = spawn(&mut command);
         let mut output = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();
         output.read_line(&mut line).expect("the first line");
@@ -408,4 +409,21 @@ pub(crate) fn pattern(length: usize) -> Vec<u8> {
     }
     bytes.truncate(length);
     bytes
+}
+
+/// Starts a program, though its file may just have been written: a child that another thread of this process forks
+/// meanwhile has it open for writing until it executes its own program.
+fn spawn(command: &mut Command) -> Child {
+    let started = Instant::now();
+    loop {
+        match command.spawn() {
+            Err(error)
+                if error.kind() == io::ErrorKind::ExecutableFileBusy
+                    && started.elapsed() < PATIENCE =>
+            {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            outcome => return outcome.expect("the example starts"),
+        }
+    }
 }

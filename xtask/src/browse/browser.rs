@@ -9,9 +9,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::base64;
 use crate::chore::Result;
 use crate::processes::Processes;
 
@@ -222,7 +223,10 @@ impl Browser {
     /// What is on the screen, as PNG.
     pub(super) fn screenshot(&mut self) -> Result<Vec<u8>> {
         let shot = self.call("Page.captureScreenshot", json!({"format": "png"}))?;
-        base64::decode(shot["data"].as_str().ok_or("no data")?)
+        let text = shot["data"].as_str().ok_or("no data")?;
+        STANDARD
+            .decode(text)
+            .map_err(|error| format!("a screenshot is no base64: {error}"))
     }
 }
 

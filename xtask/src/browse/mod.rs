@@ -4,7 +4,6 @@
 //! clicks through folders, sorts, downloads a file and plays a film. Nothing may go wrong in its console, and its policy may
 //! have nothing to refuse. The screenshots are for people to look at.
 
-mod base64;
 mod browser;
 mod scenes;
 mod tree;
