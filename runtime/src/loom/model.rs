@@ -305,7 +305,7 @@ pub mod deque {
         }
 
         /// Takes the oldest task.
-        pub fn steal_batch_and_pop(&self, _into: &Worker<T>) -> Steal<T> {
+        pub fn steal_batch_with_limit_and_pop(&self, _into: &Worker<T>, _limit: usize) -> Steal<T> {
             self.steal()
         }
 

@@ -19,6 +19,8 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+use super::queue::QUEUE_ROOM;
+
 /// The pace of one worker.
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -78,6 +80,10 @@ const SHORT_SLEEP: Duration = Duration::from_micros(50);
 const LINGER: Duration = Duration::from_micros(10);
 /// Timers that fire at once though polls be long: others may take the tasks that they wake.
 const TIMERS_MIN: usize = 16;
+/// Timers that fire at once at most: half of what a queue holds before it grows. To grow it allocates, and so it does to shrink
+/// again; where millions of tasks have just ended, the allocator then looks through their memory for milliseconds, more timers come
+/// due meanwhile, and it grows again.
+const TIMERS_MAX: usize = QUEUE_ROOM / 2;
 /// The mean before anything is known.
 const MEAN_NS: u64 = 1_000;
 
@@ -148,10 +154,10 @@ impl Pace {
         }
     }
 
-    /// How many timers may fire at once: as many tasks as run in the time of two looks. Who comes after them waits for no
-    /// longer.
+    /// How many timers may fire at once: as many tasks as run in the time of two looks, so that who comes after them waits
+    /// for no longer, and no more than the queue has room for.
     pub(super) fn timers_at_once(&self) -> usize {
-        (2 * self.polls as usize).max(TIMERS_MIN)
+        (2 * self.polls as usize).clamp(TIMERS_MIN, TIMERS_MAX)
     }
 
     /// The worker falls asleep: time passes that says nothing of how long polls take.
@@ -258,7 +264,8 @@ mod tests {
 
     #[test]
     fn as_many_timers_fire_at_once_as_tasks_run_between_two_looks() {
-        assert_eq!(pace_of(100).0.timers_at_once(), 2 * LOOK_POLLS_MAX as usize);
+        assert_eq!(pace_of(100).0.timers_at_once(), TIMERS_MAX);
+        assert_eq!(pace_of(20_000).0.timers_at_once(), 20);
         assert_eq!(pace_of(10_000_000).0.timers_at_once(), TIMERS_MIN);
     }
 

@@ -11,6 +11,11 @@ use crate::loom::atomic::{AtomicBool, AtomicPtr, fence};
 use crate::loom::deque::{Injector, Steal, Worker};
 use crate::task::{Header, Notified};
 
+/// Tasks for which a worker's queue has room without an allocation: the least that a deque of the crate `crossbeam-deque` holds.
+pub(super) const QUEUE_ROOM: usize = 64;
+/// Injected tasks that are moved into a worker's queue at once at most: what comes of its timers has room beside them.
+const INJECTED_MAX: usize = QUEUE_ROOM / 4;
+
 /// The task to run next on one worker.
 #[derive(Debug)]
 pub struct NextSlot(AtomicPtr<Header>);
@@ -114,12 +119,14 @@ impl Inject {
         retry(|| self.queue.steal())
     }
 
-    /// Moves some tasks to `local` and returns another.
+    /// Moves some tasks to `local`, which need not grow for that, and returns another.
     pub fn take_batch(&self, local: &Worker<Notified>) -> Option<Notified> {
         if self.queue.is_empty() {
             return None;
         }
-        retry(|| self.queue.steal_batch_and_pop(local))
+        let room = (QUEUE_ROOM / 2).saturating_sub(local.len());
+        let most = room.clamp(1, INJECTED_MAX);
+        retry(|| self.queue.steal_batch_with_limit_and_pop(local, most))
     }
 
     /// How many tasks are queued; a moment's value.
