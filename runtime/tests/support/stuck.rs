@@ -245,8 +245,12 @@ async fn starter(
 pub(crate) struct Jury {
     delays: Vec<Duration>,
     disturbed: usize,
+    unexplained: usize,
 }
 
+/// Trials that may be late though the machine is calm as far as can be seen: one in a thousand may, and it may be this one. What
+/// the mutants do is late each time.
+const UNEXPLAINED_MAX: usize = 1;
 /// A thread waits this long at most on a machine that has a processor for it.
 const CALM: Duration = Duration::from_millis(1);
 /// A machine that disturbs this many trials in a row will not become calm.
@@ -260,13 +264,17 @@ impl Jury {
     #[track_caller]
     pub(crate) fn hear(&mut self, found: &Found, what: &str) -> bool {
         if found.delay > DELAY_MAX {
+            let is_machines = found.noise > CALM && found.delay <= DELAY_MAX + HOPS * found.noise;
+            if !is_machines {
+                self.unexplained += 1;
+                println!(
+                    "{what}: {:?} late, and the machine {:?}",
+                    found.delay, found.noise
+                );
+                assert!(self.unexplained <= UNEXPLAINED_MAX, "{what}: late again");
+                return false;
+            }
             self.disturbed += 1;
-            assert!(
-                found.noise > CALM && found.delay <= DELAY_MAX + HOPS * found.noise,
-                "{what}: {:?} late, and the machine {:?}",
-                found.delay,
-                found.noise
-            );
             if self.disturbed < DISTURBED_MAX {
                 return false;
             }
