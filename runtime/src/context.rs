@@ -167,6 +167,8 @@ impl Drop for CurrentGuard {
     fn drop(&mut self) {
         let tokio = ManuallyDrop::new(self.tokio.take());
         if !self.shared.process().is_current() {
+            // tokio knows of no child, and counts what is entered.
+            let _left = ManuallyDrop::into_inner(tokio);
             return;
         }
         let in_order = CONTEXT.try_with(|context| {

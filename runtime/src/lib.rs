@@ -38,6 +38,7 @@ mod context;
 mod fork;
 mod handle;
 mod hooks;
+mod linger;
 mod local;
 #[doc(hidden)]
 pub mod loom;

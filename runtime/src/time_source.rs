@@ -6,10 +6,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use ringway_timer::seam::{Registration, TimerSource};
+use ringway_timer::wheel::Key;
 
 use crate::contain::contain;
 use crate::context::{self, Missing};
-use crate::driver::{self, FromAfar, Removed, Shard, Timers};
+use crate::driver::{self, Debts, FromAfar, Removed, Shard, Timers};
 use crate::fork::{FORKED, Process};
 use crate::registry;
 use crate::scheduler::Shared;
@@ -94,7 +95,7 @@ impl TimerSource for Source {
             Here::Home => shard.timers().update(key, waker),
             // It is made anew in this worker's wheel, where it costs less from now on.
             Here::OtherWorker => {
-                from_afar(shard, |timers| timers.remove_from_afar(key));
+                remove_from_afar(shard, key, here);
                 false
             }
             Here::Outside => from_afar(shard, |timers| timers.update_from_afar(key, waker)),
@@ -124,8 +125,8 @@ impl TimerSource for Source {
         if let Some(Some(removed)) = removed {
             return drop_wakers(removed);
         }
-        with_shard(&registration, |_, shard, _| {
-            from_afar(shard, |timers| timers.remove_from_afar(key));
+        with_shard(&registration, |_, shard, here| {
+            remove_from_afar(shard, key, here);
         });
     }
 
@@ -213,6 +214,18 @@ fn with_shard<R>(
         let shard = shared.shard(registration.shard);
         f(shared, shard, here.unwrap_or(Here::Outside))
     })
+}
+
+/// Removes a timer of another thread's.
+fn remove_from_afar(shard: &Shard, key: Key, here: Here) {
+    match here {
+        Here::OtherWorker if Debts::may_be_to(shard.index()) => {
+            if from_afar(shard, |timers| timers.remove_from_worker(key)) {
+                driver::with_owner(|own| own.debts().add(shard.index()));
+            }
+        }
+        _ => from_afar(shard, |timers| timers.remove_from_afar(key)),
+    }
 }
 
 /// Does something to timers of another thread's, and wakes it if it sleeps past a deadline.

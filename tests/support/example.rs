@@ -115,6 +115,15 @@ impl Program {
             .count()
     }
 
+    /// How many sockets the process has open. Unlike other descriptors, none is made by a worker that has begun late.
+    pub(crate) fn open_sockets(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid()))
+            .expect("the program runs")
+            .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
+            .filter(|target| target.to_string_lossy().starts_with("socket:"))
+            .count()
+    }
+
     /// Processor time that the process has used.
     pub(crate) fn processor_time(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("runs");

@@ -14,7 +14,6 @@
 
 mod crew;
 mod job;
-mod linger;
 mod queue;
 mod threads;
 
@@ -26,11 +25,11 @@ use std::time::{Duration, Instant};
 
 use self::crew::{Call, Crew, Rest};
 use self::job::{Job, new_job};
-use self::linger::Linger;
 use self::queue::{Queue, submitter};
 pub(crate) use self::threads::{Roster, Seat};
 use crate::config::Config;
 use crate::fork;
+use crate::linger::{Linger, look_out};
 use crate::scheduler::{Shared, enter_pool};
 use crate::task::{Extras, JoinHandle};
 
@@ -203,16 +202,27 @@ impl Pool {
                 shared.note_job_end();
                 self.crew.begin_search();
             }
-            if linger.finds(&self.queue) {
+            if self.lingers(&mut linger) {
                 continue;
             }
+            linger.fall_asleep(Instant::now());
             if !self.rest(shared, &seat) {
                 break;
             }
-            linger.wake();
+            linger.wake(Instant::now());
             is_called = true;
         }
         self.tell_paused_clock(shared);
+    }
+
+    /// Looks out for a job, if that has paid lately; `false` if none has come.
+    fn lingers(&self, linger: &mut Linger) -> bool {
+        let until = linger.begin(Instant::now());
+        let found = until.is_some_and(|until| look_out(until, || !self.queue.is_empty()).is_ok());
+        if found {
+            linger.paid();
+        }
+        found
     }
 
     fn run(&self, job: Job) {

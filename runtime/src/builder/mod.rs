@@ -178,6 +178,11 @@ impl Builder {
     /// calls back from its own tasks (a handler of `axum::serve`) runs on tokio's thread, and may use all of
     /// ringway there.
     ///
+    /// While such a thread polls tasks or the future of `block_on`, tokio knows that it must not block: `blocking_send` and
+    /// its kin, and the `block_on` of a runtime of tokio's, panic there as in a task of tokio's. In blocking jobs and in
+    /// `block_in_place` they work. Nor can a `block_on` of this runtime be called in a task of tokio's, but in
+    /// `tokio::task::block_in_place`.
+    ///
     /// It costs a thread and an epoll instance, and two wakes between threads for each task of a library's that is
     /// awaited; programs and libraries that do without tokio's runtime pay nothing. It ends with this runtime, after the
     /// workers.

@@ -6,6 +6,12 @@
 //! run by tokio's worker, and its sockets and timers are served by tokio's reactor; awaiting them wakes our tasks as any
 //! other waker would.
 //!
+//! While a thread polls our tasks or a root, it is inside tokio's `Handle::block_on`, whose future is our whole loop: so
+//! tokio's own code finds out that blocking is not allowed there (`blocking_send`, `Handle::block_on`, the drop of a
+//! runtime of tokio's), and panics as it does in a task of tokio's. Where ours allows it, in a blocking job and in
+//! `block_in_place`, tokio's does. What the thread was before, it is again afterwards, by tokio's own guards; the budget
+//! of tasks is not touched ([`crate::task::coop`]). docs/adr/0039 has what it costs.
+//!
 //! It goes both ways: tokio's threads have entered our runtime, for what a library spawns often calls the user's code,
 //! which makes sockets and timers of ours.
 //!
@@ -19,9 +25,9 @@ mod nothing;
 mod tokio_side;
 
 #[cfg(not(feature = "tokio-compat"))]
-pub(crate) use nothing::{Entered, TokioSide};
+pub(crate) use nothing::{Entered, TokioSide, leave};
 #[cfg(feature = "tokio-compat")]
-pub(crate) use tokio_side::{Entered, TokioSide};
+pub(crate) use tokio_side::{Entered, TokioSide, leave};
 
 use std::any::Any;
 use std::sync::Once;

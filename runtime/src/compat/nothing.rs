@@ -31,5 +31,16 @@ impl TokioSide {
     }
 
     #[expect(clippy::unused_self, reason = "with the feature it is used")]
+    #[inline(always)]
+    pub(crate) fn run<R>(&self, polls: impl FnOnce() -> R) -> R {
+        polls()
+    }
+
+    #[expect(clippy::unused_self, reason = "with the feature it is used")]
     pub(crate) fn shut_down(&self, _: Option<Instant>) {}
+}
+
+#[inline(always)]
+pub(crate) fn leave<R>(blocks: impl FnOnce() -> R) -> R {
+    blocks()
 }

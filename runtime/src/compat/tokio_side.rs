@@ -1,16 +1,19 @@
 //! A runtime of tokio's with one worker.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::io;
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use self_cell::self_cell;
 use tokio::runtime::{Builder, EnterGuard, Handle, Runtime};
 
-use crate::context::{self, CurrentGuard};
+use crate::context::{self, Blocking, CurrentGuard};
 use crate::scheduler::Shared;
+use crate::task::coop;
 
 /// tokio's runtime at the side of one of ours, if it was asked for.
 #[derive(Debug)]
@@ -42,6 +45,8 @@ self_cell! {
 thread_local! {
     /// On tokio's threads: they are in our runtime as long as they live.
     static OURS: RefCell<Option<CurrentGuard>> = const { RefCell::new(None) };
+    /// Whether this thread is in [`TokioSide::run`], and not in [`leave`] there.
+    static RUNS: Cell<bool> = const { Cell::new(false) };
 }
 
 /// tokio's worker takes what libraries spawn; the user's tasks are ours. One is enough for `block_in_place`, too.
@@ -103,19 +108,74 @@ impl TokioSide {
         }
     }
 
+    /// Calls `polls`, which polls tasks of ours or a root, with tokio knowing that nothing may block there, if tokio's
+    /// runtime is there at all.
+    ///
+    /// # Panics
+    ///
+    /// If this thread is polled by a runtime of tokio's.
+    #[track_caller]
+    pub(crate) fn run<R>(&self, polls: impl FnOnce() -> R) -> R {
+        let Some(handle) = self.handle.get() else {
+            return polls();
+        };
+        // In the child of a fork, which begins anew where a task of the parent's was.
+        if RUNS.get() {
+            return leave(|| self.run(polls));
+        }
+        let _runs = RunsGuard::set(true);
+        let mut polls = Some(polls);
+        let whole = poll_fn(|_| {
+            let polls = polls.take().expect("polled once");
+            Poll::Ready(polls())
+        });
+        // Our tasks have budgets of their own, and what is between them has none.
+        handle.block_on(coop::unconstrained(whole))
+    }
+
     /// Ends tokio's runtime, waiting until `deadline` at most; without one, for as long as its blocking jobs take.
     pub(crate) fn shut_down(&self, deadline: Option<Instant>) {
         let Some(runtime) = self.runtime.lock().take() else {
             return;
         };
-        let is_tokios_thread = OURS.with_borrow(Option::is_some);
+        // A thread that ends may have given up that cell, and what it had entered.
+        let is_tokios_thread = OURS.try_with(|ours| ours.borrow().is_some());
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         match left {
             // A thread cannot wait for itself.
-            _ if is_tokios_thread => runtime.shutdown_background(),
+            _ if is_tokios_thread == Ok(true) => runtime.shutdown_background(),
+            // Nor may a thread that polls tasks wait.
+            _ if context::blocking() != Blocking::Allowed => runtime.shutdown_background(),
             Some(Duration::ZERO) => runtime.shutdown_background(),
-            Some(left) => runtime.shutdown_timeout(left),
-            None => drop(runtime),
+            Some(left) => leave(|| runtime.shutdown_timeout(left)),
+            None => leave(|| drop(runtime)),
         }
+    }
+}
+
+/// Calls `blocks`, which may block this thread, whatever polls that is called from.
+pub(crate) fn leave<R>(blocks: impl FnOnce() -> R) -> R {
+    if !RUNS.get() {
+        return blocks();
+    }
+    let _runs = RunsGuard::set(false);
+    tokio::task::block_in_place(blocks)
+}
+
+/// Puts the former state back when dropped.
+struct RunsGuard {
+    former: bool,
+}
+
+impl RunsGuard {
+    fn set(to: bool) -> Self {
+        let former = RUNS.replace(to);
+        Self { former }
+    }
+}
+
+impl Drop for RunsGuard {
+    fn drop(&mut self) {
+        RUNS.set(self.former);
     }
 }

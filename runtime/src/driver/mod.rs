@@ -45,6 +45,7 @@ mod bounds;
 mod buf;
 mod choice;
 mod current;
+mod debts;
 mod device;
 mod doorbell;
 mod error;
@@ -104,15 +105,17 @@ pub use tally::RingMetrics;
 pub(crate) use choice::open_devices;
 pub(crate) use current::with_owner;
 pub(crate) use current::{Entered, enter_guest, enter_owner, leave_place};
+pub(crate) use debts::Debts;
 pub(crate) use home::{begin_homes_anew, enter_home, leave_home};
 pub(crate) use ledger::check as check_ledger;
 pub(crate) use park::ParkWord;
 pub(crate) use scratch::{Scratch, wake_all};
 pub(crate) use shard::Shard;
-pub(crate) use timers::{FromAfar, Now, Removed, Timers};
+pub(crate) use timers::{FromAfar, NextTimer, Now, Removed, Timers};
 
 /// For models.
 pub(crate) mod internals {
+    pub use super::debts::Debts;
     pub use super::device::{Device, Wait};
     pub use super::ledger::{mismatches, shards_alive};
     pub use super::operations::{Operations, Outgoing, Ring, Submitted};
@@ -124,6 +127,6 @@ pub(crate) mod internals {
     pub use super::slots::{Abandoned, Answer, Key, Next, Orphan, Polled, Settled, Told};
     #[cfg(feature = "models")]
     pub use super::specimen::Specimen;
-    pub use super::timers::{FromAfar, Now, Removed, Timers};
+    pub use super::timers::{FromAfar, NextTimer, Now, Removed, Timers};
     pub use ringway_timer::wheel::Key as TimerKey;
 }

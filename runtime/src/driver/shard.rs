@@ -20,6 +20,7 @@ use ringway_timer::wheel::Progress;
 use super::bounds::Bounds;
 use super::choice::Opened;
 use super::current::with_owner;
+use super::debts::Debts;
 use super::device::{AnyDevice, AnyQueues, Device, Wait};
 use super::error::SetupError;
 use super::features::Features;
@@ -46,6 +47,7 @@ pub(crate) struct Shard {
     index: u32,
     operations: OfProcess<Operations<AnyQueues>>,
     timers: Timers,
+    debts: Debts,
     word: ParkWord,
     thread: OnceLock<Thread>,
     /// The worker's own thread is inside [`Self::sleep_as_thread`], though another may run the core.
@@ -128,6 +130,7 @@ impl Shard {
             index,
             operations: OfProcess::new(operations),
             timers: Timers::new(),
+            debts: Debts::new(),
             word: ParkWord::new_vacant(),
             thread: OnceLock::new(),
             thread_in_ring: ThreadInRing::new(),
@@ -181,6 +184,11 @@ impl Shard {
 
     pub(crate) fn timers(&self) -> &Timers {
         &self.timers
+    }
+
+    /// What its worker owes to other shards.
+    pub(crate) fn debts(&self) -> &Debts {
+        &self.debts
     }
 
     pub(crate) fn word(&self) -> &ParkWord {

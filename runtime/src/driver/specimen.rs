@@ -80,8 +80,9 @@ impl Specimen {
         if !self.0.word().park() {
             return true;
         }
-        let timeout = self.0.timers().begin_sleep();
-        self.0.sleep(timeout.map(Duration::from_nanos));
+        let next = self.0.timers().begin_sleep();
+        let timeout = next.map(|next| Duration::from_nanos(next.sleep_until_ns));
+        self.0.sleep(timeout);
         self.0.word().wake()
     }
 

@@ -7,19 +7,20 @@
 //!    off at its next look, before it fires or sleeps.
 //! 3. While the owner sleeps, who would leave a mark tries the lock instead. Whoever finds it taken leaves a mark after
 //!    all, and whoever gives it back looks for marks afterwards: so none stays behind, and neither does the memory of a
-//!    timer that was dropped.
+//!    timer that was dropped. The owner itself, once it has said that it sleeps, takes the lock no more.
 //! 4. A helper, which serves a worker that is stuck, and threads from outside the runtime take the lock.
 //! 5. Who inserts or moves a timer so that it is due before the deadline with which the worker went to sleep must wake
 //!    it: deadline and wheel change under the same lock, so one of the two sees the other.
 //! 6. No waker is cloned, woken or dropped with the lock held.
 //! 7. Of a large wheel, whose memory is in no cache, the owner does not take out each timer that it drops: it notes some
 //!    and takes them out together, when there are [`NOTED_MAX`], and at the next look, before it fires or sleeps, at the
-//!    latest.
+//!    latest. Another worker does the same while the owner sleeps, and [owes](super::debts) it to come back for what it has
+//!    noted. So what is noted lies with the wheel, and whoever fires takes it out before.
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::task::Waker;
 
-use ringway_timer::wheel::{Key, Limits, Progress, Wheel};
+use ringway_timer::wheel::{self, Key, Limits, Progress, Wheel};
 
 use super::marks::{Mark, Marks};
 use crate::contain::contain;
@@ -35,7 +36,7 @@ pub struct Timers {
     /// The owner sleeps, or is about to, and works off no mark. Set with the lock held.
     asleep: AtomicBool,
     marks: Marks,
-    /// Timers are noted that the owner has dropped. Written with the lock held.
+    /// Timers are noted that were dropped. Written with the lock held.
     notes: AtomicBool,
 }
 
@@ -46,7 +47,7 @@ struct Inner {
     closed: bool,
     /// Room for marks that are being worked off.
     taken: Vec<Mark>,
-    /// Timers that the owner has dropped and not taken out.
+    /// Timers that were dropped and not taken out.
     noted: Vec<Key>,
     /// The one that the owner has made last, whose memory is near.
     newest: Option<Key>,
@@ -61,6 +62,15 @@ pub struct Now {
     pub ns: u64,
     /// The clock is moved by hand, so that no tick is to be seen.
     pub exact: bool,
+}
+
+/// What a worker that falls asleep is told of its next timer. Nanoseconds since the runtime's epoch.
+#[derive(Clone, Copy, Debug)]
+pub struct NextTimer {
+    /// When it is due, or an earlier time.
+    pub deadline_ns: u64,
+    /// Until when the worker does well to sleep, if that is still to come.
+    pub sleep_until_ns: u64,
 }
 
 /// What became of what another thread than the owner did.
@@ -181,9 +191,8 @@ impl Timers {
         }
         self.inner.with(|inner| {
             let moved = inner.wheel.reset(key, deadline_ns);
-            // What the copy names too early is found out when the time has come.
-            if deadline_ns < self.next_ns.load(Relaxed) {
-                self.publish(inner);
+            if moved {
+                inner.publish_earlier(deadline_ns, &self.next_ns);
             }
             moved
         })
@@ -210,19 +219,27 @@ impl Timers {
     #[inline]
     pub fn remove(&self, key: Key) -> Removed {
         self.inner.with(|inner| {
-            if inner.newest == Some(key) || inner.wheel.capacity() <= LARGE {
-                return inner.wheel.remove(key).map_or(Removed::None, Removed::One);
+            if inner.newest == Some(key) {
+                return inner.remove(key);
             }
-            inner.noted.push(key);
-            // Relaxed: who has to see it has the lock after us, or is us.
-            self.notes.store(true, Relaxed);
-            if inner.noted.len() < NOTED_MAX {
-                return Removed::None;
-            }
-            let mut wakers = std::mem::take(&mut inner.room);
-            self.take_noted(inner, &mut wakers);
-            Removed::Several(wakers)
+            self.remove_or_note(inner, key)
         })
+    }
+
+    /// Of a large wheel, takes out only what is noted already, when that is enough for it to be worthwhile.
+    fn remove_or_note(&self, inner: &mut Inner, key: Key) -> Removed {
+        if inner.wheel.capacity() <= LARGE {
+            return inner.remove(key);
+        }
+        inner.noted.push(key);
+        // Relaxed: who has to see it has the lock after us, or is us.
+        self.notes.store(true, Relaxed);
+        if inner.noted.len() < NOTED_MAX {
+            return Removed::None;
+        }
+        let mut wakers = std::mem::take(&mut inner.room);
+        self.take_noted(inner, &mut wakers);
+        Removed::Several(wakers)
     }
 
     /// Takes back the memory of [`Removed::Several`], when it is empty.
@@ -240,14 +257,45 @@ impl Timers {
         self.notes.store(false, Relaxed);
     }
 
-    /// As [`Self::remove`], for another worker. The waker is dropped here, or soon by the owner.
+    /// As [`Self::remove`], for a thread that does not come back. The waker is dropped here, or soon by the owner.
     pub fn remove_from_afar(&self, key: Key) -> FromAfar<()> {
         if self.is_asleep()
             && let Some(waker) = self.inner.try_with(|inner| inner.wheel.remove(key))
         {
-            drop(waker);
+            // Contained: what comes after is owed to others.
+            contain(|| drop(waker));
         } else {
             self.marks.push(Mark::Remove(key));
+        }
+        self.answer_from_afar((), false)
+    }
+
+    /// As [`Self::remove`], for another worker. `true`: it may have noted the timer here, and is to come back to
+    /// [settle](Self::settle) that, at its next look and before it sleeps.
+    pub fn remove_from_worker(&self, key: Key) -> FromAfar<bool> {
+        let removed = self
+            .is_asleep()
+            .then(|| self.inner.try_with(|inner| self.remove_or_note(inner, key)));
+        match removed.flatten() {
+            Some(Removed::None) => {}
+            // Contained: what comes after is owed to others.
+            Some(Removed::One(waker)) => contain(|| drop(waker)),
+            Some(Removed::Several(wakers)) => contain(|| drop(wakers)),
+            None => self.marks.push(Mark::Remove(key)),
+        }
+        self.answer_from_afar(self.notes.load(Relaxed), false)
+    }
+
+    /// Takes out what another worker has noted here, unless the owner has woken since: it does so at its next look, and before
+    /// it sleeps again.
+    pub fn settle(&self) -> FromAfar<()> {
+        // Relaxed: who has noted something sees that, and that the owner slept, or what has changed since. Between a sleep
+        // that is over and the next one, `begin_sleep` looks at the notes.
+        if self.notes.load(Relaxed) && self.is_asleep() {
+            let mut removed = Vec::new();
+            self.inner
+                .with(|inner| self.take_noted(inner, &mut removed));
+            contain(|| drop(removed));
         }
         self.answer_from_afar((), false)
     }
@@ -323,13 +371,15 @@ impl Timers {
         self.answer_from_afar(progress, false)
     }
 
-    /// The deadline until which the worker may sleep, remembered for those who insert meanwhile. The owner's.
-    pub fn begin_sleep(&self) -> Option<u64> {
+    /// The next timer, for which the worker wakes; its deadline is remembered for those who insert meanwhile. The owner's.
+    pub fn begin_sleep(&self) -> Option<NextTimer> {
         loop {
+            // All that is to be known of the wheel: who finds the lock taken later leaves a mark that nobody would see.
             let next = self.inner.with(|inner| {
-                let next = inner.wheel.next_deadline_ns();
-                self.next_ns.store(next.unwrap_or(NEVER_NS), Relaxed);
-                inner.asleep_until_ns = next.unwrap_or(NEVER_NS);
+                let next = inner.next();
+                let deadline_ns = next.map_or(NEVER_NS, |next| next.deadline_ns);
+                self.next_ns.store(deadline_ns, Relaxed);
+                inner.asleep_until_ns = deadline_ns;
                 self.asleep.store(true, Relaxed);
                 next
             });
@@ -351,11 +401,6 @@ impl Timers {
     #[inline]
     pub fn next_deadline_ns(&self) -> u64 {
         self.next_ns.load(Relaxed)
-    }
-
-    /// Until when a worker does well to sleep if the deadline that [`Self::begin_sleep`] named is still to come.
-    pub fn sleep_until_ns(&self) -> Option<u64> {
-        self.inner.with(|inner| inner.wheel.sleep_until_ns())
     }
 
     /// The worker is awake, and will look. The owner's.
@@ -451,10 +496,35 @@ impl Timers {
 }
 
 impl Inner {
+    fn remove(&mut self, key: Key) -> Removed {
+        self.wheel.remove(key).map_or(Removed::None, Removed::One)
+    }
+
+    fn next(&self) -> Option<NextTimer> {
+        Some(NextTimer {
+            deadline_ns: self.wheel.next_deadline_ns()?,
+            sleep_until_ns: self.wheel.sleep_until_ns()?,
+        })
+    }
+
     /// Brings the copy of the next deadline up to date.
     fn publish(&self, next_ns: &AtomicU64) {
         let next = self.wheel.next_deadline_ns();
         next_ns.store(next.unwrap_or(NEVER_NS), Relaxed);
+    }
+
+    /// As `publish`, when a timer has come to be due at `deadline_ns` and the copy was right before, without a look at the
+    /// wheel. What the copy then names too early, because this timer was the earliest and was moved, is found out when the
+    /// time has come.
+    fn publish_earlier(&self, deadline_ns: u64, next_ns: &AtomicU64) {
+        let due_ns = wheel::due_ns(deadline_ns);
+        if due_ns < next_ns.load(Relaxed) {
+            next_ns.store(due_ns, Relaxed);
+        }
+        debug_assert!(
+            self.wheel.next_deadline_ns() >= Some(next_ns.load(Relaxed)),
+            "nobody would look when the next timer is due"
+        );
     }
 
     /// Inserts a timer, unless the shard was closed; `next_ns` is the copy of the next deadline.
@@ -468,9 +538,7 @@ impl Inner {
             return Err(waker);
         }
         let key = self.wheel.insert(deadline_ns, waker);
-        if deadline_ns < next_ns.load(Relaxed) {
-            self.publish(next_ns);
-        }
+        self.publish_earlier(deadline_ns, next_ns);
         Ok(key)
     }
 

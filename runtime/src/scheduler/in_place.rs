@@ -23,6 +23,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use super::worker::{Core, WorkerContext};
+use crate::compat;
 use crate::context::{self, Blocking, GuestGuard};
 use crate::runtime::RuntimeFlavor;
 use crate::task::coop;
@@ -64,7 +65,7 @@ where
     F: FnOnce() -> R,
 {
     if context::blocking() == Blocking::Allowed {
-        return closure();
+        return compat::leave(closure);
     }
     assert!(
         may_block(),
@@ -75,7 +76,7 @@ where
     let _back = Back;
     let _away = context::leave_worker();
     let _allowed = context::set_blocking(Blocking::Allowed);
-    coop::without(closure)
+    coop::without(|| compat::leave(closure))
 }
 
 /// Whether the poll that this thread is in can do without the thread.

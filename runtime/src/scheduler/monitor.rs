@@ -240,6 +240,7 @@ impl Watch {
     fn serve(&mut self, shared: &Shared, stuck: usize, kick: bool) {
         let worker = &shared.workers[stuck];
         shared.relieve_of_search(stuck);
+        shared.settle(&worker.shard);
         let begin = Instant::now();
         loop {
             let now = shared.clock.now();

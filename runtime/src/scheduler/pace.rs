@@ -12,9 +12,6 @@
 //! moved them on for ever. So only *undisturbed* looks count, between which no task was taken from here or brought
 //! here, and now and then tasks are withheld for two looks to have some. Of the last two the shorter counts, for one may
 //! have a long poll in it that says nothing of the tasks that wait, say that of the one which spawned them.
-//!
-//! A third follows from how long it sleeps: a worker that was woken for work right after it fell asleep lingers
-//! before it does so again, for about the time that falling asleep and waking it cost.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -48,9 +45,6 @@ pub(super) struct Pace {
     /// Until when tasks are offered to whoever was called.
     offered_until: Option<Instant>,
     offers: bool,
-    /// When the worker last fell asleep.
-    asleep_since: Option<Instant>,
-    lingers: bool,
 }
 
 /// The shard is looked at about this often while tasks run.
@@ -73,11 +67,6 @@ const CALL_PAUSE_MAX: Duration = Duration::from_millis(16);
 /// How long tasks are offered after a call that their length alone would not justify: a sleeper comes within some 5 to
 /// 50 µs. Tasks that are woken again and again stay with who came, so that a worker is relieved of half of them by and by.
 const OFFER: Duration = Duration::from_micros(50);
-/// To sleep and to be woken costs two workers some 10 µs of processor time: a sleep shorter than a few of these
-/// was not worth it.
-const SHORT_SLEEP: Duration = Duration::from_micros(50);
-/// How long a worker lingers: as long as the sleep would cost that it may save.
-const LINGER: Duration = Duration::from_micros(10);
 /// Timers that fire at once though polls be long: others may take the tasks that they wake.
 const TIMERS_MIN: usize = 16;
 /// Timers that fire at once at most: half of what a queue holds before it grows. To grow it allocates, and so it does to shrink
@@ -104,8 +93,6 @@ impl Pace {
             calls: Cell::new(false),
             offered_until: None,
             offers: false,
-            asleep_since: None,
-            lingers: false,
         }
     }
 
@@ -161,29 +148,8 @@ impl Pace {
     }
 
     /// The worker falls asleep: time passes that says nothing of how long polls take.
-    pub(super) fn fall_asleep(&mut self, now: Instant) {
+    pub(super) fn fall_asleep(&mut self) {
         self.last = None;
-        self.asleep_since = Some(now);
-    }
-
-    /// The worker has woken; `for_work`: because a task was queued elsewhere. After a sleep that was not worth
-    /// it, the worker lingers before the next one.
-    pub(super) fn wake(&mut self, for_work: bool, now: Instant) {
-        let slept = self
-            .asleep_since
-            .take()
-            .map(|since| now.saturating_duration_since(since));
-        self.lingers = for_work && slept.is_some_and(|slept| slept < SHORT_SLEEP);
-    }
-
-    /// Until when to look for work before falling asleep, if that has a chance. One chance.
-    pub(super) fn linger_until(&mut self) -> Option<Instant> {
-        std::mem::take(&mut self.lingers).then(|| Instant::now() + LINGER)
-    }
-
-    /// Work came while the worker lingered: it will do so again.
-    pub(super) fn lingering_paid(&mut self) {
-        self.lingers = true;
     }
 
     /// Whether any number of waiting tasks is a reason to wake another worker.

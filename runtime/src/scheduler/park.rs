@@ -8,7 +8,8 @@
 //! 4. puts its core into the slot, from where the main thread may take it over (worker threads only);
 //! 5. enters the kernel, which submits what is queued and waits for a completion, the doorbell or the deadline.
 //!
-//! If the next timer is near, and processors are busy, it does none of this and spins ([`super::doze`]).
+//! If the next timer is near, and processors are busy, it does none of this and spins ([`super::doze`]). Nor does it at first
+//! if the last sleep was over at once ([`crate::linger`]).
 //!
 //! Awake, it takes its core again (or waits for it), and by the park word and the list of sleepers finds out
 //! whether it was notified, in which case it counts as searching.
@@ -19,15 +20,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::doze;
-use super::worker::{Core, LINGER_SPINS, WorkerContext};
+use super::worker::{Core, WorkerContext};
 use crate::contain::contain;
-use crate::driver::wake_all;
+use crate::driver::{NextTimer, wake_all};
+use crate::linger::{LINGER, look_out};
 
 impl WorkerContext {
     /// A worker thread's sleep.
     /// `None`: the runtime has ended.
     pub(super) fn sleep_as_worker(&self, mut core: Box<Core>) -> Option<Box<Core>> {
-        if self.spins(&mut core) {
+        if self.waits_awake(&mut core) {
             return Some(self.service(core));
         }
         if !self.begin_sleep(&mut core) {
@@ -54,7 +56,7 @@ impl WorkerContext {
         mut core: Box<Core>,
         root_is_woken: impl Fn() -> bool,
     ) -> Box<Core> {
-        if self.spins(&mut core) {
+        if self.waits_awake(&mut core) {
             return self.service(core);
         }
         if self.begin_sleep(&mut core) {
@@ -79,31 +81,57 @@ impl WorkerContext {
         core
     }
 
-    /// Waits awake, if that costs less than to fall asleep for the next timer: until that is due, or something else is to
-    /// be done.
-    fn spins(&self, core: &mut Core) -> bool {
-        let deadline_ns = self.shard().timers().next_deadline_ns();
+    /// Waits awake for a little, if that costs less than to fall asleep. `false`: the worker is to sleep.
+    fn waits_awake(&self, core: &mut Core) -> bool {
         let shared = self.shared();
-        let clock = &shared.clock;
-        if deadline_ns == u64::MAX || clock.is_paused() || self.shard().has_unflushed() {
+        // What the kernel has not been told of does not come.
+        if self.shard().has_unflushed() || shared.clock.is_paused() {
             return false;
         }
         let begin = Instant::now();
-        let left_ns = deadline_ns.saturating_sub(clock.at(begin).ns);
-        if left_ns > doze::NEAR.as_nanos() as u64 || !shared.is_busy() {
+        let deadline_ns = self.shard().timers().next_deadline_ns();
+        let left = Duration::from_nanos(deadline_ns.saturating_sub(shared.clock.at(begin).ns));
+        if left <= doze::NEAR && shared.is_busy() {
+            return self.spins(core, begin, begin + left);
+        }
+        left > LINGER && self.lingers(core, begin)
+    }
+
+    /// Waits awake for a timer that is due at `until`, or until something else is to be done.
+    fn spins(&self, core: &mut Core, begin: Instant, until: Instant) -> bool {
+        let (Ok(now) | Err(now)) = look_out(until, || self.sees_work(core));
+        self.note_spun(core, begin, until, now);
+        true
+    }
+
+    /// Waits awake for what has come soon lately. `false`: nothing has come.
+    fn lingers(&self, core: &mut Core, begin: Instant) -> bool {
+        let Some(until) = core.linger.begin(begin) else {
             return false;
+        };
+        let outcome = look_out(until, || self.sees_work(core));
+        if outcome.is_ok() {
+            core.linger.paid();
         }
-        let until = begin + Duration::from_nanos(left_ns);
-        let mut now = begin;
-        while now < until && !self.shard().is_wanted() && !shared.has_stealable_work() {
-            for _ in 0..LINGER_SPINS {
-                std::hint::spin_loop();
-            }
-            now = Instant::now();
-        }
+        let (Ok(now) | Err(now)) = outcome;
+        self.note_spun(core, begin, until, now);
+        outcome.is_ok()
+    }
+
+    /// Whether there is something that ends a wait.
+    fn sees_work(&self, core: &Core) -> bool {
+        let shared = self.shared();
+        // Who may not search leaves others' tasks to those who do.
+        let has_task = match core.searching {
+            true => shared.has_stealable_work(),
+            false => !shared.inject.is_empty(),
+        };
+        has_task || self.shard().is_wanted()
+    }
+
+    fn note_spun(&self, core: &mut Core, begin: Instant, until: Instant, now: Instant) {
         core.doze.spun(begin, until, now);
         self.remote().note_work(core.doze.work_percent());
-        true
     }
 
     /// Steps 1 and 2. `false`: the worker must not sleep.
@@ -121,7 +149,8 @@ impl WorkerContext {
     fn fall_asleep(&self, core: &mut Core) {
         let shared = self.shared();
         let now = Instant::now();
-        core.pace.fall_asleep(now);
+        core.pace.fall_asleep();
+        core.linger.fall_asleep(now);
         core.doze.fall_asleep(now);
         self.metrics().park(now);
         self.remote().heart.rest(shared.coarse.ns_of(now));
@@ -139,14 +168,14 @@ impl WorkerContext {
     /// Step 3: how long to sleep; `None` for ever. A clock that stands is moved to the next timer.
     fn sleep_timeout(&self, core: &mut Core) -> Option<Duration> {
         let shared = self.shared();
-        let deadline_ns = self.remote().shard.timers().begin_sleep();
-        let timeout = match deadline_ns {
+        let next = self.begin_sleep_for_timers();
+        let timeout = match next {
             Some(_) if shared.clock.is_paused() => {
                 // Others, or a completion, wake this worker when time may pass.
                 let may_pass = !shared.standstill.is_watched() && self.may_time_pass();
                 may_pass.then_some(Duration::ZERO)
             }
-            deadline_ns => deadline_ns.map(|deadline_ns| self.time_to(core, deadline_ns)),
+            next => next.map(|next| self.time_to(core, next)),
         };
         if timeout.is_none_or(|timeout| timeout > doze::WINDOW) {
             self.remote().note_work(0);
@@ -154,16 +183,27 @@ impl WorkerContext {
         timeout
     }
 
-    /// How long to sleep for the deadline that the timers named.
-    fn time_to(&self, core: &mut Core, deadline_ns: u64) -> Duration {
+    /// When nothing is left that this worker would have to take out of a wheel, its own or another's: its next timer.
+    pub(super) fn begin_sleep_for_timers(&self) -> Option<NextTimer> {
+        loop {
+            self.shared().settle(self.shard());
+            let next = self.shard().timers().begin_sleep();
+            // A waker that was dropped may have owned other timers.
+            if self.shard().debts().is_empty() {
+                return next;
+            }
+        }
+    }
+
+    /// How long to sleep for the timer that comes next.
+    fn time_to(&self, core: &mut Core, next: NextTimer) -> Duration {
         let now = Instant::now();
         let now_ns = self.shared().clock.at(now).ns;
-        if deadline_ns <= now_ns {
+        if next.deadline_ns <= now_ns {
             // One that has come waits for no other.
             return Duration::ZERO;
         }
-        let until_ns = self.remote().shard.timers().sleep_until_ns();
-        let left_ns = until_ns.unwrap_or(deadline_ns).saturating_sub(now_ns);
+        let left_ns = next.sleep_until_ns.saturating_sub(now_ns);
         core.doze.sleep_for(Duration::from_nanos(left_ns), now)
     }
 
@@ -199,7 +239,9 @@ impl WorkerContext {
         self.remote().shard.word().wake();
         self.shared().standstill.pass();
         let for_work = self.was_called();
-        core.pace.wake(for_work, now);
+        if for_work || self.shard().has_news() {
+            core.linger.wake(now);
+        }
         core.doze.rise(now);
         self.remote().note_work(core.doze.work_percent());
         self.metrics().unpark(now, for_work);

@@ -80,7 +80,7 @@ pub(crate) fn block_on<F: Future>(shared: &Arc<Shared>, future: F) -> F::Output 
     let mut cx = Context::from_waker(&waker);
     let may_hold = may_hold_core(shared);
     let in_root = shared.begin_root(&root);
-    let output = coop::scope(|| {
+    let poll = || {
         while !shared.shutdown.is_by_panic() {
             shared.assert_is_here();
             let output = match take_core(shared, may_hold) {
@@ -98,7 +98,8 @@ pub(crate) fn block_on<F: Future>(shared: &Arc<Shared>, future: F) -> F::Output 
             }
         }
         None
-    });
+    };
+    let output = shared.tokio.run(|| coop::scope(poll));
     let Some(output) = output else {
         panic!(
             "a spawned task panicked and the runtime is configured to shut down on unhandled panic"
@@ -298,7 +299,7 @@ impl WorkerContext {
     /// The core goes into its slot; the worker's thread takes it when it is notified.
     fn lay_down(&self, mut core: Box<Core>) {
         let remote = self.remote();
-        let has_timer = remote.shard.timers().begin_sleep().is_some();
+        let has_timer = self.begin_sleep_for_timers().is_some();
         if !self.begin_lay_down(&mut core) || has_timer {
             // Notified meanwhile: the thread takes over, and finds that out by itself.
             let _ = remote.shard.word().unpark();

@@ -249,6 +249,18 @@ impl Shared {
         &self.workers[index as usize].shard
     }
 
+    /// Takes timers out of other workers' wheels that the worker of `shard` has noted there.
+    #[inline]
+    pub(super) fn settle(&self, shard: &Shard) {
+        shard.debts().take(|owed_to| {
+            let other = self.shard(owed_to);
+            // Where another thread found the wheel taken, what it wanted done was done here.
+            if other.timers().settle().before_sleeper {
+                other.unpark();
+            }
+        });
+    }
+
     /// A task was queued where others can take it: wakes at most one worker.
     #[inline]
     pub(super) fn notify(&self) {

@@ -212,7 +212,7 @@ fn serve(shared: &Arc<Shared>, index: usize) -> bool {
     let worker = WorkerContext::new(Arc::clone(shared), index);
     let _entered = context::enter_worker(&worker);
     let _blocking = context::set_blocking(Blocking::Forbidden);
-    coop::scope(|| {
+    let turns = || {
         let mut core = worker.wake(core);
         loop {
             if !remote.shard.absence().is_on() {
@@ -241,5 +241,6 @@ fn serve(shared: &Arc<Shared>, index: usize) -> bool {
         shared.stand_ins.state.lock().coming += 1;
         worker.give_back(core);
         true
-    })
+    };
+    shared.tokio.run(|| coop::scope(turns))
 }

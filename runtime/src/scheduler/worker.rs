@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::context::{self, Blocking};
 use crate::driver::{Scratch, Shard};
 use crate::fork;
+use crate::linger::Linger;
 use crate::loom::deque::{Stealer, Worker};
 use crate::metrics::WorkerMetrics;
 use crate::rand::FastRand;
@@ -34,6 +35,7 @@ pub(crate) struct Core {
     service_at: u32,
     pub(super) pace: Pace,
     pub(super) doze: Doze,
+    pub(super) linger: Linger,
     /// Wakers that the last look has called.
     pub(super) woken: usize,
     inject_interval: u32,
@@ -241,6 +243,7 @@ impl WorkerContext {
         let mut scratch = std::mem::take(&mut core.scratch);
         let mut woken = 0;
         let mut core = self.deliver(core, || {
+            self.shared.settle(self.shard());
             let now = self.shared.clock.at(now);
             woken = self.shard().service(now, most, &mut scratch);
         });
@@ -341,7 +344,7 @@ impl WorkerContext {
         if !core.searching {
             return None;
         }
-        self.steal(core).or_else(|| self.linger(core))
+        self.steal(core)
     }
 
     fn steal(&self, core: &mut Core) -> Option<Notified> {
@@ -365,23 +368,6 @@ impl WorkerContext {
             }
         }
         self.shared.inject.take_batch(&core.queue)
-    }
-
-    /// Looks out for work a little longer, if that has paid lately.
-    fn linger(&self, core: &mut Core) -> Option<Notified> {
-        let until = core.pace.linger_until()?;
-        while !self.shard().is_wanted() && Instant::now() < until {
-            for _ in 0..LINGER_SPINS {
-                std::hint::spin_loop();
-            }
-            if self.shared.has_stealable_work()
-                && let Some(task) = self.steal(core)
-            {
-                core.pace.lingering_paid();
-                return Some(task);
-            }
-        }
-        None
     }
 
     /// Runs a task with the core within reach of what it spawns and wakes. `None`: it gave the core up.
@@ -593,7 +579,7 @@ pub(super) fn run_worker(shared: Arc<Shared>, index: usize) {
     let _entered = context::enter_worker(&cx);
     let _blocking = context::set_blocking(context::Blocking::Forbidden);
     cx.metrics().note_thread();
-    coop::scope(|| {
+    let turns = || {
         let mut next = cx.wait_for_core().map(|core| cx.wake(core));
         while let Some(core) = next {
             if cx.shared.shutdown.has_begun() {
@@ -605,7 +591,8 @@ pub(super) fn run_worker(shared: Arc<Shared>, index: usize) {
                 Turn::LostCore => cx.return_and_wait(),
             };
         }
-    });
+    };
+    cx.shared.tokio.run(|| coop::scope(turns));
 }
 
 impl Core {
@@ -630,6 +617,7 @@ impl Core {
             service_at: 1,
             pace,
             doze: Doze::new(),
+            linger: Linger::new(),
             woken: 0,
             inject_interval,
             inject_at: inject_interval,
@@ -656,9 +644,6 @@ impl Core {
         self.queue.stealer()
     }
 }
-
-/// Spins between two looks at the queues, some hundred nanoseconds: the queues' lines are left to their users.
-pub(super) const LINGER_SPINS: u32 = 32;
 
 /// Turns between two looks at the shard, to begin with, and at the injector: a prime, so that the two do not
 /// keep step with a program's own periods.

@@ -12,8 +12,8 @@ use ringway_loom_models::crew::{Bed, Bell, Crew};
 use ringway_loom_models::kernel::{Kernel, ModelRing, Queues, Read};
 use ringway_loom_models::{Count, check, spawn};
 use ringway_runtime::internals::{
-    CoreSlot, Monitor, Operations, ParkWord, Polled, RootWake, Settled, Spare, Submitted,
-    ThreadInRing, Timers, Unparked,
+    CoreSlot, Monitor, NextTimer, Operations, ParkWord, Polled, RootWake, Settled, Spare,
+    Submitted, ThreadInRing, Timers, Unparked,
 };
 
 /// A worker that is busy pushes a task while the last searcher finds nothing and falls asleep. The searcher must get
@@ -401,7 +401,7 @@ fn an_earlier_timer_wakes_a_worker_that_sleeps_past_it() {
     const FAR_NS: u64 = 1_000_000_000;
     const NEAR_NS: u64 = 10_000_000;
     // The wheel rounds to its ticks.
-    let is_near = |until: Option<u64>| until.is_some_and(|until| until < FAR_NS / 2);
+    let is_near = |next: Option<NextTimer>| next.is_some_and(|next| next.deadline_ns < FAR_NS / 2);
     check(move || {
         let timers = Arc::new(Timers::new());
         let bed = Arc::new(Bed::new());

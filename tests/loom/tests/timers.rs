@@ -6,13 +6,16 @@ use std::task::Waker;
 
 use loom::sync::atomic::AtomicBool;
 use loom::sync::atomic::Ordering::{Acquire, Release};
+use loom::thread::JoinHandle;
 use ringway_loom_models::device::{Bells, Machine, at};
 use ringway_loom_models::{Count, check, spawn};
-use ringway_runtime::internals::{FromAfar, Removed, Specimen, TimerKey, Timers};
+use ringway_runtime::internals::{Debts, FromAfar, Removed, Specimen, TimerKey, Timers};
 
 /// Two times that lie in different ticks of the wheel.
 const SOON_NS: u64 = 1_000_000;
 const LATE_NS: u64 = 9_000_000;
+/// The wheel's tick.
+const TICK_NS: u64 = 1 << 14;
 
 /// Timers of a worker that is awake.
 fn timers_of_who_is_awake() -> Arc<Timers> {
@@ -24,6 +27,11 @@ fn timers_of_who_is_awake() -> Arc<Timers> {
 fn insert(timers: &Timers, deadline_ns: u64, waker: &Waker) -> TimerKey {
     let key = timers.insert(deadline_ns, waker.clone());
     key.expect("the shard is open")
+}
+
+/// When a timer of this deadline is due: at the end of a tick.
+fn due_ns(deadline_ns: u64) -> u64 {
+    deadline_ns.next_multiple_of(TICK_NS)
 }
 
 /// As `Shard::service` fires what is due.
@@ -40,6 +48,56 @@ fn help(timers: &Timers, now_ns: u64) -> usize {
     wake(due)
 }
 
+/// A thread that helps.
+fn spawn_helper(timers: &Arc<Timers>, now_ns: u64) -> JoinHandle<usize> {
+    let timers = Arc::clone(timers);
+    spawn(move || help(&timers, now_ns))
+}
+
+/// A thread that is no worker and drops a timer.
+fn spawn_dropper(timers: &Arc<Timers>, timer: TimerKey) -> JoinHandle<()> {
+    let timers = Arc::clone(timers);
+    spawn(move || assert!(!timers.remove_from_afar(timer).before_sleeper))
+}
+
+/// As `remove_from_afar` in `time_source.rs`, for another worker. Whether the owner may be sleeping past a deadline.
+fn drop_as_worker(timers: &Timers, debts: &Debts, timer: TimerKey) -> bool {
+    let removed = timers.remove_from_worker(timer);
+    if removed.outcome {
+        debts.add(0);
+    }
+    removed.before_sleeper
+}
+
+/// A worker that drops a timer and then sleeps, as `Shared::settle` has it. Whether the owner may be sleeping past a deadline.
+fn drop_and_settle(timers: &Timers, timer: TimerKey) -> bool {
+    let debts = Debts::new();
+    let mut before_sleeper = drop_as_worker(timers, &debts, timer);
+    debts.take(|_| before_sleeper |= timers.settle().before_sleeper);
+    before_sleeper
+}
+
+/// As `Shared::settle`, where no timer is moved.
+fn settle(timers: &Timers, debts: &Debts) {
+    debts.take(|_| assert!(!timers.settle().before_sleeper));
+}
+
+/// There is no timer, and no waker of one.
+fn assert_gone(timers: &Timers, count: &Arc<Count>) {
+    assert!(timers.is_empty(), "it stays");
+    assert_eq!(Arc::strong_count(count), 1, "the waker is kept");
+}
+
+/// The worker sleeps, and looks when it wakes, until a timer has fired.
+fn sleep_until_woken(shard: &Specimen, count: &Count) {
+    shard.as_owner(|| {
+        while count.wakes() == 0 {
+            shard.sleep();
+            shard.service(at(LATE_NS));
+        }
+    });
+}
+
 fn wake(due: Vec<Waker>) -> usize {
     let woken = due.len();
     due.into_iter().for_each(Waker::wake);
@@ -54,13 +112,13 @@ fn from_afar<T>(shard: &Specimen, done: FromAfar<T>) -> T {
     done.outcome
 }
 
-/// A timer fires while another worker drops its future: its waker is woken, or dropped at the owner's next look at the
-/// latest, and never both.
+/// A timer fires while another worker, or a thread from outside, drops its future: its waker is woken, or dropped at the
+/// owner's next look at the latest, and never both.
 ///
-/// Mutants in `driver/timers.rs`: `work_off` does not remove; `fire` does not work marks off.
+/// Mutants in `driver/timers.rs`: `work_off` does not remove; `fire` does not work marks off, or minds no notes.
 #[test]
 fn a_timer_that_is_dropped_while_it_fires_goes_one_of_two_ways() {
-    for asleep in [false, true] {
+    for (asleep, by_worker) in [(false, false), (true, false), (false, true), (true, true)] {
         check(move || {
             let timers = Arc::new(Timers::new());
             if !asleep {
@@ -73,7 +131,11 @@ fn a_timer_that_is_dropped_while_it_fires_goes_one_of_two_ways() {
             let dropper = {
                 let (timers, dropped) = (Arc::clone(&timers), Arc::clone(&dropped));
                 spawn(move || {
-                    assert!(!timers.remove_from_afar(timer).before_sleeper);
+                    let before_sleeper = match by_worker {
+                        true => timers.remove_from_worker(timer).before_sleeper,
+                        false => timers.remove_from_afar(timer).before_sleeper,
+                    };
+                    assert!(!before_sleeper);
                     dropped.store(true, Release);
                 })
             };
@@ -83,10 +145,95 @@ fn a_timer_that_is_dropped_while_it_fires_goes_one_of_two_ways() {
             dropper.join().expect("no panic");
             assert_eq!(fire(&timers, LATE_NS), 0);
             assert!(count.wakes() <= 1);
-            assert!(timers.is_empty());
-            assert_eq!(Arc::strong_count(&count), 1, "the waker is kept");
+            assert_gone(&timers, &count);
         });
     }
+}
+
+/// A worker drops timers of one that sleeps, wakes, looks and sleeps again: one of the two takes them out, and nothing stays
+/// as long as the other sleeps.
+///
+/// Mutants in `driver/timers.rs`: `settle` does nothing; `remove_from_worker` does not say that something is noted, leaves no
+/// mark where the lock is taken, or does not look when it has left one; `begin_sleep` does not mind notes, or does not say that the
+/// worker sleeps; `remove_or_note` does not say that there are notes.
+#[test]
+fn timers_that_another_worker_notes_do_not_stay() {
+    check(|| {
+        let timers = Arc::new(Timers::new());
+        let (count, waker) = Count::new();
+        let keys = [1, 2, 3].map(|ticks| insert(&timers, ticks * LATE_NS, &waker));
+        drop(waker);
+        timers.begin_sleep();
+        let dropper = {
+            let timers = Arc::clone(&timers);
+            spawn(move || {
+                let debts = Debts::new();
+                for key in keys {
+                    assert!(!drop_as_worker(&timers, &debts, key));
+                }
+                settle(&timers, &debts);
+            })
+        };
+        timers.end_sleep();
+        fire(&timers, SOON_NS);
+        timers.begin_sleep();
+        dropper.join().expect("no panic");
+        assert_gone(&timers, &count);
+    });
+}
+
+/// Two workers drop timers of a third that sleeps: what the one has noted may be taken out by the other, and what that one
+/// finds taken out it need not take.
+///
+/// Mutants in `driver/timers.rs`: `settle` does nothing, nothing where the lock is taken, or does not look when it has given the
+/// lock back; `remove_from_worker` does not say that something is noted.
+#[test]
+fn timers_that_two_other_workers_note_do_not_stay() {
+    check(|| {
+        let timers = Arc::new(Timers::new());
+        let (count, waker) = Count::new();
+        let [first, second] = [1, 2].map(|ticks| insert(&timers, ticks * LATE_NS, &waker));
+        drop(waker);
+        timers.begin_sleep();
+        let other = {
+            let timers = Arc::clone(&timers);
+            spawn(move || drop_and_settle(&timers, first))
+        };
+        assert!(!drop_and_settle(&timers, second));
+        other.join().expect("no panic");
+        assert_gone(&timers, &count);
+    });
+}
+
+/// A worker drops timers of one that sleeps, and then is stuck, while a helper serves it: the helper settles what it owes, or the
+/// worker does when it looks again.
+///
+/// Mutants in `driver/debts.rs`: `add` writes nothing if the shard is there already; `take_all` is Relaxed. In
+/// `driver/timers.rs`: `settle` does not look when it has given the lock back.
+#[test]
+fn what_a_stuck_worker_owes_is_settled_by_a_helper() {
+    check(|| {
+        let timers = Arc::new(Timers::new());
+        let debts = Arc::new(Debts::new());
+        let (count, waker) = Count::new();
+        let keys = [1, 2, 3].map(|ticks| insert(&timers, ticks * LATE_NS, &waker));
+        drop(waker);
+        timers.begin_sleep();
+        let helper = {
+            let (timers, debts) = (Arc::clone(&timers), Arc::clone(&debts));
+            spawn(move || settle(&timers, &debts))
+        };
+        for key in keys {
+            assert!(!drop_as_worker(&timers, &debts, key));
+        }
+        helper.join().expect("no panic");
+        let mut again = 0;
+        debts.take(|_| again += 1);
+        // What is left is what the helper could not know of.
+        if again == 0 {
+            assert_gone(&timers, &count);
+        }
+    });
 }
 
 /// The same, where it is the owner that drops, and a helper that fires.
@@ -98,10 +245,7 @@ fn a_timer_that_is_dropped_while_a_helper_fires_it_goes_one_of_two_ways() {
         let timers = timers_of_who_is_awake();
         let (count, waker) = Count::new();
         let timer = insert(&timers, SOON_NS, &waker);
-        let helper = {
-            let timers = Arc::clone(&timers);
-            spawn(move || help(&timers, LATE_NS))
-        };
+        let helper = spawn_helper(&timers, LATE_NS);
         let removed = matches!(timers.remove(timer), Removed::One(_));
         helper.join().expect("no panic");
         assert_eq!(count.wakes(), usize::from(!removed));
@@ -211,7 +355,8 @@ fn a_timer_that_is_put_off_while_it_fires_fires_once() {
 /// longer than until the earlier, or is woken.
 ///
 /// Mutants in `driver/timers.rs`: `reset_from_afar` does not say that the worker may be sleeping past it; `begin_sleep`
-/// does not remember how long the worker sleeps; no fence in `begin_sleep`; `begin_sleep` works no marks off.
+/// does not remember how long the worker sleeps; no fence in `begin_sleep`; `begin_sleep` works no marks off, or takes the lock
+/// once more at its end.
 #[test]
 fn a_timer_that_is_moved_nearer_reaches_a_worker_that_falls_asleep() {
     check(|| {
@@ -227,13 +372,30 @@ fn a_timer_that_is_moved_nearer_reaches_a_worker_that_falls_asleep() {
                 from_afar(&shard, done);
             })
         };
-        shard.as_owner(|| {
-            while count.wakes() == 0 {
-                shard.sleep();
-                shard.service(at(LATE_NS));
-            }
-        });
+        sleep_until_woken(&shard, &count);
         other.join().expect("no panic");
+    });
+}
+
+/// A timer of a worker that sleeps is moved to an earlier time by another worker, while a third takes out there what it has
+/// noted: whoever moves it in the end says that the worker may be sleeping past it.
+///
+/// Mutants in `driver/timers.rs`: `settle` does not look when it has given the lock back, or does not say that a timer was moved
+/// there; `remove_from_worker` does not say that.
+#[test]
+fn a_timer_that_is_moved_nearer_while_another_worker_settles_reaches_the_sleeper() {
+    check(|| {
+        let timers = Arc::new(Timers::new());
+        let dropped = insert(&timers, 2 * LATE_NS, Waker::noop());
+        let moved = insert(&timers, 4 * LATE_NS, Waker::noop());
+        timers.begin_sleep();
+        let other = {
+            let timers = Arc::clone(&timers);
+            spawn(move || timers.reset_from_afar(moved, SOON_NS).before_sleeper)
+        };
+        let here = drop_and_settle(&timers, dropped);
+        let there = other.join().expect("no panic");
+        assert!(here || there, "it sleeps past the timer");
     });
 }
 
@@ -257,6 +419,26 @@ fn a_timer_that_is_moved_nearer_reaches_a_worker_that_is_busy() {
     });
 }
 
+/// A worker that never sleeps sees the timer that comes first without the lock: one that it has made, or moved nearer, but not
+/// what it has said of one that has fired.
+///
+/// Mutants in `driver/timers.rs`: `publish_earlier` keeps the later of the two, writes nothing, or does not round up; `reset` does not
+/// call it, or does so though no timer was moved.
+#[test]
+fn a_worker_that_is_busy_sees_the_timer_that_comes_first() {
+    check(|| {
+        let timers = timers_of_who_is_awake();
+        let timer = insert(&timers, 4 * LATE_NS, Waker::noop());
+        insert(&timers, 5 * LATE_NS, Waker::noop());
+        assert_eq!(timers.next_deadline_ns(), due_ns(4 * LATE_NS));
+        assert!(timers.reset(timer, SOON_NS));
+        assert_eq!(timers.next_deadline_ns(), due_ns(SOON_NS));
+        assert_eq!(fire(&timers, LATE_NS), 1);
+        assert!(!timers.reset(timer, 2 * LATE_NS));
+        assert_eq!(timers.next_deadline_ns(), due_ns(5 * LATE_NS));
+    });
+}
+
 /// A timer is moved by another worker, and then by its own to which the task has come, while a helper looks: the last word
 /// counts.
 ///
@@ -267,10 +449,7 @@ fn a_timer_that_is_moved_there_and_here_fires_when_the_last_one_said() {
         let timers = timers_of_who_is_awake();
         let (count, waker) = Count::new();
         let timer = insert(&timers, 4 * LATE_NS, &waker);
-        let helper = {
-            let timers = Arc::clone(&timers);
-            spawn(move || help(&timers, 0))
-        };
+        let helper = spawn_helper(&timers, 0);
         let other = {
             let timers = Arc::clone(&timers);
             spawn(move || timers.reset_from_afar(timer, SOON_NS).outcome)
@@ -298,14 +477,10 @@ fn a_timer_that_is_dropped_while_its_worker_falls_asleep_does_not_stay() {
         let (count, waker) = Count::new();
         let timer = insert(&timers, LATE_NS, &waker);
         drop(waker);
-        let other = {
-            let timers = Arc::clone(&timers);
-            spawn(move || assert!(!timers.remove_from_afar(timer).before_sleeper))
-        };
+        let dropper = spawn_dropper(&timers, timer);
         timers.begin_sleep();
-        other.join().expect("no panic");
-        assert!(timers.is_empty(), "it stays");
-        assert_eq!(Arc::strong_count(&count), 1, "the waker is kept");
+        dropper.join().expect("no panic");
+        assert_gone(&timers, &count);
     });
 }
 
@@ -320,12 +495,7 @@ fn timers_that_two_drop_while_their_worker_sleeps_do_not_stay() {
         let (count, waker) = Count::new();
         let first = insert(&timers, LATE_NS, &waker);
         timers.begin_sleep();
-        let dropper = {
-            let timers = Arc::clone(&timers);
-            spawn(move || {
-                let _ = timers.remove_from_afar(first);
-            })
-        };
+        let dropper = spawn_dropper(&timers, first);
         let made = timers.insert_from_afar(2 * LATE_NS, waker.clone());
         assert!(!made.before_sleeper);
         dropper.join().expect("no panic");
@@ -348,21 +518,12 @@ fn a_timer_that_is_dropped_while_a_helper_looks_does_not_stay() {
         let (count, waker) = Count::new();
         let timer = insert(&timers, LATE_NS, &waker);
         drop(waker);
-        let helper = {
-            let timers = Arc::clone(&timers);
-            spawn(move || help(&timers, LATE_NS - 1))
-        };
-        let dropper = {
-            let timers = Arc::clone(&timers);
-            spawn(move || {
-                let _ = timers.remove_from_afar(timer);
-            })
-        };
+        let helper = spawn_helper(&timers, LATE_NS - 1);
+        let dropper = spawn_dropper(&timers, timer);
         timers.begin_sleep();
         helper.join().expect("no panic");
         dropper.join().expect("no panic");
-        assert!(timers.is_empty(), "it stays");
-        assert_eq!(Arc::strong_count(&count), 1, "the waker is kept");
+        assert_gone(&timers, &count);
     });
 }
 
@@ -379,14 +540,10 @@ fn a_timer_that_is_dropped_while_a_helper_fires_another_does_not_stay() {
         let dropped = insert(&timers, LATE_NS, &waker);
         drop(waker);
         timers.begin_sleep();
-        let helper = {
-            let timers = Arc::clone(&timers);
-            spawn(move || help(&timers, LATE_NS - 1))
-        };
+        let helper = spawn_helper(&timers, LATE_NS - 1);
         let _ = timers.remove_from_afar(dropped);
         assert_eq!(helper.join().expect("no panic"), 1);
-        assert!(timers.is_empty(), "it stays");
-        assert_eq!(Arc::strong_count(&count), 1, "the waker is kept");
+        assert_gone(&timers, &count);
     });
 }
 
@@ -406,12 +563,7 @@ fn a_timer_from_outside_reaches_a_worker_that_falls_asleep() {
                 from_afar(&shard, made).expect("the shard is open");
             })
         };
-        shard.as_owner(|| {
-            while count.wakes() == 0 {
-                shard.sleep();
-                shard.service(at(LATE_NS));
-            }
-        });
+        sleep_until_woken(&shard, &count);
         other.join().expect("no panic");
     });
 }
@@ -427,10 +579,7 @@ fn an_owner_and_a_helper_that_fire_at_once_fire_each_timer_once() {
         let timers = timers_of_who_is_awake();
         let (count, waker) = Count::new();
         insert(&timers, SOON_NS, &waker);
-        let helper = {
-            let timers = Arc::clone(&timers);
-            spawn(move || help(&timers, LATE_NS))
-        };
+        let helper = spawn_helper(&timers, LATE_NS);
         fire(&timers, LATE_NS);
         insert(&timers, 2 * LATE_NS, &waker);
         helper.join().expect("no panic");

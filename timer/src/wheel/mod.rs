@@ -244,7 +244,7 @@ impl<T> Wheel<T> {
     /// `advance` that said [`Done`](Progress::Done) it is in the future; after one that said
     /// [`More`](Progress::More) it is in the past.
     pub fn next_deadline_ns(&self) -> Option<u64> {
-        self.next_bound_ns().map(round_up)
+        self.next_bound_ns().map(due_ns)
     }
 
     /// As [`next_deadline_ns`](Wheel::next_deadline_ns), without rounding: for who calls
@@ -264,7 +264,7 @@ impl<T> Wheel<T> {
         let second = waits.then(|| self.slots.next_within(slot, COMPANY_TICKS));
         Some(match second.flatten() {
             Some(second) => second.start(self.elapsed).saturating_mul(TICK_NS),
-            None => round_up(bound_ns),
+            None => due_ns(bound_ns),
         })
     }
 
@@ -497,9 +497,9 @@ fn tick_of(deadline_ns: u64) -> u64 {
     deadline_ns.div_ceil(TICK_NS)
 }
 
-/// When a deadline is due, in nanoseconds. The last tick of all has no end, so in it time is exact: here and in
-/// [`round_down`].
-fn round_up(deadline_ns: u64) -> u64 {
+/// When a timer is due that has this deadline, both in nanoseconds: at the end of the deadline's tick. The last tick of all
+/// has no end, so in it time is exact.
+pub fn due_ns(deadline_ns: u64) -> u64 {
     if deadline_ns > LAST_TICK_NS {
         deadline_ns
     } else {
@@ -507,7 +507,8 @@ fn round_up(deadline_ns: u64) -> u64 {
     }
 }
 
-/// The last moment up to which, at `now_ns`, everything is due.
+/// The last moment up to which, at `now_ns`, everything is due. In the last tick of all that is the moment itself, as in
+/// [`due_ns`].
 fn round_down(now_ns: u64) -> u64 {
     if now_ns > LAST_TICK_NS {
         now_ns

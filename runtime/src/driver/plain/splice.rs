@@ -6,6 +6,7 @@ use std::ptr;
 use super::sqe::Sqe;
 use super::sys::{answer, is_stream, uninterrupted};
 use super::{Place, Request, Step, poll_now};
+use crate::driver::without_sigpipe;
 
 /// The source is a registered file.
 const SPLICE_F_FD_IN_FIXED: u32 = 1 << 31;
@@ -27,16 +28,17 @@ impl Request {
         if is_stream(source) == Ok(true) && is_bare(source, libc::POLLIN) {
             return self.wait_for(source, libc::POLLIN);
         }
-        self.after_splice(splice(sqe))
+        self.after_splice(without_sigpipe(|| splice(sqe)))
     }
 
     pub(super) fn tee(&mut self) -> Step {
         let sqe = &self.sqe;
         let flags = sqe.op_flags & !SPLICE_F_FD_IN_FIXED | libc::SPLICE_F_NONBLOCK;
-        let moved = uninterrupted(|| {
+        let tee = || {
             // SAFETY: no pointer is passed.
             answer(unsafe { libc::tee(sqe.splice_fd_in, sqe.fd, sqe.len as usize, flags) })
-        });
+        };
+        let moved = without_sigpipe(|| uninterrupted(tee));
         self.after_splice(moved)
     }
 

@@ -3,11 +3,14 @@
 //! They are tried where the request begins, with RWF_NOWAIT. What that says shows what kind of file it is: done; or it
 //! would wait, and then whether the descriptor can be waited for tells a stream from a file; or this kind of file does
 //! not know the flag, and then it is waited for, if it can be, and the call made where it may wait all the same.
+//!
+//! A pipe that nobody reads is an error and no SIGPIPE, as it is for files of the other driver.
 
 use std::os::fd::RawFd;
 
 use super::sys::{answer, is_stream, uninterrupted};
 use super::{Place, Request, Step};
+use crate::driver::without_sigpipe;
 
 /// preadv2(2) or pwritev2(2).
 type Call = unsafe extern "C" fn(
@@ -24,7 +27,7 @@ impl Request {
     }
 
     pub(super) fn write(&mut self, place: Place) -> Step {
-        self.transfer(libc::pwritev2, libc::POLLOUT, place)
+        without_sigpipe(|| self.transfer(libc::pwritev2, libc::POLLOUT, place))
     }
 
     fn transfer(&mut self, call: Call, event: libc::c_short, place: Place) -> Step {
@@ -61,7 +64,7 @@ impl Request {
     }
 
     pub(super) fn write_vectored(&mut self, place: Place) -> Step {
-        self.transfer_vectored(libc::pwritev2, libc::POLLOUT, place)
+        without_sigpipe(|| self.transfer_vectored(libc::pwritev2, libc::POLLOUT, place))
     }
 
     fn transfer_vectored(&mut self, call: Call, event: libc::c_short, place: Place) -> Step {
