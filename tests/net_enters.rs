@@ -6,10 +6,11 @@ use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use net_support::*;
 use ringway::io::{AsyncReadExt, AsyncWriteExt};
-use ringway::net::{TcpListener, TcpStream};
+use ringway::net::{TcpListener, TcpStream, UdpSocket};
 use ringway::runtime::{Builder, Runtime, RuntimeMetrics};
 
 const CONNECTIONS: usize = 64;
@@ -125,6 +126,68 @@ fn costs(echoes: u64) -> (f64, f64) {
     drop(streams);
     let each = |before: u64, after: u64| (after - before) as f64 / echoes as f64;
     (each(before.0, after.0), each(before.1, after.1))
+}
+
+/// Messages of which one is waited for and the others come while nobody waits, and while the worker looks at its ring: an
+/// answer for each of them would be in vain. When each is waited for again, its poll stays armed again.
+///
+/// Mutants, in `net/src/socket/armed.rs`: events in vain are not counted (an answer for each message); polls that end with
+/// their first event go on for ever (an SQE for each wait).
+#[test]
+fn what_comes_while_nobody_waits_is_no_answer_in_the_long_run() {
+    const BURSTS: usize = 200;
+    const BURST: usize = 20;
+    /// A poll that stays tells for each message of a burst; then 64 bursts have an answer each.
+    const ANSWERS_MAX: f64 = 0.25;
+    /// Of the first 64 waits after the bursts at most, and the cancels of the bursts.
+    const SQES_AFTER_MAX: f64 = 0.25;
+    let server = Builder::new_current_thread().enable_all().build();
+    let server = server.expect("a runtime");
+    let metrics = server.metrics();
+    let (socket, sender) = server.block_on(async {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+        let sender = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let address = socket.local_addr().expect("an address");
+        sender.connect(address).expect("an address");
+        (socket, sender)
+    });
+    let burst = async |length| {
+        let mut byte = [0];
+        let mut receive = std::pin::pin!(socket.recv(&mut byte));
+        assert!(poll_future(receive.as_mut()).await.is_pending());
+        sender.send(&[7]).expect("room");
+        assert_eq!(receive.await.expect("a message"), 1);
+        for _ in 1..length {
+            sender.send(&[7]).expect("room");
+            // The worker enters its ring.
+            ringway::time::sleep(Duration::from_micros(1)).await;
+            assert_eq!(socket.recv(&mut [0]).await.expect("a message"), 1);
+        }
+    };
+    let messages = (BURSTS * BURST) as f64;
+    let before = answers(&metrics);
+    server.block_on(within(async {
+        for _ in 0..BURSTS {
+            burst(BURST).await;
+        }
+    }));
+    let in_bursts = (answers(&metrics) - before) as f64 / messages;
+    let before = counts(&metrics);
+    server.block_on(within(async {
+        for _ in 0..BURSTS * BURST {
+            burst(1).await;
+        }
+    }));
+    let one_by_one = (counts(&metrics).1 - before.1) as f64 / messages;
+    println!("{in_bursts} answers for a message in bursts; {one_by_one} SQEs one by one");
+    assert!(in_bursts <= ANSWERS_MAX, "{in_bursts}");
+    assert!(is_tiny() || one_by_one <= SQES_AFTER_MAX, "{one_by_one}");
+}
+
+/// Answers that the rings have given.
+fn answers(metrics: &RuntimeMetrics) -> u64 {
+    let rings = (0..metrics.num_workers()).map(|worker| metrics.ring(worker));
+    rings.map(|ring| ring.completed_count()).sum()
 }
 
 fn runtime() -> Runtime {

@@ -1,6 +1,9 @@
 //! What the tests of the sockets share: runtimes, pairs of connections, patterns of bytes, and a watchdog.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
+
+#[path = "../support/flavours.rs"]
+mod flavours;
 
 use std::future::Future;
 use std::io;
@@ -9,42 +12,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use ringway::net::{TcpListener, TcpStream};
-use ringway::runtime::Builder;
 
-/// No test takes this long; one that does hangs.
-pub(crate) const WATCHDOG: Duration = Duration::from_secs(60);
-
-/// Runs `body` as a task on two workers, and then as the root on one thread, with a bound in time.
-pub(crate) fn on_both_flavours<F>(body: impl Fn() -> F)
-where
-    F: Future<Output: Send> + Send + 'static,
-{
-    on_two_workers(body());
-    on_this_thread(body());
-}
-
-/// Runs `body` as a task on two workers, with a bound in time.
-pub(crate) fn on_two_workers<F>(body: F) -> F::Output
-where
-    F: Future<Output: Send> + Send + 'static,
-{
-    let mut builder = Builder::new_multi_thread();
-    let runtime = builder
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(within(async {
-        ringway::spawn(body).await.expect("the test's task")
-    }))
-}
-
-/// `future`, which must not take for ever.
-pub(crate) async fn within<F: Future>(future: F) -> F::Output {
-    ringway::time::timeout(WATCHDOG, future)
-        .await
-        .expect("the test hangs")
-}
+pub(crate) use flavours::{WATCHDOG, on_both_flavours, on_this_thread, on_two_workers, within};
 
 /// A listener on a free port of this machine.
 pub(crate) async fn listener() -> TcpListener {
@@ -136,13 +105,6 @@ pub(crate) async fn poll_future<F: Future>(mut future: Pin<&mut F>) -> Poll<F::O
 pub(crate) fn thread_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-/// Runs `body` as the root of a runtime on this thread, with a bound in time.
-pub(crate) fn on_this_thread<F: Future>(body: F) -> F::Output {
-    let mut builder = Builder::new_current_thread();
-    let runtime = builder.enable_all().build().expect("a runtime");
-    runtime.block_on(within(body))
 }
 
 /// Whether an I/O result says that it would have to wait.

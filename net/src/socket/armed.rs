@@ -5,6 +5,11 @@
 //! stays armed and tells of each event, so that to wait costs neither an SQE nor a system call. It does so also when
 //! nobody waits, and tells only what is new: that is for the side to mind.
 //!
+//! What it tells while nobody waits is in vain, and costs the kernel as much as a new operation for the next wait would: work
+//! at the end of the next system call, and a completion. Of a socket whose messages come from another processor, faster than
+//! its task waits, that is one for almost each of them. So an operation that has told more in vain than not is given up, and
+//! the next waits take one each again, for which what comes in between is no event.
+//!
 //! An operation stays with the ring that it was submitted to, and its events with the thread that submitted it. So one that
 //! has told of [`EVENTS_MAX`] events is armed anew, where its task is now.
 //!
@@ -23,13 +28,15 @@ use super::Lent;
 use crate::op::{PollMany, PollOnce};
 
 /// The operation, or none.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Armed {
     operation: Operation,
-    /// How many were armed that ended with their first event, up to [`SINGLE_POLLS`].
+    /// How many are to be armed that end with their first event, before one stays.
     singles: u8,
     /// What is left to tell of, of the [`EVENTS_MAX`].
     left: u8,
+    /// How many events more were told in vain than to somebody who waited.
+    in_vain: u8,
     /// What it has told since the side looked: `POLL…` bits.
     told: u32,
     /// Its waker was called since it was asked.
@@ -58,6 +65,13 @@ pub(crate) struct Told {
 /// How often a side waits by an operation that is over with its first event, before it keeps one armed.
 const SINGLE_POLLS: u8 = 2;
 
+/// So many events in vain say that they are the rule: more than come while a task that has been woken waits for its turn.
+const IN_VAIN_MAX: u8 = 16;
+
+/// How often a side waits by an operation of its own after one that told in vain. So often that the next attempt, with up
+/// to [`IN_VAIN_MAX`] events in vain and a cancel, does not show; and soon over, should one event be one wait by then.
+const SINGLE_POLLS_AFTER: u8 = 64;
+
 /// After so many events an operation is armed anew. Often enough that a task which has moved to another worker is not
 /// served by the former for long, and so rarely that it does not show: it costs about two waits.
 const EVENTS_MAX: u8 = 255;
@@ -69,6 +83,20 @@ pub(crate) enum Polls {
     Once,
     /// Of what is new, after the first waits.
     Many,
+}
+
+impl Default for Armed {
+    fn default() -> Armed {
+        Armed {
+            operation: Operation::None,
+            singles: SINGLE_POLLS,
+            left: 0,
+            in_vain: 0,
+            told: 0,
+            has_news: false,
+            process: Process::default(),
+        }
+    }
 }
 
 impl Armed {
@@ -91,21 +119,26 @@ impl Armed {
         self.has_news = true;
     }
 
-    /// The operation has told `events`, and goes on. One that was given up may do so too, late.
-    pub(crate) fn note_told(&mut self, events: u32) {
+    /// The operation has told `events`, to somebody who waited or in vain, and goes on. One that was given up may do so too,
+    /// late.
+    pub(crate) fn note_told(&mut self, events: u32, to_somebody: bool) {
         if matches!(self.operation, Operation::Many(_)) {
             self.told |= events;
+            self.in_vain = match to_somebody {
+                true => self.in_vain.saturating_sub(1),
+                false => self.in_vain.saturating_add(1),
+            };
         }
     }
 
     /// Arms an operation. Look for what it tells after it: it may be over at once.
     pub(crate) fn arm(&mut self, at: SharedFd, events: u32, polls: Polls, lent: &Lent<'_>) {
-        let many = polls == Polls::Many && self.singles >= SINGLE_POLLS;
+        let many = polls == Polls::Many && self.singles == 0;
         self.operation = if many && driver::features().has(Feature::MultishotPoll) {
             self.left = EVENTS_MAX;
             Operation::Many(Many::new(PollMany::new(at, events, lent.teller())))
         } else {
-            self.singles = self.singles.saturating_add(1).min(SINGLE_POLLS);
+            self.singles = self.singles.saturating_sub(1);
             Operation::Once(Op::new(PollOnce::new(at, events)))
         };
         self.told = 0;
@@ -125,8 +158,14 @@ impl Armed {
     pub(crate) fn poll(&mut self, lent: &mut Lent<'_>) -> io::Result<Option<Told>> {
         if self.told != 0 {
             self.left = self.left.saturating_sub(1);
+            let events = std::mem::take(&mut self.told);
+            if self.in_vain >= IN_VAIN_MAX {
+                self.in_vain = 0;
+                self.singles = SINGLE_POLLS_AFTER;
+                self.disarm();
+            }
             return Ok(Some(Told {
-                events: std::mem::take(&mut self.told),
+                events,
                 is_last: false,
             }));
         }

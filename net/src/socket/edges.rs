@@ -66,7 +66,7 @@ impl SideState for News {
     }
 
     fn note_told(&mut self, events: u32) {
-        self.poll.note_told(events);
+        self.poll.note_told(events, self.waiters.is_anybody());
     }
 }
 

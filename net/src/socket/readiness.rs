@@ -185,6 +185,6 @@ impl SideState for Readiness {
     }
 
     fn note_told(&mut self, events: u32) {
-        self.poll.note_told(events);
+        self.poll.note_told(events, self.waiters.is_anybody());
     }
 }

@@ -93,6 +93,11 @@ impl Waiters {
         !self.futures.is_empty()
     }
 
+    /// Whether anybody waits.
+    pub(crate) fn is_anybody(&self) -> bool {
+        self.has_futures() || self.last.is_some() || self.last_writer.is_some()
+    }
+
     /// Takes the wakers of the last `poll_…` calls.
     pub(super) fn take_last(&mut self) -> [Option<Waker>; 2] {
         [self.last.take(), self.last_writer.take()]

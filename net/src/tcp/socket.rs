@@ -47,6 +47,12 @@ use crate::socket::options;
 /// socket.set_tos_v4(0x10)?;
 /// assert!(socket.reuseaddr()? && socket.reuseport()? && socket.keepalive()? && socket.nodelay()?);
 /// assert_eq!(socket.tos_v4()?, 0x10);
+///
+/// // The same of IPv6, on a machine that has it.
+/// if let Ok(socket) = TcpSocket::new_v6() {
+///     socket.set_tclass_v6(0x10)?;
+///     assert_eq!(socket.tclass_v6()?, 0x10);
+/// }
 /// # Ok(())
 /// # }
 /// ```

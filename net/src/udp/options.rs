@@ -26,6 +26,13 @@ use crate::socket::options;
 /// socket.set_multicast_ttl_v4(1)?;
 /// socket.set_multicast_loop_v4(false)?;
 /// assert_eq!((socket.multicast_ttl_v4()?, socket.multicast_loop_v4()?), (1, false));
+///
+/// // The same of IPv6, on a machine that has it.
+/// if let Ok(socket) = UdpSocket::bind("[::]:0").await {
+///     socket.set_tclass_v6(0x10)?;
+///     socket.set_multicast_loop_v6(false)?;
+///     assert_eq!((socket.tclass_v6()?, socket.multicast_loop_v6()?), (0x10, false));
+/// }
 /// # Ok(())
 /// # })
 /// # }

@@ -12,6 +12,8 @@ use socket2::SockAddr;
 
 /// The address of a Unix socket: a path, an abstract name, or none.
 ///
+/// A path of 108 bytes, which the kernel lets a program have that leaves out the zero behind it, is told as none.
+///
 /// ```
 /// use ringway_net::UnixStream;
 ///
@@ -66,11 +68,15 @@ impl SocketAddr {
     }
 
     /// The address that the kernel gave.
+    ///
+    /// One whose path fills it to the last byte is taken for none: the standard library makes no such address, and a
+    /// message or a connection is not to be lost with its sender's name.
     pub(super) fn from_kernel(address: &SockAddr) -> io::Result<SocketAddr> {
+        let unnamed = || net::SocketAddr::from_pathname("");
         match (address.as_pathname(), address.as_abstract_namespace()) {
-            (Some(path), _) => net::SocketAddr::from_pathname(path),
+            (Some(path), _) => net::SocketAddr::from_pathname(path).or_else(|_| unnamed()),
             (None, Some(name)) => net::SocketAddr::from_abstract_name(name),
-            (None, None) => net::SocketAddr::from_pathname(""),
+            (None, None) => unnamed(),
         }
         .map(SocketAddr)
     }
