@@ -62,6 +62,7 @@ fn futures_are_send_and_sync() {
         future(|| file.read_at(Vec::new(), 0));
         future(|| file.write_all_at(Vec::new(), 0));
         future(|| fs::transfer(file, 0, 0, sink));
+        future(|| async { fs::Transfer::new(file, 0, 0, sink)?.advance().await });
         future(|| options.open("path"));
         future(|| options.open_beneath(dir, "path"));
         future(|| entries.next_entry());

@@ -14,16 +14,16 @@ use ringway::fs::{Dir, File, OpenOptions, PathRefused};
 use ringway::io::{AsyncReadExt, AsyncWriteExt};
 use tempfile::TempDir;
 
-/// A folder with a root, and a secret beside it.
+/// A folder with a base, and a secret beside it.
 fn tree() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let at = |path: &str| folder.path().join(path);
-    std::fs::create_dir_all(at("root/sub/deep")).unwrap();
-    std::fs::create_dir(at("rootlike")).unwrap();
+    std::fs::create_dir_all(at("base/sub/deep")).unwrap();
+    std::fs::create_dir(at("baselike")).unwrap();
     std::fs::write(at("secret"), b"secret").unwrap();
-    std::fs::write(at("rootlike/secret"), b"secret").unwrap();
-    std::fs::write(at("root/file"), b"inside").unwrap();
-    std::fs::write(at("root/sub/deep/file"), b"inside").unwrap();
+    std::fs::write(at("baselike/secret"), b"secret").unwrap();
+    std::fs::write(at("base/file"), b"inside").unwrap();
+    std::fs::write(at("base/sub/deep/file"), b"inside").unwrap();
     folder
 }
 
@@ -50,19 +50,19 @@ fn no_spelling_leads_out_of_the_directory() {
     on_both_flavours(|| async {
         let folder = tree();
         let at = |path: &str| folder.path().join(path);
-        symlink(at("secret"), at("root/absolute")).unwrap();
-        symlink("../secret", at("root/relative")).unwrap();
-        symlink("../../../secret", at("root/sub/deep/up")).unwrap();
-        symlink("..", at("root/parent")).unwrap();
-        symlink("/", at("root/slash")).unwrap();
-        symlink("relative", at("root/chain")).unwrap();
-        symlink(at("root"), at("root/self-absolute")).unwrap();
-        let root = Dir::open(at("root")).await.unwrap();
+        symlink(at("secret"), at("base/absolute")).unwrap();
+        symlink("../secret", at("base/relative")).unwrap();
+        symlink("../../../secret", at("base/sub/deep/up")).unwrap();
+        symlink("..", at("base/parent")).unwrap();
+        symlink("/", at("base/slash")).unwrap();
+        symlink("relative", at("base/chain")).unwrap();
+        symlink(at("base"), at("base/self-absolute")).unwrap();
+        let root = Dir::open(at("base")).await.unwrap();
 
         let absolute = at("secret");
         let absolute = absolute.to_str().unwrap();
         let through_slash = format!("slash{absolute}");
-        let inside_absolute = at("root/file");
+        let inside_absolute = at("base/file");
         for path in [
             absolute,
             inside_absolute.to_str().unwrap(),
@@ -74,14 +74,14 @@ fn no_spelling_leads_out_of_the_directory() {
             "sub/../../secret",
             "sub/deep/../../../secret",
             "sub//..//..//secret",
-            "../root/file",
-            "../rootlike/secret",
+            "../base/file",
+            "../baselike/secret",
             "absolute",
             "relative",
             "chain",
             "sub/deep/up",
             "parent/secret",
-            "parent/root/file",
+            "parent/base/file",
             "self-absolute/file",
             &through_slash,
         ] {
@@ -103,7 +103,7 @@ fn no_magic_link_is_followed() {
         let proc = Dir::open("/proc").await.unwrap();
         for path in [
             "self/exe",
-            "self/root/etc/passwd",
+            "self/cwd/Cargo.toml",
             "self/cwd",
             "thread-self/fd/0",
         ] {
@@ -126,9 +126,9 @@ fn what_stays_beneath_is_opened() {
     on_both_flavours(|| async {
         let folder = tree();
         let at = |path: &str| folder.path().join(path);
-        symlink("sub/deep", at("root/short")).unwrap();
-        symlink("../../file", at("root/sub/deep/back")).unwrap();
-        let root = Dir::open(at("root")).await.unwrap();
+        symlink("sub/deep", at("base/short")).unwrap();
+        symlink("../../file", at("base/sub/deep/back")).unwrap();
+        let root = Dir::open(at("base")).await.unwrap();
         for path in [
             "file",
             "./file",
@@ -156,10 +156,10 @@ fn links_can_be_refused_altogether() {
     on_both_flavours(|| async {
         let folder = tree();
         let at = |path: &str| folder.path().join(path);
-        symlink("file", at("root/link")).unwrap();
-        symlink("sub", at("root/way")).unwrap();
-        symlink("circle", at("root/circle")).unwrap();
-        let root = Dir::open(at("root")).await.unwrap();
+        symlink("file", at("base/link")).unwrap();
+        symlink("sub", at("base/way")).unwrap();
+        symlink("circle", at("base/circle")).unwrap();
+        let root = Dir::open(at("base")).await.unwrap();
         let mut options = OpenOptions::new();
         options.read(true).no_symlinks(true);
         for path in ["link", "way/deep/file", "circle"] {
@@ -178,14 +178,14 @@ fn files_are_made_beneath_a_directory_only() {
     on_both_flavours(|| async {
         let folder = tree();
         let at = |path: &str| folder.path().join(path);
-        symlink(at("made"), at("root/planted")).unwrap();
-        let root = Dir::open(at("root")).await.unwrap();
+        symlink(at("made"), at("base/planted")).unwrap();
+        let root = Dir::open(at("base")).await.unwrap();
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o640);
         let mut file = options.open_beneath(&root, "sub/new").await.unwrap();
         file.write_all(b"new").await.unwrap();
         file.flush().await.unwrap();
-        assert_eq!(std::fs::read(at("root/sub/new")).unwrap(), b"new");
+        assert_eq!(std::fs::read(at("base/sub/new")).unwrap(), b"new");
 
         for path in ["planted", "../made", "sub/../../made"] {
             let error = options.open_beneath(&root, path).await.expect_err(path);
@@ -200,10 +200,10 @@ fn a_directory_is_the_same_after_it_was_renamed() {
     on_both_flavours(|| async {
         let folder = tree();
         let at = |path: &str| folder.path().join(path);
-        let root = Dir::open(at("root")).await.unwrap();
+        let root = Dir::open(at("base")).await.unwrap();
         let deep = root.open_beneath("sub/deep").await.unwrap();
-        std::fs::rename(at("root"), at("moved")).unwrap();
-        symlink(at("rootlike"), at("root")).unwrap();
+        std::fs::rename(at("base"), at("moved")).unwrap();
+        symlink(at("baselike"), at("base")).unwrap();
         assert_eq!(read_beneath(&root, "file").await.unwrap(), "inside");
         assert_eq!(read_beneath(&deep, "file").await.unwrap(), "inside");
         assert_eq!(
@@ -228,7 +228,7 @@ fn only_a_directory_is_a_directory() {
         assert_eq!(error.kind(), ErrorKind::NotADirectory);
 
         // A descriptor that somebody else opened does as well.
-        let std = std::fs::File::open(folder.path().join("root")).unwrap();
+        let std = std::fs::File::open(folder.path().join("base")).unwrap();
         let root = Dir::from(OwnedFd::from(std));
         assert_eq!(read_beneath(&root, "file").await.unwrap(), "inside");
         assert!(root.as_fd().try_clone_to_owned().is_ok());
@@ -239,8 +239,8 @@ fn only_a_directory_is_a_directory() {
 fn a_fifo_beneath_does_not_hold_anybody_up() {
     on_both_flavours(|| async {
         let folder = tree();
-        make_fifo(&folder.path().join("root/fifo"));
-        let root = Dir::open(folder.path().join("root")).await.unwrap();
+        make_fifo(&folder.path().join("base/fifo"));
+        let root = Dir::open(folder.path().join("base")).await.unwrap();
         let mut options = OpenOptions::new();
         options.write(true);
         let error = options.open_beneath(&root, "fifo").await.unwrap_err();
@@ -280,9 +280,9 @@ fn a_race_with_renames_never_leads_out() {
             let (folder, stop) = (Arc::clone(&folder), Arc::clone(&stop));
             std::thread::spawn(move || {
                 let at = |path: &str| folder.path().join(path);
-                symlink("../rootlike", at("root/evil")).unwrap();
-                std::fs::create_dir(at("root/good")).unwrap();
-                std::fs::write(at("root/good/secret"), b"inside").unwrap();
+                symlink("../baselike", at("base/evil")).unwrap();
+                std::fs::create_dir(at("base/good")).unwrap();
+                std::fs::write(at("base/good/secret"), b"inside").unwrap();
                 while !stop.load(Ordering::Relaxed) {
                     for (from, to) in [
                         ("good", "way"),
@@ -290,12 +290,12 @@ fn a_race_with_renames_never_leads_out() {
                         ("evil", "way"),
                         ("way", "evil"),
                     ] {
-                        std::fs::rename(at("root").join(from), at("root").join(to)).unwrap();
+                        std::fs::rename(at("base").join(from), at("base").join(to)).unwrap();
                     }
                 }
             })
         };
-        let root = Dir::open(folder.path().join("root")).await.unwrap();
+        let root = Dir::open(folder.path().join("base")).await.unwrap();
         let mut opened = 0;
         let mut rounds = 0;
         while opened < 20 || rounds < 3000 {

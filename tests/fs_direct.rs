@@ -148,13 +148,7 @@ fn several_buffers_are_read_and_written_in_their_order() {
     on_both_flavours(|| async {
         for folder in folders() {
             let path = folder.path().join("file");
-            let file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .open(&path)
-                .await
-                .unwrap();
+            let file = read_write(&path).await;
             let head = Bytes::from_static(b"head ");
             let (result, (head, body)) = file.write_vectored_at((head, b"body".to_vec()), 2).await;
             assert_eq!(result.unwrap(), 9);
@@ -194,13 +188,7 @@ fn many_buffers_go_in_several_calls() {
     on_both_flavours(|| async {
         for folder in folders() {
             let path = folder.path().join("file");
-            let file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .open(&path)
-                .await
-                .unwrap();
+            let file = read_write(&path).await;
             let contents = pattern(3_000_000);
             let pieces: Vec<Vec<u8>> = contents.chunks(1000).map(<[u8]>::to_vec).collect();
             let (result, pieces) = file.write_all_vectored_at(pieces, 0).await;

@@ -369,11 +369,7 @@ fn what_was_taken_while_the_pool_was_busy_is_in_the_file() {
 #[test]
 fn a_write_that_fails_is_reported_by_the_write_or_the_flush() {
     on_both_flavours(|| async {
-        let mut full = OpenOptions::new()
-            .write(true)
-            .open("/dev/full")
-            .await
-            .unwrap();
+        let mut full = full_device().await;
         let error = match full.write_all(b"too much").await {
             Ok(()) => full.flush().await.unwrap_err(),
             Err(error) => error,
@@ -386,11 +382,7 @@ fn a_write_that_fails_is_reported_by_the_write_or_the_flush() {
 /// Mutant: `Gate::admits` that always does.
 #[test]
 fn a_task_that_reads_what_is_in_memory_lets_others_run() {
-    let runtime = ringway::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(within(async {
+    on_this_thread(async {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         std::fs::write(&path, pattern(4096)).unwrap();
@@ -407,7 +399,7 @@ fn a_task_that_reads_what_is_in_memory_lets_others_run() {
             assert!(rounds < 1_000_000, "the other task never ran");
         }
         other.await.unwrap();
-    }));
+    });
 }
 
 #[test]
@@ -541,13 +533,7 @@ fn one_read_and_one_write_move_at_most_the_maximum() {
     on_both_flavours(|| async {
         for folder in folders() {
             let path = folder.path().join("file");
-            let mut file = File::options()
-                .read(true)
-                .write(true)
-                .create(true)
-                .open(&path)
-                .await
-                .unwrap();
+            let mut file = read_write(&path).await;
             assert_eq!(file.max_buf_size(), 2 * 1024 * 1024);
             file.set_max_buf_size(3);
             assert_eq!(file.write(b"abcdef").await.unwrap(), 3);

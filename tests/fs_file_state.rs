@@ -100,11 +100,7 @@ fn close_waits_for_what_was_written() {
 #[test]
 fn close_reports_a_write_that_fails() {
     on_both_flavours(|| async {
-        let mut full = OpenOptions::new()
-            .write(true)
-            .open("/dev/full")
-            .await
-            .unwrap();
+        let mut full = full_device().await;
         let taken = full.write_all(b"too much").await;
         let closed = full.close().await;
         assert!(taken.is_err() || closed.is_err());

@@ -259,8 +259,8 @@ fn metadata_by_path_is_that_of_std() {
 fn all_entries_of_a_directory_are_read_once() {
     on_both_flavours(|| async {
         for folder in folders() {
-            // More than two chunks.
-            let names: BTreeSet<String> = (0..100).map(|number| format!("entry{number}")).collect();
+            // More than two trips to the pool bring.
+            let names: BTreeSet<String> = (0..600).map(|number| format!("entry{number}")).collect();
             for name in &names {
                 std::fs::write(folder.path().join(name), name).unwrap();
             }

@@ -3,13 +3,15 @@
 mod fs_support;
 
 use std::io::{ErrorKind, Read};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fs_support::*;
-use ringway::fs::{self, File, ShortTransfer};
+use ringway::fs::{self, File, ShortTransfer, Transfer};
 use ringway::io::{AsyncReadExt, AsyncWriteExt};
 use ringway::net::{TcpListener, TcpStream};
 
@@ -234,31 +236,90 @@ fn a_file_can_be_transferred_to_a_pipe_or_a_file() {
 /// Mutant: a streak without an end.
 #[test]
 fn a_transfer_of_what_is_in_memory_lets_others_run() {
-    let runtime = ringway::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(within(async {
+    on_this_thread(async {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
-        std::fs::write(&path, pattern(1 << 20)).unwrap();
+        std::fs::write(&path, pattern(3 << 20)).unwrap();
         let file = File::open(&path).await.unwrap();
-        // A sink that takes all of it without a wait, and says so when it is full.
-        let (_reader, writer) = pipe();
-        // SAFETY: no pointer is passed.
-        let room = unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETPIPE_SZ, 1 << 20) };
-        // SAFETY: no pointer is passed.
-        unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
-        assert_eq!(room, 1 << 20, "a pipe of 1 MiB is everybody's right");
-        let sink = File::from(writer);
+        // A sink that takes all of it without a wait, and would say so if it were full.
+        let null = std::fs::File::options()
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open("/dev/null");
+        let sink = File::from(null.unwrap());
         let ran = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&ran);
         let other = ringway::spawn(async move { flag.store(true, Ordering::Relaxed) });
         assert_eq!(
-            fs::transfer(&file, 0, 1 << 20, &sink).await.unwrap(),
-            1 << 20
+            fs::transfer(&file, 0, 3 << 20, &sink).await.unwrap(),
+            3 << 20
         );
         assert!(ran.load(Ordering::Relaxed), "the other task did not run");
         other.await.unwrap();
-    }));
+    });
+}
+
+/// Mutants: a step that counts what it did not send, or sends what it does not count; one that goes beyond its stretch.
+#[test]
+fn a_transfer_step_by_step_goes_on_where_a_step_was_given_up() {
+    on_both_flavours(|| async {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let contents = pattern(16 << 20);
+        std::fs::write(&path, &contents).unwrap();
+        let file = File::open(&path).await.unwrap();
+        let (mut receiver, sender) = pair().await;
+        let len = (16 << 20) - 12_345;
+        let mut transfer = Transfer::new(&file, 5_000, len, &sender).unwrap();
+        // Nobody reads, so some step waits; it is given up.
+        while let Some(count) = poll_once(pin!(transfer.advance())).await {
+            assert!((1..=1 << 20).contains(&count.unwrap()));
+        }
+        let sent = transfer.sent();
+        assert!(0 < sent && sent < len, "{sent}");
+        assert_eq!(transfer.left(), len - sent);
+        let receiving = ringway::spawn(async move {
+            let mut received = Vec::new();
+            receiver.read_to_end(&mut received).await.unwrap();
+            received
+        });
+        while transfer.left() > 0 {
+            transfer.advance().await.unwrap();
+        }
+        assert_eq!(
+            (transfer.sent(), transfer.advance().await.unwrap()),
+            (len, 0)
+        );
+        drop(transfer);
+        drop(sender);
+        assert!(receiving.await.unwrap() == contents[5_000..5_000 + len as usize]);
+    });
+}
+
+/// Mutant: `is_adrift` cleared when a step begins.
+#[test]
+fn who_gives_up_a_step_through_a_pipe_cannot_go_on_with_what_is_lost() {
+    on_both_flavours(|| async {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, pattern(4 << 20)).unwrap();
+        let file = File::open(&path).await.unwrap();
+        // It blocks when it is full, so the bytes go by a pipe and the ring.
+        let (reader, writer) = pipe();
+        let sink = File::from(writer);
+        let mut transfer = Transfer::new(&file, 0, 4 << 20, &sink).unwrap();
+        loop {
+            let mut step = Box::pin(transfer.advance());
+            let given_up = ringway::time::timeout(Duration::from_millis(20), &mut step).await;
+            match given_up {
+                Ok(count) => assert_ne!(count.unwrap(), 0),
+                Err(_) => break,
+            }
+        }
+        let sent = transfer.sent();
+        let error = transfer.advance().await.unwrap_err();
+        assert_eq!(error.to_string(), "nobody knows how much was transferred");
+        assert_eq!(transfer.sent(), sent);
+        drop(reader);
+    });
 }

@@ -14,7 +14,7 @@
 //! - [`walk()`], through everything beneath a directory;
 //! - [`File::fallocate`], [`File::advise`], [`File::sync_range`], [`File::close`];
 //! - [`status()`], which is all that statx(2) says;
-//! - [`transfer()`] from a file to a socket.
+//! - [`transfer()`] from a file to a socket, as a whole or step by step ([`Transfer`]).
 //!
 //! # Cancel safety
 //!
@@ -64,6 +64,6 @@ pub use op::{AlignedBuf, IoBuf, IoBufMut, IoBufs, IoBufsMut};
 pub use open_options::OpenOptions;
 pub use read_dir::{DirEntry, ReadDir, read_dir};
 pub use status::{Attributes, DirectAlignment, Status};
-pub use transfer::{ShortTransfer, transfer};
+pub use transfer::{ShortTransfer, Transfer, transfer};
 pub use walk::{Walk, WalkEntry, WalkError, walk};
 pub use whole::{read, read_to_string, write};

@@ -1,5 +1,7 @@
 //! The numbers that bound this crate, and why they are what they are.
 
+use std::time::Duration;
+
 /// The most that one read or write through the tokio traits moves unless `File::set_max_buf_size` says
 /// otherwise; tokio's number.
 pub(crate) const MAX_BUF_BYTES: usize = 2 * 1024 * 1024;
@@ -47,8 +49,16 @@ pub(crate) const BENEATH_TRIES_MAX: u32 = 16;
 /// the trips of a file that is not in memory cost more; above, the pages leave the second-level cache.
 pub(crate) const PIPE_BYTES: usize = 256 * 1024;
 
-/// After so many bytes without a wait a transfer lets other tasks run: some 50 µs of splicing.
-pub(crate) const TRANSFER_STREAK_BYTES: usize = 512 * 1024;
+/// So many bytes a transfer sends at a time, and after so many without a wait it lets other tasks run: some 100 µs. With less, a
+/// mebibyte takes several calls, of which each ends with a packet that is not full.
+pub(crate) const TRANSFER_STREAK_BYTES: usize = 1024 * 1024;
+
+/// How long a part of a file that was found in memory is believed to be there. Pages that are being sent are the last to be
+/// taken away, and one that is gone all the same holds up a worker for a disk once in that time.
+pub(crate) const SEEN_IS_BELIEVED: Duration = Duration::from_millis(250);
+
+/// Of how many mebibytes of a file that is known at a time: a KiB of memory for a file that is so large.
+pub(crate) const SEEN_PARTS_MAX: u64 = 128;
 
 const _: () = assert!(ON_WORKER_MAX_BYTES <= LARGE_READ_BYTES);
 const _: () = assert!(PIPE_BYTES <= TRANSFER_STREAK_BYTES);

@@ -1,6 +1,9 @@
 //! What the tests of files share: runtimes with a watchdog, places for files, patterns of bytes.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
+
+#[path = "../support/flavours.rs"]
+mod flavours;
 
 use std::ffi::CString;
 use std::future::{Future, poll_fn};
@@ -12,49 +15,11 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use ringway::fs::File;
+use ringway::fs::{File, OpenOptions};
 use ringway::io::{AsyncSeek, AsyncSeekExt};
-use ringway::runtime::Builder;
 use tempfile::TempDir;
 
-/// No test takes this long; one that does hangs.
-pub(crate) const WATCHDOG: Duration = Duration::from_secs(60);
-
-/// Runs `body` as a task on two workers, and then as the root on one thread, with a bound in time.
-pub(crate) fn on_both_flavours<F>(body: impl Fn() -> F)
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    on_two_workers(body());
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(within(body()));
-}
-
-/// Runs `body` as a task on two workers, with a bound in time.
-pub(crate) fn on_two_workers<F>(body: F) -> F::Output
-where
-    F: Future<Output: Send> + Send + 'static,
-{
-    let mut builder = Builder::new_multi_thread();
-    let runtime = builder
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(within(async {
-        ringway::spawn(body).await.expect("the test's task")
-    }))
-}
-
-/// `future`, which must not take for ever.
-pub(crate) async fn within<F: Future>(future: F) -> F::Output {
-    ringway::time::timeout(WATCHDOG, future)
-        .await
-        .expect("the test hangs")
-}
+pub(crate) use flavours::{WATCHDOG, on_both_flavours, on_this_thread, on_two_workers, within};
 
 /// Waits, on this thread, until `condition` holds.
 pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
@@ -73,6 +38,20 @@ pub(crate) fn folders() -> Vec<TempDir> {
         folders.push(folder);
     }
     folders
+}
+
+/// The file at `path`, made if need be, to be read and written.
+pub(crate) async fn read_write(path: &Path) -> File {
+    let mut options = OpenOptions::new();
+    let options = options.read(true).write(true).create(true);
+    options.open(path).await.expect("a file")
+}
+
+/// A device that has no room for any write.
+pub(crate) async fn full_device() -> File {
+    let mut options = OpenOptions::new();
+    let opened = options.write(true).open("/dev/full").await;
+    opened.expect("the device")
 }
 
 /// `len` bytes of which no stretch of eight is like another.

@@ -31,6 +31,7 @@ use crate::limits::MAX_BUF_BYTES;
 use crate::op::{Close, FdOp, descriptor};
 use crate::open_options::OpenOptions;
 use crate::transfer::pipe::KeptPipe;
+use crate::transfer::seen::Seen;
 
 pub use self::direct::Misaligned;
 pub use self::space::{Advice, Allocate};
@@ -101,6 +102,7 @@ pub struct File {
     max_buf_size: usize,
     /// Of [`crate::transfer`].
     pipe: KeptPipe,
+    seen: Seen,
 }
 
 impl File {
@@ -277,6 +279,7 @@ impl File {
             traffic,
             max_buf_size: MAX_BUF_BYTES,
             pipe: KeptPipe::default(),
+            seen: Seen::default(),
         }
     }
 
@@ -286,6 +289,10 @@ impl File {
 
     pub(crate) fn kept_pipe(&self) -> &KeptPipe {
         &self.pipe
+    }
+
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.seen
     }
 
     /// Brings all data and metadata of the file to the disk: fsync(2).
@@ -511,6 +518,7 @@ impl File {
             traffic,
             max_buf_size,
             pipe,
+            seen,
         } = self;
         match core.try_into_owned() {
             Ok(fd) => Ok(StdFile::from(fd)),
@@ -519,6 +527,7 @@ impl File {
                 traffic,
                 max_buf_size,
                 pipe,
+                seen,
             }),
         }
     }

@@ -1,6 +1,7 @@
-//! [`transfer`]: from a file to a socket, the bytes never passing through the process.
+//! [`transfer`] and [`Transfer`]: from a file to a socket, the bytes never passing through the process.
 //!
-//! 1. What is in memory is sent at once, on the worker, by sendfile(2), if the sink does not block: until it is full.
+//! 1. What is in memory is sent at once, on the worker, by sendfile(2), if the sink does not block: until it is full. What was found
+//!    there a moment ago is believed to be there still ([`seen`]).
 //! 2. Otherwise by splice(2): from the file into a pipe, which then refers to the pages of the file,
 //!    and from the pipe into the socket, which sends from those pages. A leg that would wait is the ring's. Only
 //!    there is a thread of the kernel involved; it costs some 15 µs, as much as 128 KiB of splicing.
@@ -8,13 +9,16 @@
 //! sendfile(2) could do the second as well, but only by holding up its thread for the disk.
 
 pub(crate) mod pipe;
+pub(crate) mod seen;
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::time::Instant;
 
 use ringway_runtime::driver::{AsSharedFd, Op, SharedFd};
+use ringway_runtime::task::yield_now;
 
 use self::pipe::Pipe;
 use crate::File;
@@ -76,100 +80,190 @@ pub async fn transfer(
     len: u64,
     sink: &impl AsSharedFd,
 ) -> io::Result<u64> {
-    check_offset(offset.saturating_add(len))?;
-    let mut transfer = Transfer::new(file, sink.shared_fd())?;
-    let mut sent = 0;
-    while sent < len {
-        let moved = transfer.step(offset + sent, len - sent).await?;
-        if moved == 0 {
-            transfer.end();
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                ShortTransfer {
-                    sent,
-                    expected: len,
-                },
-            ));
-        }
-        sent += moved as u64;
+    let mut transfer = Transfer::new(file, offset, len, sink)?;
+    while transfer.left() > 0 {
+        transfer.advance().await?;
     }
-    transfer.end();
-    Ok(sent)
+    Ok(transfer.sent())
 }
 
-struct Transfer<'a> {
+/// A stretch of a file on its way to a socket, some bytes at a time: [`transfer`] for who wants to know how far it came,
+/// or bounds the time of each part of it.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("file");
+/// # ringway_runtime::Runtime::new()?.block_on(async {
+/// # std::fs::write(&path, b"0123456789")?;
+/// # use ringway_fs::{File, Transfer};
+/// # let (_reader, writer) = std::os::unix::net::UnixStream::pair()?;
+/// # writer.set_nonblocking(true)?;
+/// # let writer = ringway_runtime::driver::SharedFd::from(std::os::fd::OwnedFd::from(writer));
+/// let file = File::open(&path).await?;
+/// let mut transfer = Transfer::new(&file, 2, 5, &writer)?;
+/// while transfer.left() > 0 {
+///     let count = transfer.advance().await?;
+///     println!("{count} bytes more, {} in all", transfer.sent());
+/// }
+/// # assert_eq!(transfer.sent(), 5);
+/// # Ok(())
+/// # })
+/// # }
+/// ```
+pub struct Transfer<'a> {
     file: &'a File,
     sink: &'a SharedFd,
+    offset: u64,
+    len: u64,
+    sent: u64,
     /// Made when it is first needed; empty between two steps.
     pipe: Option<Box<Pipe>>,
     /// Whether the sink says EAGAIN when it is full.
     sink_answers: bool,
     /// Whether sendfile(2) may be tried.
     sends_file: bool,
+    /// Whether a step by the pipe has begun and not ended well: nobody knows how many bytes were sent.
+    is_adrift: bool,
     /// Bytes since the task last waited for anything.
     streak: usize,
 }
 
 impl<'a> Transfer<'a> {
-    fn new(file: &'a File, sink: &'a SharedFd) -> io::Result<Self> {
+    /// A transfer of `len` bytes of `file`, from `offset` on, to `sink`. Nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the stretch goes beyond `i64::MAX`, and those of fcntl(2).
+    pub fn new(
+        file: &'a File,
+        offset: u64,
+        len: u64,
+        sink: &'a impl AsSharedFd,
+    ) -> io::Result<Self> {
+        check_offset(offset.saturating_add(len))?;
+        let sink = sink.shared_fd();
         let sink_answers = descriptor::open_flags(sink.as_fd())? & libc::O_NONBLOCK != 0;
         Ok(Self {
             file,
             sink,
+            offset,
+            len,
+            sent: 0,
             pipe: None,
             sink_answers,
             sends_file: sink_answers,
+            is_adrift: false,
             streak: 0,
         })
     }
 
-    /// Brings some of the next `left` bytes of the file into the sink. 0: the file has ended.
-    async fn step(&mut self, offset: u64, left: u64) -> io::Result<usize> {
-        if let Some(count) = self.send_at_once(offset, left).await? {
-            return Ok(count);
-        }
-        let mut pipe = match self.pipe.take() {
-            Some(pipe) => pipe,
-            None => self.file.kept_pipe().take()?,
-        };
-        let filled = self.fill(&mut pipe, offset, left).await?;
-        self.drain(&pipe, filled, (filled as u64) < left).await?;
-        self.pipe = Some(pipe);
-        Ok(filled)
+    /// How many bytes the sink has taken.
+    pub fn sent(&self) -> u64 {
+        self.sent
     }
 
-    /// Keeps the pipe, if there is one, for the file's next transfer.
-    fn end(self) {
-        if let Some(pipe) = self.pipe {
-            self.file.kept_pipe().keep(pipe);
+    /// How many it is still to take.
+    pub fn left(&self) -> u64 {
+        self.len - self.sent
+    }
+
+    /// Sends some of what is left, as much as the sink takes and a mebibyte at most, and returns how much. It waits until the sink
+    /// takes some. 0 if nothing is left.
+    ///
+    /// After each mebibyte that went without a wait it lets other tasks run.
+    ///
+    /// # Errors
+    ///
+    /// As [`transfer`], and of kind `Other` if an earlier step was given up, or failed, at a point where nobody knows what was sent.
+    ///
+    /// # Cancel safety
+    ///
+    /// While the file is in memory, and the sink a socket, dropping the future sends nothing that is not counted, and the next step goes
+    /// on. Otherwise it may: the next step is an error then.
+    pub async fn advance(&mut self) -> io::Result<usize> {
+        if self.is_adrift {
+            return Err(io::Error::other("nobody knows how much was transferred"));
         }
+        if self.left() == 0 {
+            return Ok(0);
+        }
+        let count = match self.send_at_once().await? {
+            Some(count) => count,
+            None => self.send_by_pipe().await?,
+        };
+        self.sent += count as u64;
+        if count > 0 {
+            return Ok(count);
+        }
+        Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            ShortTransfer {
+                sent: self.sent,
+                expected: self.len,
+            },
+        ))
     }
 
     /// Sends what is in memory as far as the sink takes it, and waits until it takes some. `None` if that is not to be
     /// had: the pages are elsewhere, or these two ends need a pipe between them.
-    async fn send_at_once(&mut self, offset: u64, left: u64) -> io::Result<Option<usize>> {
-        let len = usize::try_from(left)
-            .unwrap_or(usize::MAX)
-            .min(TRANSFER_STREAK_BYTES);
+    async fn send_at_once(&mut self) -> io::Result<Option<usize>> {
+        let offset = self.offset + self.sent;
         while self.sends_file {
-            if self.streak < TRANSFER_STREAK_BYTES {
-                let core = self.file.core();
-                if !core.is_cached(offset, len) {
-                    return Ok(None);
+            self.let_others_run().await;
+            let len = self.left_at_most(TRANSFER_STREAK_BYTES - self.streak);
+            if !self.is_in_memory(offset, len) {
+                return Ok(None);
+            }
+            match now::send_file(self.file.as_fd(), offset, self.sink.as_fd(), len) {
+                Now::Done(result) => {
+                    self.streak += result.as_ref().map_or(0, |&count| count);
+                    return result.map(Some);
                 }
-                match now::send_file(core.as_fd(), offset, self.sink.as_fd(), len) {
-                    Now::Done(result) => {
-                        self.streak += result.as_ref().map_or(0, |&count| count);
-                        return result.map(Some);
-                    }
-                    Now::Never => self.sends_file = false,
-                    Now::Later => self.wait_for_room().await?,
-                }
-            } else {
-                self.wait_for_room().await?;
+                Now::Never => self.sends_file = false,
+                Now::Later => self.wait_for_room().await?,
             }
         }
         Ok(None)
+    }
+
+    /// Fills the pipe, and empties it into the sink. 0: the file has ended.
+    async fn send_by_pipe(&mut self) -> io::Result<usize> {
+        let mut pipe = match self.pipe.take() {
+            Some(pipe) => pipe,
+            None => self.file.kept_pipe().take()?,
+        };
+        self.is_adrift = true;
+        let filled = self.fill(&mut pipe).await?;
+        self.drain(&pipe, filled, (filled as u64) < self.left())
+            .await?;
+        self.is_adrift = false;
+        self.pipe = Some(pipe);
+        Ok(filled)
+    }
+
+    /// Whether these bytes of the file are in memory, or were a moment ago.
+    fn is_in_memory(&self, offset: u64, len: usize) -> bool {
+        let (seen, now) = (self.file.seen(), Instant::now());
+        if seen.believes(offset, len, now) {
+            return true;
+        }
+        let is_cached = self.file.core().is_cached(offset, len);
+        if is_cached {
+            seen.note(offset, len, now);
+        }
+        is_cached
+    }
+
+    fn left_at_most(&self, most: usize) -> usize {
+        usize::try_from(self.left()).unwrap_or(usize::MAX).min(most)
+    }
+
+    async fn let_others_run(&mut self) {
+        if self.streak >= TRANSFER_STREAK_BYTES {
+            self.streak = 0;
+            yield_now().await;
+        }
     }
 
     async fn wait_for_room(&mut self) -> io::Result<()> {
@@ -178,11 +272,9 @@ impl<'a> Transfer<'a> {
         Ok(())
     }
 
-    /// Brings the next bytes of the file, at most `left`, into the empty pipe. 0: the file has ended.
-    async fn fill(&mut self, pipe: &mut Pipe, offset: u64, left: u64) -> io::Result<usize> {
-        let len = usize::try_from(left)
-            .unwrap_or(usize::MAX)
-            .min(pipe.capacity());
+    /// Brings the next bytes of the file into the empty pipe. 0: the file has ended.
+    async fn fill(&mut self, pipe: &mut Pipe) -> io::Result<usize> {
+        let (offset, len) = (self.offset + self.sent, self.left_at_most(pipe.capacity()));
         let core = self.file.core();
         if core.is_cached(offset, len)
             && let Now::Done(result) =
@@ -215,14 +307,22 @@ impl<'a> Transfer<'a> {
 
     async fn drain_at_once(&mut self, pipe: &Pipe, len: usize, more: bool) -> io::Result<usize> {
         loop {
-            if self.streak < TRANSFER_STREAK_BYTES {
-                let now = now::splice_out(pipe.reader.as_fd(), self.sink.as_fd(), len, more);
-                if let Now::Done(result) = now {
-                    self.streak += result.as_ref().map_or(0, |&count| count);
-                    return result;
-                }
+            self.let_others_run().await;
+            let now = now::splice_out(pipe.reader.as_fd(), self.sink.as_fd(), len, more);
+            if let Now::Done(result) = now {
+                self.streak += result.as_ref().map_or(0, |&count| count);
+                return result;
             }
             self.wait_for_room().await?;
+        }
+    }
+}
+
+impl Drop for Transfer<'_> {
+    fn drop(&mut self) {
+        // Between two steps it is empty; during one it is not here.
+        if let Some(pipe) = self.pipe.take() {
+            self.file.kept_pipe().keep(pipe);
         }
     }
 }
@@ -243,6 +343,8 @@ impl fmt::Debug for Transfer<'_> {
         f.debug_struct("Transfer")
             .field("file", &file)
             .field("sink", &sink)
+            .field("sent", &self.sent)
+            .field("len", &self.len)
             .finish_non_exhaustive()
     }
 }
