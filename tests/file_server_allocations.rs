@@ -50,6 +50,9 @@ mod journal;
 #[path = "../examples/file_server/limits.rs"]
 mod limits;
 #[allow(dead_code, reason = "the example uses all of it")]
+#[path = "../examples/file_server/listener.rs"]
+mod listener;
+#[allow(dead_code, reason = "the example uses all of it")]
 #[path = "../examples/file_server/listing/mod.rs"]
 mod listing;
 #[allow(dead_code, reason = "the example uses all of it")]
@@ -89,6 +92,9 @@ mod server;
 #[path = "../examples/file_server/site.rs"]
 mod site;
 #[allow(dead_code, reason = "the example uses all of it")]
+#[path = "../examples/file_server/spare.rs"]
+mod spare;
+#[allow(dead_code, reason = "the example uses all of it")]
 #[path = "../examples/file_server/status/mod.rs"]
 mod status;
 #[allow(dead_code, reason = "the example uses all of it")]
@@ -101,6 +107,9 @@ mod tls;
 #[allow(dead_code, reason = "the example uses all of it")]
 #[path = "../examples/file_server/transport.rs"]
 mod transport;
+#[allow(dead_code, reason = "the example uses all of it")]
+#[path = "../examples/file_server/waits.rs"]
+mod waits;
 
 const REQUESTS: u64 = 1_000;
 
@@ -110,7 +119,7 @@ const SPARE: u64 = REQUESTS / 20;
 /// Set in the process in which no other test runs.
 const ALONE: &str = "RINGWAY_TEST_ALONE";
 
-/// Small files from memory, by one request and by several at once (whose answers fit into the buffer that a connection
+/// Small files from memory, by one request and by several at once (whose answers fit into the buffer that a worker
 /// keeps), a part, an answer without a body, and a file of 64 KiB.
 ///
 /// Mutants: parse the path before looking for what is kept; give the output buffer back after each flush; copy a
@@ -188,7 +197,7 @@ async fn start(arguments: &args::Args) -> SocketAddr {
     let gauges = Some(Arc::new(status::Gauges::new(2)));
     let server = server::Server::new(site, limits, journal).with_gauges(gauges);
     let server = Arc::new(server);
-    ringway::spawn(server.run(vec![listener], signals));
+    ringway::spawn(server.run(vec![listener::Listener::Tcp(listener)], signals));
     address
 }
 

@@ -19,7 +19,8 @@ use crate::policy::{Policy, Symlinks, parse_field_value};
 ///
 /// GET and HEAD, ranges, conditional requests, index.html, and listings of directories. Nothing
 /// outside the directory can be read, whatever path or symlink leads there. Ctrl-C or SIGTERM stops
-/// it gracefully: running downloads get 10 seconds; a second signal stops at once.
+/// it gracefully: running downloads get 10 seconds; a second signal stops at once. Sockets that systemd hands over, of TCP or
+/// Unix sockets, take the place of --addr.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "file_server", version)]
 pub(crate) struct Args {
@@ -76,7 +77,7 @@ pub(crate) struct Args {
     pub(crate) cache_ms: u64,
 
     /// Mebibytes of memory for the content of small files
-    #[arg(long, value_name = "MIB", default_value_t = 16, hide_short_help = true,
+    #[arg(long, value_name = "MIB", default_value_t = 24, hide_short_help = true,
         value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     pub(crate) cache_mib: u32,
 

@@ -10,7 +10,7 @@
 //! 3. Bytes in memory and open files are bounded, each by itself; what is used least goes first. Of a flood of names that are
 //!    asked for once little is kept.
 
-use std::hash::RandomState;
+use std::hash::{Hash, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::content::Bytes;
 use crate::entity::Entity;
 use crate::limits::{
     CACHE_ENTRY_BYTES, CACHE_SHARDS, CACHE_USUAL_BYTES, CacheLimits, DESCRIPTORS_PER_LARGE_FILE,
-    UNPROVEN_BYTES_MAX,
+    KEY_PATH_BYTES, UNPROVEN_BYTES_MAX,
 };
 
 /// What is kept of all paths.
@@ -40,14 +40,69 @@ pub(crate) struct Cache {
     begin: Instant,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 struct Key {
-    path: Box<[u8]>,
+    path: KeptPath,
     codings: Codings,
 }
 
+/// A path as part of a key. Whoever looks compares it, so a usual one lies within the key: a block of memory of its own would
+/// be one more that no cache of the processor has.
+#[derive(Clone, Debug)]
+enum KeptPath {
+    Short {
+        length: u8,
+        bytes: [u8; KEY_PATH_BYTES],
+    },
+    Long(Box<[u8]>),
+}
+
+impl KeptPath {
+    fn of(path: &[u8]) -> KeptPath {
+        let mut bytes = [0; KEY_PATH_BYTES];
+        match (bytes.get_mut(..path.len()), u8::try_from(path.len())) {
+            (Some(room), Ok(length)) => {
+                room.copy_from_slice(path);
+                KeptPath::Short { length, bytes }
+            }
+            _ => KeptPath::Long(Box::from(path)),
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            KeptPath::Short { length, bytes } => &bytes[..usize::from(*length)],
+            KeptPath::Long(bytes) => bytes,
+        }
+    }
+}
+
+impl Key {
+    fn as_wanted(&self) -> Wanted<'_> {
+        Wanted {
+            path: self.path.as_bytes(),
+            codings: self.codings,
+        }
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Key) -> bool {
+        self.as_wanted() == other.as_wanted()
+    }
+}
+
+impl Eq for Key {}
+
+/// As what is wanted under it.
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_wanted().hash(state);
+    }
+}
+
 /// What somebody asks for, and what of it is kept.
-#[derive(Clone, Copy, Debug, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Wanted<'p> {
     /// In its plain form.
     pub(crate) path: &'p [u8],
@@ -58,16 +113,15 @@ pub(crate) struct Wanted<'p> {
 impl Wanted<'_> {
     fn to_key(self) -> Key {
         Key {
-            path: Box::from(self.path),
+            path: KeptPath::of(self.path),
             codings: self.codings,
         }
     }
 }
 
-/// Both have the same hash, for they hash the same parts in the same order.
 impl Equivalent<Key> for Wanted<'_> {
     fn equivalent(&self, key: &Key) -> bool {
-        *self.path == *key.path && self.codings == key.codings
+        *self == key.as_wanted()
     }
 }
 
@@ -80,7 +134,7 @@ impl Weighter<Key, Arc<Entity>> for ByBytes {
             Bytes::Memory(bytes) => bytes.len(),
             Bytes::File(_) => 0,
         };
-        CACHE_ENTRY_BYTES + (key.path.len() + bytes) as u64
+        CACHE_ENTRY_BYTES + (key.path.as_bytes().len() + bytes) as u64
     }
 }
 
@@ -199,4 +253,26 @@ where
         RandomState::new(),
         DefaultLifecycle::default(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Mutants: cut a path to what lies within a key; compare the whole room for it.
+    #[test]
+    fn a_key_has_the_whole_path_whatever_its_length() {
+        let path = [b'a'; 512];
+        let lengths = [0, 1, KEY_PATH_BYTES - 1, KEY_PATH_BYTES, KEY_PATH_BYTES + 1];
+        for length in lengths.into_iter().chain([255, 256, 300]) {
+            let wanted = |length| Wanted {
+                path: &path[..length],
+                codings: Codings::default(),
+            };
+            let key = wanted(length).to_key();
+            assert_eq!(key.path.as_bytes(), &path[..length]);
+            assert!(wanted(length).equivalent(&key), "{length}");
+            assert!(!wanted(length ^ 1).equivalent(&key), "{length}");
+        }
+    }
 }

@@ -11,43 +11,44 @@
 //!    [`Connection::linger`].
 
 use std::borrow::Cow;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::mem;
-use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
-use ringway::fs::{self, File, ShortTransfer};
-use ringway::select;
+use ringway::fs::{File, Transfer};
 use ringway::task::yield_now;
-use ringway::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
-use socket2::SockRef;
+use ringway::time::{Instant, sleep_until, timeout};
 
 use crate::clock::Clock;
 use crate::content::{Bytes, Content};
 use crate::input::Input;
 use crate::journal::Access;
 use crate::limits::{
-    COPIED_BODY_BYTES_MAX, COPY_BYTES, LINGER_BYTES_MAX, LINGER_TIME, OUTPUT_FLUSH_BYTES,
-    OUTPUT_KEEP_BYTES, REQUESTS_PER_TURN, SMALL_BODY_BYTES_MAX, STALL_CHUNK_BYTES,
+    COPIED_BODY_BYTES_MAX, COPY_BYTES, LINGER_BYTES_MAX, LINGER_TIME, ONE_SEND_BYTES,
+    OUTPUT_FLUSH_BYTES, REQUESTS_PER_TURN, SMALL_BODY_BYTES_MAX, STALL_CHUNK_BYTES,
 };
+use crate::listener::Peer;
 use crate::listing::Listing;
 use crate::multipart::Multipart;
 use crate::range::Part;
 use crate::reply::{Body, Persistence, Reply, Status};
 use crate::request::{self, Refusal};
 use crate::server::Server;
+use crate::spare;
 use crate::status::Answered;
 use crate::terms::Terms;
 use crate::transport::Transport;
+use crate::waits::{Cause, Waits};
 
 /// Serves a connection until it ends, for whatever reason.
-pub(crate) async fn serve(server: &Server, stream: Transport, peer: SocketAddr) {
+pub(crate) async fn serve(server: &Server, stream: Transport, peer: Peer) {
     let mut stop = server.subscribe_to_stop();
-    let mut waits = Waits {
-        timer: pin!(sleep_until(Instant::now() + server.limits().head)),
-        stopping: pin!(async move { stop.wait_for(|&stops| stops).await.is_ok() }),
-    };
+    let timer = pin!(sleep_until(Instant::now() + server.limits().head));
+    let stopping = pin!(async move { stop.wait_for(|&stops| stops).await.is_ok() });
+    let mut waits = Waits::new(timer, stopping);
     let mut connection = Connection::new(server, stream, peer);
     let end = connection.exchange_all(&mut waits).await;
     // A head that a failed write left in the buffers is lost with the connection; its log line is
@@ -65,24 +66,15 @@ pub(crate) async fn serve(server: &Server, stream: Transport, peer: SocketAddr) 
 struct Connection<'s> {
     server: &'s Server,
     stream: Transport,
-    peer: SocketAddr,
+    peer: Peer,
     input: Input,
-    /// Finished responses that were not written yet.
+    /// Finished responses that were not written yet. The buffer is lent, see [`spare`].
     output: Vec<u8>,
     /// The log lines of these responses.
     lines: Vec<u8>,
     clock: Clock,
     /// No request came yet.
     is_new: bool,
-}
-
-/// What a connection waits for beside its peer. Both stay registered from request to request.
-struct Waits<'a, S> {
-    /// Goes off at the deadline or earlier; only then is it set to the deadline. So a busy
-    /// connection does not touch the timers of the runtime.
-    timer: Pin<&'a mut Sleep>,
-    /// Completes when the server stops.
-    stopping: Pin<&'a mut S>,
 }
 
 /// How the exchange of requests and responses came to its end.
@@ -110,7 +102,7 @@ enum Received {
 }
 
 impl<'s> Connection<'s> {
-    fn new(server: &'s Server, stream: Transport, peer: SocketAddr) -> Connection<'s> {
+    fn new(server: &'s Server, stream: Transport, peer: Peer) -> Connection<'s> {
         Connection {
             server,
             stream,
@@ -169,7 +161,7 @@ impl<'s> Connection<'s> {
                 true => now + idle,
                 false => *deadline.get_or_insert(now + limits.head),
             };
-            match self.receive(waits, until).await? {
+            match self.receive(waits, now, until).await? {
                 Received::Bytes => {}
                 Received::TimedOut if !self.input.is_empty() => {
                     return Ok(Arrival::Refused(Status::RequestTimeout));
@@ -181,33 +173,38 @@ impl<'s> Connection<'s> {
         }
     }
 
-    /// Receives some bytes. The stop of the server is heeded only between two requests.
+    /// Receives some bytes; `now` is a moment since the task was last woken. The stop of the server is heeded only between
+    /// two requests.
     async fn receive<S: Future>(
         &mut self,
         waits: &mut Waits<'_, S>,
+        now: Instant,
         deadline: Instant,
     ) -> io::Result<Received> {
-        if waits.timer.deadline() > deadline {
-            waits.timer.as_mut().reset(deadline);
-        }
+        waits.set_deadline(deadline);
         let is_between = self.input.is_empty();
-        loop {
-            select! {
-                biased;
-                count = self.stream.read(self.input.room()) => {
-                    let count = count?;
-                    self.input.add(count);
-                    return Ok(if count == 0 { Received::End } else { Received::Bytes });
-                }
-                _ = waits.stopping.as_mut(), if is_between => return Ok(Received::Stopping),
-                () = waits.timer.as_mut() => {
-                    if Instant::now() >= deadline {
-                        return Ok(Received::TimedOut);
-                    }
-                    waits.timer.as_mut().reset(deadline);
-                }
+        let (server, stream, room) = (self.server, &mut self.stream, self.input.room());
+        let mut begins = true;
+        let received = poll_fn(|context| {
+            if let Poll::Ready(count) = stream.poll_read(context, room) {
+                return Poll::Ready(count.map(Ok));
             }
-        }
+            let begins = mem::take(&mut begins);
+            if begins && waits.will_wake(context, now) && !server.stops() {
+                return Poll::Pending;
+            }
+            let ended = waits.poll(context, deadline, is_between);
+            ended.map(|cause| Ok(Err(cause)))
+        });
+        Ok(match received.await? {
+            Ok(0) => Received::End,
+            Ok(count) => {
+                self.input.add(count);
+                Received::Bytes
+            }
+            Err(Cause::TimedOut) => Received::TimedOut,
+            Err(Cause::Stopping) => Received::Stopping,
+        })
     }
 
     /// Answers the head at the beginning of the input; returns how the connection ends, if it does.
@@ -229,7 +226,7 @@ impl<'s> Connection<'s> {
             return Ok(None);
         }
         self.flush().await?;
-        let lingers = terms.must_linger || !self.input.is_empty();
+        let lingers = terms.must_linger || !self.input.is_empty() || self.stream.has_unread();
         Ok(Some(if lingers { End::Linger } else { End::Close }))
     }
 
@@ -251,15 +248,13 @@ impl<'s> Connection<'s> {
         terms: &Terms,
         head_bytes: usize,
     ) -> io::Result<Persistence> {
+        if self.output.is_empty() {
+            self.output = spare::take();
+        }
         let start = self.output.len();
         let mut reply = reply.in_form_for(&self.input.received()[..head_bytes]);
         let persistence = reply.persistence(terms.persistence);
-        reply.write_head(
-            &mut self.output,
-            self.clock.http(),
-            persistence,
-            self.server.site().file_fields(),
-        );
+        reply.write_head(&mut self.output, self.clock.http(), persistence);
         let (mut status, mut persistence) = (reply.status, persistence);
         let body = match terms.with_body {
             true => mem::replace(&mut reply.body, Body::Nothing),
@@ -349,21 +344,24 @@ impl<'s> Connection<'s> {
         sent_bytes: &mut u64,
     ) -> io::Result<()> {
         let stall = self.server.limits().stall;
-        let (mut deadline, mut allowance) = (Instant::now() + stall, STALL_CHUNK_BYTES);
+        // What the disk takes for a piece is not the client's fault: only the time is counted in which it is sent.
+        let (mut patience, mut allowance) = (stall, STALL_CHUNK_BYTES);
         while let Some(mut piece) = self.next_piece(&mut listing, chunked).await? {
             let length = piece.len() as u64;
             if allowance < length {
-                (deadline, allowance) = (Instant::now() + stall, STALL_CHUNK_BYTES);
+                (patience, allowance) = (stall, STALL_CHUNK_BYTES);
             }
-            allowance -= length;
+            allowance = allowance.saturating_sub(length);
             if chunked {
                 let heading = format!("{length:x}\r\n");
                 self.output.extend_from_slice(heading.as_bytes());
                 piece.push_str("\r\n");
             }
-            timeout_at(deadline, self.flush_with(piece.as_bytes()))
+            let begin = Instant::now();
+            timeout(patience, self.flush_with(piece.as_bytes()))
                 .await
                 .map_err(|_| io::ErrorKind::TimedOut)??;
+            patience = patience.saturating_sub(begin.elapsed());
             *sent_bytes += length;
         }
         if chunked {
@@ -399,7 +397,7 @@ impl<'s> Connection<'s> {
             Reply::notice(Status::InternalServerError),
             Persistence::Close,
         );
-        reply.write_head(&mut self.output, self.clock.http(), persistence, b"");
+        reply.write_head(&mut self.output, self.clock.http(), persistence);
         if let Body::Notice(text) = reply.body {
             self.output.extend_from_slice(text.as_bytes());
         }
@@ -419,32 +417,20 @@ impl<'s> Connection<'s> {
         };
         self.flush_before_more().await?;
         let stall = self.server.limits().stall;
-        let leave = match self.stream.plain() {
-            Some(_) => self.server.admit_transfer(),
-            None => None,
+        let leave = match self.stream.is_plain() {
+            true => self.server.admit_transfer(),
+            false => None,
         };
-        // Otherwise each chunk would end with a packet that is not full.
-        let is_corked = leave.is_some() && part.length > STALL_CHUNK_BYTES;
-        if is_corked {
-            SockRef::from(self.stream.socket()).set_tcp_cork(true)?;
+        if leave.is_some() {
+            return send_by_kernel(file, part, &self.stream, stall, sent_bytes).await;
         }
         let (mut next, end) = (part.offset, part.end());
         while next < end {
             let length = (end - next).min(STALL_CHUNK_BYTES);
-            let moved = match (&leave, self.stream.plain()) {
-                (Some(_), Some(socket)) => {
-                    timeout(stall, fs::transfer(file, next, length, socket)).await
-                }
-                _ => timeout(stall, copy(file, next, length, &mut self.stream)).await,
-            };
-            let moved = moved.map_err(|_| io::ErrorKind::TimedOut)?;
-            let count = moved.as_ref().copied().unwrap_or_else(bytes_before_error);
+            let copied = timeout(stall, copy(file, next, length, &mut self.stream)).await;
+            let count = copied.map_err(|_| io::ErrorKind::TimedOut)??;
             next += count;
             *sent_bytes += count;
-            moved?;
-        }
-        if is_corked {
-            SockRef::from(self.stream.socket()).set_tcp_cork(false)?;
         }
         Ok(())
     }
@@ -490,8 +476,7 @@ impl<'s> Connection<'s> {
                 }
             }
         };
-        self.output.clear();
-        self.output.shrink_to(OUTPUT_KEEP_BYTES);
+        spare::give_back(mem::take(&mut self.output));
         self.log_lines();
         written
     }
@@ -558,7 +543,7 @@ impl<'s> Connection<'s> {
 
     /// Tells a client over TLS that this is the end and nothing was cut off; without TLS the socket's own end says so.
     async fn close(mut self) {
-        if self.stream.plain().is_none() {
+        if !self.stream.is_plain() {
             // Whichever way it ends, the connection is closed now.
             let _ = timeout(LINGER_TIME, self.stream.shutdown()).await;
         }
@@ -568,7 +553,7 @@ impl<'s> Connection<'s> {
     /// more.
     fn reset(&self) {
         // Without effect on a socket that is gone already.
-        let _ = SockRef::from(self.stream.socket()).set_linger(Some(Duration::ZERO));
+        let _ = self.stream.socket().set_linger(Some(Duration::ZERO));
     }
 }
 
@@ -588,6 +573,40 @@ async fn small_bytes(content: &Content, part: Part) -> io::Result<Option<Cow<'_,
     }
 }
 
+/// Has the kernel move a part of a file to the socket: [`STALL_CHUNK_BYTES`] at least within `stall`.
+async fn send_by_kernel(
+    file: &File,
+    part: Part,
+    stream: &Transport,
+    stall: Duration,
+    sent_bytes: &mut u64,
+) -> io::Result<()> {
+    let sent_before = *sent_bytes;
+    let is_corked = part.length > ONE_SEND_BYTES;
+    if is_corked {
+        stream.set_cork(true)?;
+    }
+    let mut transfer = stream.transfer(file, part.offset, part.length)?;
+    while transfer.left() > 0 {
+        let moved = timeout(stall, advance(&mut transfer)).await;
+        *sent_bytes = sent_before + transfer.sent();
+        moved.map_err(|_| io::ErrorKind::TimedOut)??;
+    }
+    if is_corked {
+        stream.set_cork(false)?;
+    }
+    Ok(())
+}
+
+/// Moves [`STALL_CHUNK_BYTES`] at least, or all that is left.
+async fn advance(transfer: &mut Transfer<'_>) -> io::Result<()> {
+    let enough = transfer.sent() + STALL_CHUNK_BYTES;
+    while transfer.left() > 0 && transfer.sent() < enough {
+        transfer.advance().await?;
+    }
+    Ok(())
+}
+
 /// Moves `length` bytes through memory; returns how many that are.
 async fn copy(file: &File, offset: u64, length: u64, stream: &mut Transport) -> io::Result<u64> {
     let mut moved = 0;
@@ -605,14 +624,6 @@ async fn copy(file: &File, offset: u64, length: u64, stream: &mut Transport) -> 
         bytes.clear();
     }
     Ok(moved)
-}
-
-/// What of a transfer that failed had been sent, if that is known.
-fn bytes_before_error(error: &io::Error) -> u64 {
-    let short = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<ShortTransfer>());
-    short.map_or(0, ShortTransfer::sent)
 }
 
 /// Writes `bytes`, of which each [`STALL_CHUNK_BYTES`] must leave within `stall`.

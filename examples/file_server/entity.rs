@@ -8,7 +8,7 @@ use crate::clock::HTTP_SECONDS_MAX;
 use crate::coding::Coding;
 use crate::conditional::{ETag, Validators};
 use crate::content::Content;
-use crate::limits::{UNPROVEN_BYTES_MAX, USES_PER_MOVE};
+use crate::limits::{MOVE_UNIT_BYTES, USES_PER_MOVE};
 use crate::media::MediaType;
 
 /// A file that a path leads to. Everything that does not depend on the request is made once.
@@ -18,10 +18,7 @@ pub(crate) struct Entity {
     media_type: MediaType,
     coding: Option<Coding>,
     validators: Validators,
-    /// `ETag` and `Last-Modified`, each with its CR LF.
-    validator_fields: Box<[u8]>,
-    /// `Content-Type`, `Content-Encoding` and `Accept-Ranges`.
-    content_fields: Box<[u8]>,
+    fields: Fields,
     /// See [`Cache`](crate::cache::Cache). Relaxed: it is a number of its own, and who reads an old one resolves once
     /// more.
     resolved: AtomicU64,
@@ -29,13 +26,24 @@ pub(crate) struct Entity {
     uses: AtomicU64,
 }
 
+/// Lines of fields, each with its CR LF, and the end of a head, as they follow each other in the answer that is the whole file.
+#[derive(Clone, Debug)]
+struct Fields {
+    bytes: Box<[u8]>,
+    /// Where those about the file end, and those about its content begin.
+    about_end: usize,
+    /// Where those about its content end, and the length begins.
+    content_end: usize,
+}
+
 impl Entity {
-    /// `now` is in seconds since 1970.
+    /// `now` is in seconds since 1970; `site_fields` are the lines that every answer about a file has.
     pub(crate) fn new(
         content: Content,
         media_type: MediaType,
         coding: Option<Coding>,
         now: u64,
+        site_fields: &[u8],
     ) -> Entity {
         let state = content.state();
         let identity = (state.device, state.inode);
@@ -44,10 +52,7 @@ impl Entity {
             modified: last_modified(state.modified, now),
         };
         Entity {
-            validator_fields: validator_fields(&validators).into_boxed_slice(),
-            content_fields: content_fields(media_type, coding)
-                .into_bytes()
-                .into_boxed_slice(),
+            fields: Fields::write(&validators, site_fields, media_type, coding, state.size),
             content,
             media_type,
             coding,
@@ -65,8 +70,7 @@ impl Entity {
             media_type: self.media_type,
             coding: self.coding,
             validators: self.validators,
-            validator_fields: self.validator_fields.clone(),
-            content_fields: self.content_fields.clone(),
+            fields: self.fields.clone(),
             resolved: AtomicU64::new(self.resolved()),
             uses: AtomicU64::new(0),
         }))
@@ -75,7 +79,7 @@ impl Entity {
     /// Counts a use; true for one in [`USES_PER_MOVE`] for each part of its size.
     pub(crate) fn is_used_much(&self) -> bool {
         let uses = self.uses.fetch_add(1, Ordering::Relaxed) + 1;
-        let parts = self.size().div_ceil(UNPROVEN_BYTES_MAX).max(1);
+        let parts = self.size().div_ceil(MOVE_UNIT_BYTES).max(1);
         uses.is_multiple_of(USES_PER_MOVE * parts)
     }
 
@@ -100,12 +104,19 @@ impl Entity {
         &self.validators
     }
 
-    pub(crate) fn validator_fields(&self) -> &[u8] {
-        &self.validator_fields
+    /// `ETag`, `Last-Modified` and the lines of the site, each with its CR LF.
+    pub(crate) fn about_fields(&self) -> &[u8] {
+        &self.fields.bytes[..self.fields.about_end]
     }
 
+    /// `Content-Type`, `Content-Encoding` and `Accept-Ranges`.
     pub(crate) fn content_fields(&self) -> &[u8] {
-        &self.content_fields
+        &self.fields.bytes[self.fields.about_end..self.fields.content_end]
+    }
+
+    /// All of these, the length of the whole, and the end of the head.
+    pub(crate) fn fields_of_whole(&self) -> &[u8] {
+        &self.fields.bytes
     }
 
     pub(crate) fn resolved(&self) -> u64 {
@@ -124,28 +135,42 @@ fn last_modified(modified: SystemTime, now: u64) -> Option<u64> {
     (seconds <= HTTP_SECONDS_MAX).then_some(seconds)
 }
 
-fn validator_fields(validators: &Validators) -> Vec<u8> {
-    let mut fields = Vec::new();
-    fields.extend_from_slice(b"ETag: ");
-    fields.extend_from_slice(&validators.etag.to_bytes());
-    fields.extend_from_slice(b"\r\n");
-    if let Some(modified) = validators.modified {
-        let time = httpdate::HttpDate::from(UNIX_EPOCH + Duration::from_secs(modified));
-        // Writing to a vector cannot fail.
-        let _ = write!(fields, "Last-Modified: {time}\r\n");
+impl Fields {
+    fn write(
+        validators: &Validators,
+        site_fields: &[u8],
+        media_type: MediaType,
+        coding: Option<Coding>,
+        size: u64,
+    ) -> Fields {
+        let mut bytes = Vec::new();
+        write_validators(validators, &mut bytes);
+        bytes.extend_from_slice(site_fields);
+        let about_end = bytes.len();
+        // Here and below: writing to a vector cannot fail.
+        let _ = write!(bytes, "Content-Type: {media_type}\r\n");
+        if let Some(coding) = coding {
+            let _ = write!(bytes, "Content-Encoding: {}\r\n", coding.token());
+        }
+        bytes.extend_from_slice(b"Accept-Ranges: bytes\r\n");
+        let content_end = bytes.len();
+        let _ = write!(bytes, "Content-Length: {size}\r\n\r\n");
+        Fields {
+            bytes: bytes.into_boxed_slice(),
+            about_end,
+            content_end,
+        }
     }
-    fields
 }
 
-fn content_fields(media_type: MediaType, coding: Option<Coding>) -> String {
-    let mut fields = format!("Content-Type: {media_type}\r\n");
-    if let Some(coding) = coding {
-        fields.push_str("Content-Encoding: ");
-        fields.push_str(coding.token());
-        fields.push_str("\r\n");
+fn write_validators(validators: &Validators, output: &mut Vec<u8>) {
+    output.extend_from_slice(b"ETag: ");
+    output.extend_from_slice(&validators.etag.to_bytes());
+    output.extend_from_slice(b"\r\n");
+    if let Some(modified) = validators.modified {
+        let time = httpdate::HttpDate::from(UNIX_EPOCH + Duration::from_secs(modified));
+        let _ = write!(output, "Last-Modified: {time}\r\n");
     }
-    fields.push_str("Accept-Ranges: bytes\r\n");
-    fields
 }
 
 #[cfg(test)]
@@ -165,7 +190,13 @@ pub(crate) mod tests {
             std::io::Result::Ok(Content::of(file, state))
         });
         let content = content.expect("a readable file");
-        Entity::new(content, MediaType::HTML, None, 2_000_000_000)
+        Entity::new(
+            content,
+            MediaType::HTML,
+            None,
+            2_000_000_000,
+            b"Vary: x\r\n",
+        )
     }
 
     #[test]
@@ -175,13 +206,17 @@ pub(crate) mod tests {
             entity.content_fields(),
             b"Content-Type: text/html; charset=utf-8\r\nAccept-Ranges: bytes\r\n"
         );
-        let fields = String::from_utf8(entity.validator_fields().to_vec()).expect("ASCII");
         let tag = entity.validators().etag.to_bytes();
         let tag = str::from_utf8(&tag).expect("ASCII");
-        assert_eq!(
-            fields,
-            format!("ETag: {tag}\r\nLast-Modified: Sun, 09 Sep 2001 01:46:40 GMT\r\n")
-        );
+        let about =
+            format!("ETag: {tag}\r\nLast-Modified: Sun, 09 Sep 2001 01:46:40 GMT\r\nVary: x\r\n");
+        assert_eq!(entity.about_fields(), about.as_bytes());
+        let whole = [
+            entity.about_fields(),
+            entity.content_fields(),
+            b"Content-Length: 0\r\n\r\n",
+        ];
+        assert_eq!(entity.fields_of_whole(), whole.concat());
     }
 
     #[test]

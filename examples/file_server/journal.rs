@@ -8,13 +8,13 @@
 //! 4. Warnings go to standard error at once, at most one per second.
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::limits::{
     LOG_BYTES_MAX, LOG_FLUSH_TIME, LOG_GATHER_TIME, LOG_TARGET_BYTES_MAX, WARNING_INTERVAL,
 };
+use crate::listener::Peer;
 
 /// The way to the log. One for the whole program, shared by reference.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ struct State {
 /// One answered request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Access<'a> {
-    pub(crate) peer: SocketAddr,
+    pub(crate) peer: Peer,
     /// When, as text.
     pub(crate) time: &'a str,
     /// The request line as it came, or what came of it.
@@ -217,11 +217,13 @@ fn escape(text: &[u8], lines: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     fn access(request_line: &[u8]) -> Access<'_> {
         Access {
-            peer: SocketAddr::from(([127, 0, 0, 1], 80)),
+            peer: Peer::Address(SocketAddr::from(([127, 0, 0, 1], 80))),
             time: "2001-09-09T01:46:40Z",
             request_line,
             status: "200",

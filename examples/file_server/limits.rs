@@ -63,6 +63,10 @@ pub(crate) const SMALL_BODY_BYTES_MAX: u64 = 64 * 1024;
 /// where it is, together with its head.
 pub(crate) const COPIED_BODY_BYTES_MAX: usize = 4 * 1024;
 
+/// Bytes of a body up to which it leaves by one system call if there is room. A larger one is corked: otherwise each call would end
+/// with a packet that is not full.
+pub(crate) const ONE_SEND_BYTES: u64 = 1024 * 1024;
+
 /// How long ago the last change of a file must lie before what was read of it is kept: the coarsest
 /// clock of a file system in use (FAT's) ticks every 2 s, and two changes within a tick look like
 /// one.
@@ -75,6 +79,9 @@ pub(crate) const CACHE_ENTRY_BYTES: u64 = 640;
 /// Bytes that an entry is expected to weigh; the cache makes room for so many at first.
 pub(crate) const CACHE_USUAL_BYTES: u64 = 4 * 1024;
 
+/// Bytes of a path up to which it lies within its key. Most are shorter; each entry takes so many.
+pub(crate) const KEY_PATH_BYTES: usize = 38;
+
 /// Parts of the cache with a lock each. Few, so that the largest body that is kept is a small part
 /// of one.
 pub(crate) const CACHE_SHARDS: usize = 8;
@@ -84,12 +91,13 @@ pub(crate) const DESCRIPTORS_PER_LARGE_FILE: u64 = 3;
 
 /// Bytes of a file up to which it goes into memory when it is first asked for, as long as there is room. A hit in memory
 /// saves the same calls whatever the size, so room is best spent on many that are small.
-pub(crate) const UNPROVEN_BYTES_MAX: u64 = 4 * 1024;
+pub(crate) const UNPROVEN_BYTES_MAX: u64 = 8 * 1024;
 
 /// Any other small file that is kept open moves into memory, where others may have to go for it, at one use of so many for
-/// each [`UNPROVEN_BYTES_MAX`] that it has: soon if it is asked for all the time, and hardly ever if thousands are
+/// each [`MOVE_UNIT_BYTES`] that it has: soon if it is asked for all the time, and hardly ever if thousands are
 /// asked for as often.
 pub(crate) const USES_PER_MOVE: u64 = 64;
+pub(crate) const MOVE_UNIT_BYTES: u64 = 4 * 1024;
 
 /// Of the descriptors that may be open, where they are short, one in so many is for the cache.
 pub(crate) const CACHE_DESCRIPTORS_PART: u64 = 8;
@@ -99,8 +107,8 @@ pub(crate) const CACHE_DESCRIPTORS_PART: u64 = 8;
 /// plus a head.
 pub(crate) const OUTPUT_FLUSH_BYTES: usize = 32 * 1024;
 
-/// Bytes of output buffer that a connection keeps between requests; a larger one is given back.
-pub(crate) const OUTPUT_KEEP_BYTES: usize = 8 * 1024;
+/// Bytes of a buffer for output that a worker keeps from one flush to the next; a larger one is given back to the system.
+pub(crate) const SPARE_BYTES_MAX: usize = 64 * 1024;
 
 /// Bytes that must move within one [`Limits::stall`]. Together they are the least rate of a
 /// download: 256 KiB in 30 s, about 9 KB/s.

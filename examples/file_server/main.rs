@@ -10,8 +10,8 @@
 //! |---|---|
 //! | `args`, `limits` | the command line; every bound, with its reason |
 //! | `server`, `peers` | accepting, the caps, the graceful stop |
-//! | `connection`, `terms` | the loop of one connection: receive, answer, send; when it ends |
-//! | `transport`, `tls` | a socket, or TLS over one |
+//! | `connection`, `terms`, `waits` | the loop of one connection: receive, answer, send; when it ends |
+//! | `listener`, `transport`, `tls` | TCP or Unix sockets, or TLS over TCP |
 //! | `input`, `request`, `fields` | what was received; where a head ends and what it says |
 //! | `path`, `policy`, `site` | from a path to an open file beneath the root, and to an answer |
 //! | `conditional`, `range`, `coding`, `media` | validators, conditions, ranges, compressed forms, types |
@@ -22,10 +22,10 @@
 //! | `status` | the page that shows the runtime at work, once a second |
 //! | `journal`, `clock` | the access log; the time as text |
 //!
-//! `path`, `range`, `conditional`, `request`, `reply`, `input`, `notice`, `page` and `clock` are plain
-//! functions without a runtime; only `server`, `connection`, `site` and `listing` wait for anything.
+//! `path`, `range`, `conditional`, `coding`, `request`, `fields`, `reply`, `multipart`, `input`, `notice`, `page`, `peers`
+//! and `clock` wait for nothing.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod activation;
 mod args;
@@ -42,6 +42,7 @@ mod fuzz;
 mod input;
 mod journal;
 mod limits;
+mod listener;
 mod listing;
 mod media;
 mod multipart;
@@ -55,15 +56,16 @@ mod reply;
 mod request;
 mod server;
 mod site;
+mod spare;
 mod status;
 mod supervisor;
 mod terms;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod tls;
 mod transport;
+mod waits;
 
 use std::io::{self, Write};
-use std::net::TcpListener as StdListener;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -71,18 +73,18 @@ use std::time::Duration;
 
 use clap::Parser;
 use ringway::join;
-use ringway::net::TcpListener;
+use ringway::net::{TcpListener, UnixListener};
 use ringway::runtime::{Builder, Handle, Runtime};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use socket2::SockRef;
 
-use crate::activation::Inherited;
+use crate::activation::{HandedOver, Inherited};
 use crate::args::Args;
 use crate::journal::Journal;
 use crate::limits::{
     CACHE_DESCRIPTORS_PART, DESCRIPTORS_PER_CONNECTION, DESCRIPTORS_PER_TRANSFER,
     DESCRIPTORS_RESERVED, Limits, TRANSFER_DESCRIPTORS_PART,
 };
+use crate::listener::Listener;
 use crate::server::{Outcome, Server, StopSignals};
 use crate::site::Site;
 use crate::status::{Gauges, Page, Status};
@@ -105,7 +107,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<ExitCode, String> {
-    let inherited = Inherited::take()?;
+    #[allow(unsafe_code, reason = "it changes the environment")]
+    // SAFETY: there is no second thread yet; the first that there will be is the journal's.
+    let inherited = unsafe { Inherited::take() }?;
     let journal = Journal::start(!args.quiet)
         .map_err(|error| format!("cannot start the thread of the access log: {error}"))?;
     let journal = Arc::new(journal);
@@ -143,7 +147,7 @@ fn build_runtime(
 async fn serve(
     args: &Args,
     limits: Limits,
-    sockets: Vec<StdListener>,
+    sockets: Vec<HandedOver>,
     status: Option<Status>,
     journal: Arc<Journal>,
 ) -> Result<Outcome, String> {
@@ -190,36 +194,43 @@ async fn serve(
 async fn listen(
     args: &Args,
     limits: &Limits,
-    sockets: Vec<StdListener>,
-) -> Result<Vec<TcpListener>, String> {
-    let listeners = if sockets.is_empty() {
+    sockets: Vec<HandedOver>,
+) -> Result<Vec<Listener>, String> {
+    let mut listeners = if sockets.is_empty() {
         let listener = TcpListener::bind(args.addr).await;
-        vec![listener.map_err(|error| bind_error(args, &error))?]
+        let listener = listener.map_err(|error| bind_error(args, &error))?;
+        vec![Listener::Tcp(listener)]
     } else {
-        let taken: io::Result<_> = sockets.into_iter().map(TcpListener::from_std).collect();
+        let taken: io::Result<_> = sockets.into_iter().map(take).collect();
         taken.map_err(|error| format!("cannot use the sockets that were handed over: {error}"))?
     };
-    for listener in &listeners {
-        // The connections that are accepted inherit it.
-        SockRef::from(listener)
-            .set_tcp_notsent_lowat(limits.unsent_share())
+    for listener in &mut listeners {
+        if let (Listener::Unix { .. }, Some(_)) = (&*listener, &args.tls_cert) {
+            return Err(
+                "TLS is spoken over TCP only, and a Unix socket was handed over".to_owned(),
+            );
+        }
+        listener
+            .bound_unsent(limits.unsent_share())
             .map_err(|error| format!("cannot bound what the kernel holds: {error}"))?;
     }
     Ok(listeners)
 }
 
+fn take(socket: HandedOver) -> io::Result<Listener> {
+    Ok(match socket {
+        HandedOver::Tcp(socket) => Listener::Tcp(TcpListener::from_std(socket)?),
+        HandedOver::Unix(socket) => Listener::Unix {
+            listener: UnixListener::from_std(socket)?,
+            unsent_bytes: None,
+        },
+    })
+}
+
 /// Where the site is, for people.
-fn places(listeners: &[TcpListener], with_tls: bool) -> Result<String, String> {
-    let scheme = if with_tls { "https" } else { "http" };
-    let place = |listener: &TcpListener| {
-        let address = listener.local_addr()?;
-        let everywhere = match address.ip().is_unspecified() {
-            true => " on every network of this machine",
-            false => "",
-        };
-        Ok(format!("{scheme}://{address}/{everywhere}"))
-    };
-    let places: io::Result<Vec<_>> = listeners.iter().map(place).collect();
+fn places(listeners: &[Listener], with_tls: bool) -> Result<String, String> {
+    let places = listeners.iter().map(|listener| listener.place(with_tls));
+    let places: io::Result<Vec<_>> = places.collect();
     let places =
         places.map_err(|error| format!("cannot learn the address of the socket: {error}"))?;
     Ok(places.join(" and "))

@@ -118,6 +118,13 @@ impl SitePath {
             .filter(|segment| !segment.is_empty())
     }
 
+    /// Whether a page at `sent`, the path of a request that this one was read from, is as deep as it seems: then links from it
+    /// lead where they should. Slashes in a row and dots that the client left to the server make it deeper.
+    pub(crate) fn is_level_with(&self, sent: &[u8]) -> bool {
+        let slashes = sent.iter().filter(|&&byte| byte == b'/').count();
+        slashes == self.segments().count() + 1
+    }
+
     /// This path as a directory's URL: absolute, encoded, one slash at either end.
     ///
     /// It never begins with two slashes, which a browser would take for another host.
@@ -307,6 +314,29 @@ mod tests {
             assert_ne!(plain, path.as_bytes());
             let again = SitePath::parse(&plain).expect("valid");
             assert_eq!(again.plain(), plain, "{path}");
+        }
+    }
+
+    /// Mutant: count segments that are empty.
+    #[test]
+    fn a_page_is_level_with_its_path_unless_there_is_a_slash_or_a_dot_too_much() {
+        for (sent, expected) in [
+            ("/", true),
+            ("/a/", true),
+            ("/a/b/", true),
+            ("/a/%2Eb/", true),
+            ("/.", true),
+            ("/a/.", true),
+            ("//", false),
+            ("/a//", false),
+            ("/a//b/", false),
+            ("/a/./", false),
+            ("/a/b/..", false),
+            ("/a/b/../", false),
+            ("/a/%2e%2e/", false),
+        ] {
+            let path = SitePath::parse(sent.as_bytes()).expect("valid");
+            assert_eq!(path.is_level_with(sent.as_bytes()), expected, "{sent}");
         }
     }
 

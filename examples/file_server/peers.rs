@@ -4,20 +4,22 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::listener::Peer;
+
 /// The connections of every address that has one.
 #[derive(Debug)]
 pub(crate) struct Peers {
     /// Connections that one address may have.
     max: u32,
-    /// By address, or by what [`neighbourhood`] makes of it; nobody is here with 0.
-    counts: Mutex<HashMap<IpAddr, u32>>,
+    /// By what [`neighbourhood`] makes of an address; nobody is here with 0.
+    counts: Mutex<HashMap<Neighbourhood, u32>>,
 }
 
 /// One of an address's connections, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Place<'p> {
     peers: &'p Peers,
-    address: IpAddr,
+    neighbourhood: Neighbourhood,
 }
 
 impl Peers {
@@ -29,22 +31,22 @@ impl Peers {
     }
 
     /// `None` if this address has all the connections that it may have.
-    pub(crate) fn admit(&self, peer: IpAddr) -> Option<Place<'_>> {
-        let address = neighbourhood(peer);
+    pub(crate) fn admit(&self, peer: Peer) -> Option<Place<'_>> {
+        let neighbourhood = neighbourhood(peer);
         let mut counts = self.lock();
-        let count = counts.entry(address).or_default();
+        let count = counts.entry(neighbourhood).or_default();
         if *count >= self.max {
             return None;
         }
         *count += 1;
         Some(Place {
             peers: self,
-            address,
+            neighbourhood,
         })
     }
 
     /// A thread that panicked while it held the lock left nothing half done.
-    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, u32>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Neighbourhood, u32>> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -52,24 +54,29 @@ impl Peers {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut counts = self.peers.lock();
-        if let Some(count) = counts.get_mut(&self.address) {
+        if let Some(count) = counts.get_mut(&self.neighbourhood) {
             *count -= 1;
             if *count == 0 {
-                counts.remove(&self.address);
+                counts.remove(&self.neighbourhood);
             }
         }
     }
 }
 
 /// What counts as one peer: an IPv4 address, or the 2^64 addresses of an IPv6 network, which are
-/// usually those of one customer.
-fn neighbourhood(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
+/// usually those of one customer; `None` is all that come by Unix sockets.
+type Neighbourhood = Option<IpAddr>;
+
+fn neighbourhood(peer: Peer) -> Neighbourhood {
+    let Peer::Address(peer) = peer else {
+        return None;
+    };
+    Some(match peer.ip().to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(
             address.to_bits() & !u128::from(u64::MAX),
         )),
         address @ IpAddr::V4(_) => address,
-    }
+    })
 }
 
 #[cfg(test)]
@@ -80,7 +87,10 @@ mod tests {
     #[test]
     fn an_address_has_so_many_places_and_gets_them_back() {
         let peers = Peers::new(2);
-        let address = |text: &str| text.parse::<IpAddr>().expect("an address");
+        let address = |text: &str| {
+            let address = text.parse::<IpAddr>().expect("an address");
+            Peer::Address((address, 80).into())
+        };
         let first = peers.admit(address("192.0.2.1"));
         let second = peers.admit(address("::ffff:192.0.2.1"));
         assert!(first.is_some() && second.is_some());
@@ -104,7 +114,10 @@ mod tests {
             peers.admit(address("2001:db8:0:1::1")).is_some(),
             "the next one"
         );
-        drop((second, other, network));
+        let local = [peers.admit(Peer::Local), peers.admit(Peer::Local)];
+        assert!(local.iter().all(Option::is_some));
+        assert!(peers.admit(Peer::Local).is_none(), "all of them are one");
+        drop((second, other, network, local));
         assert!(peers.lock().is_empty());
     }
 }

@@ -2,11 +2,10 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
-use ringway::net::{TcpListener, TcpStream};
 use ringway::signal::unix::{Signal, SignalKind, signal};
 use ringway::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
 use ringway::time::{sleep, timeout};
@@ -15,6 +14,7 @@ use ringway::{select, task};
 use crate::connection;
 use crate::journal::Journal;
 use crate::limits::{ACCEPT_REST, Limits};
+use crate::listener::{Listener, Peer};
 use crate::peers::Peers;
 use crate::site::Site;
 use crate::status::Gauges;
@@ -27,8 +27,10 @@ pub(crate) struct Server {
     site: Site,
     limits: Limits,
     journal: Arc<Journal>,
-    /// True from the moment when the server stops.
+    /// True from the moment when the server stops, for who waits for it.
     stop: watch::Sender<bool>,
+    /// The same from a moment before that, for who only looks: without a lock that all connections share.
+    stops: AtomicBool,
     /// One permit per connection that may still be accepted.
     room: Arc<Semaphore>,
     peers: Peers,
@@ -88,6 +90,7 @@ impl Server {
             limits,
             journal,
             stop: watch::Sender::new(false),
+            stops: AtomicBool::new(false),
             room,
             tls: None,
             gauges: None,
@@ -131,7 +134,8 @@ impl Server {
 
     /// Whether the server was told to stop.
     pub(crate) fn stops(&self) -> bool {
-        *self.stop.borrow()
+        // Acquire: pairs with the Release in `run`.
+        self.stops.load(Ordering::Acquire)
     }
 
     /// A leave to have the kernel move a body, until it is dropped; `None` if it has to be copied.
@@ -147,7 +151,7 @@ impl Server {
     /// Accepts and serves until a signal comes, then lets the running responses finish.
     pub(crate) async fn run(
         self: Arc<Self>,
-        listeners: Vec<TcpListener>,
+        listeners: Vec<Listener>,
         mut signals: StopSignals,
     ) -> Outcome {
         select! {
@@ -155,6 +159,8 @@ impl Server {
             () = Arc::clone(&self).accept_all(&listeners) => {}
         }
         drop(listeners);
+        // Release: pairs with the Acquire in `stops`.
+        self.stops.store(true, Ordering::Release);
         self.stop.send_replace(true);
         select! {
             outcome = self.drain() => outcome,
@@ -163,7 +169,7 @@ impl Server {
     }
 
     /// Never ends. At the cap it waits for a connection to end before it accepts another one.
-    async fn accept_all(self: Arc<Self>, listeners: &[TcpListener]) {
+    async fn accept_all(self: Arc<Self>, listeners: &[Listener]) {
         for turn in (0..listeners.len()).cycle() {
             let permit = Arc::clone(&self.room).acquire_owned().await;
             let permit = permit.expect("the semaphore of connections is never closed");
@@ -175,7 +181,7 @@ impl Server {
     }
 
     /// Accepts a connection, however long it takes. Each listener is the first that is asked in its turn.
-    async fn accept(&self, listeners: &[TcpListener], turn: usize) -> (TcpStream, SocketAddr) {
+    async fn accept(&self, listeners: &[Listener], turn: usize) -> (Transport, Peer) {
         let (later, first) = listeners.split_at(turn);
         loop {
             let any = poll_fn(|context| {
@@ -199,14 +205,9 @@ impl Server {
         }
     }
 
-    async fn serve(
-        self: Arc<Self>,
-        stream: TcpStream,
-        peer: SocketAddr,
-        _permit: OwnedSemaphorePermit,
-    ) {
+    async fn serve(self: Arc<Self>, stream: Transport, peer: Peer, _permit: OwnedSemaphorePermit) {
         let _open = self.gauges().map(Gauges::note_connection);
-        let Some(_place) = self.peers.admit(peer.ip()) else {
+        let Some(_place) = self.peers.admit(peer) else {
             if let Some(gauges) = self.gauges() {
                 gauges.note_turned_away();
             }
@@ -215,8 +216,7 @@ impl Server {
             }
             return;
         };
-        // It costs some latency if it fails, and nothing else.
-        let _ = stream.set_nodelay(true);
+        stream.set_nodelay();
         if let Some(transport) = self.secure(stream).await {
             connection::serve(&self, transport, peer).await;
         }
@@ -224,9 +224,11 @@ impl Server {
 
     /// Shakes hands if TLS is spoken. Who takes longer for it than for a head, or is at it when the server stops, is let
     /// go, as is who cannot do it: there is no way yet to tell them why.
-    async fn secure(&self, stream: TcpStream) -> Option<Transport> {
-        let Some(tls) = &self.tls else {
-            return Some(Transport::Plain(stream));
+    async fn secure(&self, stream: Transport) -> Option<Transport> {
+        let (tls, stream) = match (&self.tls, stream) {
+            (Some(tls), Transport::Plain(stream)) => (tls, stream),
+            // TLS is spoken over TCP, and the start refuses other sockets with it.
+            (_, stream) => return Some(stream),
         };
         let mut stop = self.subscribe_to_stop();
         select! {
@@ -254,7 +256,7 @@ impl Server {
 
 /// Says that there are too many connections of this address, if that can be said at once: who has
 /// too many is not waited for.
-fn turn_away(stream: &TcpStream) {
+fn turn_away(stream: &Transport) {
     const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\
         Retry-After: 1\r\nX-Content-Type-Options: nosniff\r\n\
         Content-Type: text/plain; charset=utf-8\r\nContent-Length: 69\r\n\r\n\

@@ -103,14 +103,15 @@ impl Site {
         })
     }
 
+    /// Lists directories by another lister.
+    #[cfg(test)]
+    pub(crate) fn with_lister(self, lister: Lister) -> Site {
+        Site { lister, ..self }
+    }
+
     /// Counts what is answered from the cache.
     pub(crate) fn with_gauges(self, gauges: Option<Arc<Gauges>>) -> Site {
         Site { gauges, ..self }
-    }
-
-    /// The lines that every answer about a file has.
-    pub(crate) fn file_fields(&self) -> &[u8] {
-        &self.file_fields
     }
 
     /// Answers a request that began at `begin`. `now` is in seconds since 1970.
@@ -123,14 +124,16 @@ impl Site {
             path: request.path,
             codings,
         };
+        let mut known = None;
         // A path without escapes under which something is kept is in its plain form.
-        if !request.path.contains(&b'%')
-            && let Look::Fresh(entity) = self.look(&wanted, begin)
-            && entity.content().is_as_promised().await
-        {
-            self.note_from_cache();
-            self.consider_memory(&wanted, &entity).await;
-            return self.entity_reply(entity, request, now);
+        if !request.path.contains(&b'%') {
+            match self.recall(&wanted, begin).await {
+                Ok(entity) => {
+                    self.consider_memory(&wanted, &entity).await;
+                    return self.entity_reply(entity, request, now);
+                }
+                Err(unsure) => known = unsure,
+            }
         }
         let Ok(path) = SitePath::parse(request.path) else {
             return Reply::notice(Status::BadRequest);
@@ -140,14 +143,12 @@ impl Site {
             path: &plain,
             codings,
         };
-        let known = match self.look(&wanted, begin) {
-            Look::Fresh(entity) if entity.content().is_as_promised().await => {
-                self.note_from_cache();
-                return self.entity_reply(entity, request, now);
+        if *plain != *request.path {
+            match self.recall(&wanted, begin).await {
+                Ok(entity) => return self.entity_reply(entity, request, now),
+                Err(unsure) => known = unsure,
             }
-            Look::Fresh(entity) | Look::Stale(entity) => Some(entity),
-            Look::Nothing => None,
-        };
+        }
         let visit = Visit {
             request,
             wanted,
@@ -193,16 +194,24 @@ impl Site {
         }
     }
 
-    fn note_from_cache(&self) {
-        if let Some(gauges) = &self.gauges {
-            gauges.note_from_cache();
-        }
-    }
-
-    fn look(&self, wanted: &Wanted<'_>, begin: Instant) -> Look {
-        match &self.cache {
-            Some(cache) => cache.look(wanted, begin),
-            None => Look::Nothing,
+    /// What is kept, if it is believed and still as it was; otherwise what is kept and has to be looked for anew, if anything.
+    async fn recall(
+        &self,
+        wanted: &Wanted<'_>,
+        begin: Instant,
+    ) -> Result<Arc<Entity>, Option<Arc<Entity>>> {
+        let Some(cache) = &self.cache else {
+            return Err(None);
+        };
+        match cache.look(wanted, begin) {
+            Look::Fresh(entity) if entity.content().is_as_promised().await => {
+                if let Some(gauges) = &self.gauges {
+                    gauges.note_from_cache();
+                }
+                Ok(entity)
+            }
+            Look::Fresh(entity) | Look::Stale(entity) => Err(Some(entity)),
+            Look::Nothing => Err(None),
         }
     }
 
@@ -241,6 +250,9 @@ impl Site {
         let directory = self.tree.open(path).await?;
         if !directory.status.is_dir() {
             return Ok(Reply::notice(Status::NotFound));
+        }
+        if !path.is_level_with(visit.request.path) {
+            return Ok(redirect_to_directory(path, visit.request.query));
         }
         self.list(path, directory.file, visit).await
     }
@@ -327,7 +339,8 @@ impl Site {
         let Visit { begin, now, .. } = *visit;
         let state = State::of(&found.opened.status);
         let content = Content::of(found.opened.file, state);
-        let mut entity = Entity::new(content, found.media_type, found.coding, now);
+        let site_fields = &self.file_fields;
+        let mut entity = Entity::new(content, found.media_type, found.coding, now, site_fields);
         if let Some(cache) = &self.cache
             && cache.has_room(state.size)
             && let Some(in_memory) = entity.in_memory().await?

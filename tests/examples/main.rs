@@ -274,3 +274,47 @@ fn every_example_of_one_file_is_run_by_a_test_here() {
     }
     assert!(seen >= 9, "{seen} examples");
 }
+
+/// The command of an example in several files, as its own first lines and the README have it: the options in it are the
+/// program's. What they do, the tests of its name show.
+///
+/// Mutant: an option has another name in `args.rs`.
+#[test]
+fn every_example_of_a_folder_takes_the_options_of_its_command() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let read = |path: &str| std::fs::read_to_string(format!("{root}/{path}")).expect("a text");
+    let readme = read("README.md");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(format!("{root}/examples")).expect("the examples") {
+        let entry = entry.expect("an entry");
+        if !entry.path().is_dir() {
+            continue;
+        }
+        let name = entry.file_name().into_string().expect("a name");
+        let help = help_of(&name);
+        for text in [&read(&format!("examples/{name}/main.rs")), &readme] {
+            for option in options_in_command(text, &name) {
+                let mut words = help.split([' ', ',', '\n', '[', ']']);
+                assert!(words.any(|word| word == option), "no {option}:\n{help}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 8, "{seen} options");
+}
+
+/// The options in the first command in `text` that runs the example `name`.
+fn options_in_command<'a>(text: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
+    let start = format!("cargo run --release --example {name} -- ");
+    let command = text.lines().find_map(|line| line.split_once(&start));
+    let (_, arguments) = command.expect("the command");
+    let words = arguments.split(['[', ']', ' ']);
+    words.filter(|word| word.starts_with("--"))
+}
+
+/// What the example says of its options.
+fn help_of(name: &str) -> String {
+    let mut program = Command::new(build(name));
+    let told = program.arg("--help").output().expect("it starts");
+    String::from_utf8(told.stdout).expect("text")
+}

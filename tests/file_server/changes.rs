@@ -166,7 +166,7 @@ fn a_file_that_is_replaced_at_full_speed_is_sent_as_one_of_its_states() {
 
 /// A name that is in turn a file, a folder, a FIFO, a symlink out and nothing, as fast as can be.
 ///
-/// Mutants: an open that waits for a FIFO's writer; a check of the name before the open.
+/// Mutant: a check of the name before the open.
 #[test]
 fn a_name_that_is_everything_in_turn_leads_nowhere_else() {
     use rustix::fs::{CWD, FileType, Mode, mknodat};

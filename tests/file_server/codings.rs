@@ -79,7 +79,7 @@ fn a_compressed_sibling_is_sent_to_who_takes_it() {
 
 /// Forms are kept like files, each for those who take it, and what becomes of them is seen once the bound is over.
 ///
-/// Mutants: keep forms by the path alone; confirm a form by the state of the file that it stands for.
+/// Mutants: keep forms by the path alone; confirm by the state of one file what depends on several.
 #[test]
 fn compressed_forms_are_kept_for_who_takes_them_and_their_changes_are_followed() {
     const BOUND: Duration = Duration::from_millis(200);
@@ -101,13 +101,18 @@ fn compressed_forms_are_kept_for_who_takes_them_and_their_changes_are_followed()
             assert_eq!(response.text(), content, "{accepted:?}");
         }
     }
+    let stale = of_bounded.get_with("/stale.css", &field("gzip"));
+    assert_eq!(stale.text(), "plain");
     std::fs::remove_file(folder.path("page.html.br")).expect("removes");
     folder.write("page.html.gz", "GZIP!");
+    folder.write("stale.css.gz", "GZIP!");
     wait(BOUND);
     for (accepted, content) in [("br, gzip", "GZIP!"), ("gzip", "GZIP!"), ("", "plain")] {
         let response = of_bounded.get_with("/page.html", &field(accepted));
         assert_eq!(response.text(), content, "{accepted:?}");
     }
+    let fresh = of_bounded.get_with("/stale.css", &field("gzip"));
+    assert_eq!(fresh.text(), "GZIP!", "there is a form now");
     let response = of_kept.get_with("/page.html", &field("br, gzip"));
     assert_eq!(response.text(), "brotli", "it was kept");
     assert_eq!(response.field("Content-Encoding"), Some("br"));

@@ -198,6 +198,44 @@ fn ranges_of_small_and_of_large_files_are_their_bytes() {
     }
 }
 
+/// What a HEAD says of a file is what a GET says of all of it, whatever range the request names; of nothing there are no
+/// parts.
+///
+/// Mutants: ranges for HEAD; a suffix of an empty file as a part.
+#[test]
+fn ranges_are_for_get_and_for_what_has_bytes() {
+    let folder = Folder::new();
+    folder.write("file.bin", pattern(1_000));
+    folder.write("empty", "");
+    let server = Server::start(&folder.root());
+    let mut client = server.connect();
+    for range in ["0-0", "0-0,5-5", "1000-", "-0"] {
+        client.send(format!(
+            "HEAD /file.bin HTTP/1.1\r\nHost: a\r\nRange: bytes={range}\r\n\r\n"
+        ));
+        let head = client.read_head();
+        assert_eq!(
+            (head.status, head.field("Content-Length")),
+            (200, Some("1000")),
+            "{range}"
+        );
+        assert_eq!(head.field("Content-Range"), None);
+        assert_eq!(head.field("Content-Type"), Some("application/octet-stream"));
+    }
+    for (range, status) in [
+        ("0-", 416),
+        ("0-0", 416),
+        ("-0", 416),
+        ("-1", 200),
+        ("0-0,-1", 200),
+    ] {
+        let response = client.get_with("/empty", &format!("Range: bytes={range}\r\n"));
+        assert_eq!(response.status, status, "{range}");
+        let expected = (status == 416).then_some("bytes */0");
+        assert_eq!(response.field("Content-Range"), expected, "{range}");
+    }
+}
+
 /// Reads a multipart/byteranges body: each part's `Content-Range` and bytes.
 fn split_parts(response: &Response) -> Vec<(String, Vec<u8>)> {
     let content_type = response.field("Content-Type").expect("a type");

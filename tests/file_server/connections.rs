@@ -40,6 +40,24 @@ fn http_1_0_closes_unless_it_is_asked_to_stay() {
     }
 }
 
+/// To close a socket that holds what was not read is to reset it, and what the kernel has not sent yet is gone.
+///
+/// Mutant: look for what follows in the connection's own buffer alone.
+#[test]
+fn an_answer_that_ends_the_connection_is_whole_though_its_client_goes_on_talking() {
+    const LARGE_BYTES: usize = 4 << 20;
+    let (folder, server) = site();
+    folder.write("huge.bin", pattern(LARGE_BYTES));
+    for more in ["\r\n", "GET /a HTTP/1.1\r\nHost: a\r\n\r\n"] {
+        let mut client = server.connect_narrowly();
+        client.send("GET /huge.bin HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        assert_eq!(client.read_head().status, 200);
+        client.send(more);
+        let body = client.rest();
+        assert!(body == pattern(LARGE_BYTES), "{} bytes", body.len());
+    }
+}
+
 #[test]
 fn a_request_may_arrive_byte_by_byte() {
     let (_folder, server) = site();

@@ -8,6 +8,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::support::{Folder, PATIENCE, Server, pattern, wait_until};
 
+/// Mutant: an open that waits for a FIFO's writer.
 #[test]
 fn fifos_and_sockets_are_refused_at_once() {
     let folder = Folder::new();

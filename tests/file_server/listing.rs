@@ -74,6 +74,145 @@ fn every_link_of_a_listing_leads_to_what_it_names() {
     }
 }
 
+/// A name that no browser can have typed, and that means something to whoever reads carelessly.
+fn hostile_names() -> Vec<Vec<u8>> {
+    let mut names: Vec<Vec<u8>> = [
+        "%2f",
+        "%2e%2e",
+        "..%2f..%2fsecret.txt",
+        "%00",
+        "%",
+        "%zz",
+        "\r\nSet-Cookie: a=b",
+        "\n",
+        "\t",
+        "\x7f",
+        " ",
+        ". ",
+        "-rf",
+        "~",
+        "*",
+        "#",
+        "?",
+        "&amp;",
+        "a:b",
+        "evil.example",
+        "<!--",
+        "--!>",
+        "]]>",
+        "{{7*7}}",
+        "${x}",
+        "`id`",
+        "\u{202e}gnp.exe",
+        "\u{feff}",
+        "CON",
+        "...",
+        "index.htm",
+    ]
+    .map(|name| name.as_bytes().to_vec())
+    .to_vec();
+    names.push(vec![b'n'; 255]);
+    names.push("\u{65e5}".repeat(85).into_bytes());
+    names.push(vec![0xff; 255]);
+    names.push(b"not \xc3\x28 UTF-8 \xed\xa0\x80".to_vec());
+    // Every byte that a name may have, in names that are short enough.
+    let all: Vec<u8> = (1..=255).filter(|byte| !b"/\\".contains(byte)).collect();
+    names.extend(all.chunks(64).map(<[u8]>::to_vec));
+    names
+}
+
+/// Mutants: links that leave a byte above 127 as it is; names cut at what is no UTF-8.
+#[test]
+fn names_of_any_bytes_are_reached_by_their_links_and_folders_by_their_redirects() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = Folder::new();
+    let names = hostile_names();
+    for (number, name) in names.iter().enumerate() {
+        let name = std::ffi::OsStr::from_bytes(name);
+        let (file, below) = (
+            folder.path("files").join(name),
+            folder.path("folders").join(name),
+        );
+        std::fs::create_dir_all(file.parent().expect("a parent")).expect("a directory");
+        std::fs::write(file, format!("file {number}")).expect("a file");
+        std::fs::create_dir_all(&below).expect("a directory");
+        std::fs::write(below.join("inside"), format!("inside {number}")).expect("a file");
+    }
+    let server = Server::start(&folder.root());
+    let mut client = server.connect();
+    let mut found: Vec<String> = Vec::new();
+    let mut rows_of = |directory: &str| {
+        let page = client.get(directory).text();
+        assert!(!page.contains("<!--"), "{page}");
+        let rows = links(page.split("<tbody>").nth(1).expect("a table"));
+        let rows: Vec<String> = rows.into_iter().filter(|link| link != "../").collect();
+        assert_eq!(rows.len(), names.len(), "{rows:?}");
+        rows
+    };
+    let (files, folders) = (rows_of("/files/"), rows_of("/folders/"));
+    for link in files {
+        let link = link.strip_prefix("./").expect("relative");
+        let response = client.get(&format!("/files/{link}"));
+        assert_eq!(response.status, 200, "{link}");
+        found.push(response.text());
+    }
+    for link in folders {
+        let link = link.strip_prefix("./").expect("relative");
+        let without_slash = link.strip_suffix('/').expect("a folder");
+        let redirect = client.get(&format!("/folders/{without_slash}?a=%0d%0a"));
+        let expected = format!("/folders/{link}?a=%0d%0a");
+        assert_eq!(
+            (redirect.status, redirect.field("Location")),
+            (301, Some(expected.as_str()))
+        );
+        let response = client.get(&format!("/folders/{link}inside"));
+        assert_eq!(response.status, 200, "{link}");
+        found.push(response.text());
+    }
+    found.sort_unstable();
+    let kinds = |kind: &'static str| (0..names.len()).map(move |number| format!("{kind} {number}"));
+    let mut expected: Vec<String> = kinds("file").chain(kinds("inside")).collect();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+}
+
+/// From a page with a slash too many in its address, the links that lead up would lead elsewhere.
+///
+/// Mutant: show the page wherever it is asked for.
+#[test]
+fn a_page_is_shown_where_its_links_lead_to_the_right_places_and_redirected_to_from_elsewhere() {
+    let folder = Folder::new();
+    folder.write("a/b/file", "");
+    folder.write("evil.example/file", "");
+    folder.write("with/index.html", "index");
+    let server = Server::start(&folder.root());
+    let mut client = server.connect();
+    for (target, location) in [
+        ("//", "/"),
+        ("//evil.example/", "/evil.example/"),
+        ("//evil.example", "/evil.example/"),
+        ("///evil.example//", "/evil.example/"),
+        ("/a//b/", "/a/b/"),
+        ("/a/b//", "/a/b/"),
+        ("/a/./b/", "/a/b/"),
+        ("/a/b/..", "/a/"),
+        ("/a/b/%2e%2e/?sort=size", "/a/?sort=size"),
+        ("http://evil.example//a/", "/a/"),
+    ] {
+        let response = client.get(target);
+        assert_eq!(
+            (response.status, response.field("Location")),
+            (301, Some(location)),
+            "{target}"
+        );
+        assert_eq!(client.get(location).status, 200, "{location}");
+    }
+    for target in ["/a/b/", "/a/.", "/.", "/%61/"] {
+        assert_eq!(client.get(target).status, 200, "{target}");
+    }
+    assert_eq!(client.get("//with//").text(), "index", "no links of ours");
+}
+
 #[test]
 fn a_listing_shows_what_can_be_fetched_and_hides_the_rest() {
     let folder = Folder::new();

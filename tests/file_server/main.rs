@@ -24,3 +24,4 @@ mod statuses;
 mod support;
 mod systemd;
 mod timeouts;
+mod unix_sockets;

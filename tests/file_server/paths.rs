@@ -19,6 +19,13 @@ fn assert_kept_secret(what: &str, response: &Response) {
     );
 }
 
+#[track_caller]
+fn assert_refused(server: &Server, target: &str, status: u16) {
+    let response = server.get(target);
+    assert_kept_secret(target, &response);
+    assert_eq!(response.status, status, "{target}");
+}
+
 /// Ways to write one step up, a separator, and the rest of a path, each with every other.
 fn spellings() -> Vec<String> {
     let ups = [
@@ -63,7 +70,7 @@ fn spellings() -> Vec<String> {
         "http://host//etc/passwd",
         "http://host/../secret.txt",
         "/~nobody/",
-        "/proc/self/root/etc/passwd",
+        "/proc/self/cwd/Cargo.toml",
         "/.%00./secret.txt",
         "/secret.txt%00.html",
         "/dir/..%2fsecret.txt",
@@ -191,9 +198,7 @@ fn no_symlink_leads_out_and_those_that_stay_inside_are_followed() {
         "/loop-a",
         "/dangling",
     ] {
-        let response = server.get(target);
-        assert_kept_secret(target, &response);
-        assert_eq!(response.status, 404, "{target}");
+        assert_refused(&server, target, 404);
     }
     folder.symlink("dir/file.txt", "to-file");
     folder.symlink("dir", "to-dir");
@@ -231,9 +236,7 @@ fn no_symlink_is_followed_where_none_may_be() {
         "/escape",
         "/dir/index.html",
     ] {
-        let response = server.get(target);
-        assert_kept_secret(target, &response);
-        assert_eq!(response.status, 404, "{target}");
+        assert_refused(&server, target, 404);
     }
     let listing = server.get("/").text();
     assert!(listing.contains("dir/") && !listing.contains("to-") && !listing.contains("escape"));
@@ -266,9 +269,7 @@ fn every_symlink_is_followed_where_all_may_be_and_no_path_leads_out() {
         "/%2e%2e/secret.txt",
         "/escape/../../secret.txt",
     ] {
-        let response = server.get(target);
-        assert_kept_secret(target, &response);
-        assert_eq!(response.status, 400, "{target}");
+        assert_refused(&server, target, 400);
     }
 }
 

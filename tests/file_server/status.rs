@@ -149,12 +149,32 @@ fn the_page_runs_its_own_script_only_and_is_shown_to_this_machine() {
 }
 
 /// Mutant: give the place back before the watcher leaves.
+/// Mutants: the beginning of a stream for who wants none; the text of a refusal for everybody.
+#[test]
+fn every_answer_has_a_date_and_none_to_head_has_a_body() {
+    let folder = site();
+    let server = Server::start_with(&folder.root(), &STATUS);
+    let place = place(&server);
+    for (target, status) in [("/", 200), ("/sample", 200), ("/events", 200), ("/a", 404)] {
+        for method in ["HEAD", "GET"] {
+            let mut client = ask(place, &format!("{method} {target}"));
+            let head = client.read_head();
+            assert_eq!(head.status, status, "{method} {target}");
+            let date = head.field("Date").expect("a date");
+            assert!(date.ends_with(" GMT"), "{date}");
+            if method == "HEAD" {
+                client.expect_close();
+            }
+        }
+    }
+}
+
 #[test]
 fn watchers_get_readings_and_their_places_are_free_when_they_leave() {
     let folder = site();
     let server = Server::start_with(&folder.root(), &STATUS);
     let place = place(&server);
-    let before = server.open_descriptors();
+    let before = server.open_sockets();
     let watch = || {
         let mut watcher = ask(place, "GET /events");
         let head = watcher.read_head();
@@ -180,6 +200,12 @@ fn watchers_get_readings_and_their_places_are_free_when_they_leave() {
     drop(watcher);
     wait_until("its place is free", || watch().0.status == 200);
     drop(watchers);
+    wait_until("no socket of them is left", || {
+        server.open_sockets() <= before
+    });
+    // By now every worker has begun, and opened what it needs: nothing is left of others at all.
+    let before = server.open_descriptors();
+    drop((0..WATCHERS_MAX).map(|_| watch()).collect::<Vec<_>>());
     wait_until("nothing of them is left", || {
         server.open_descriptors() <= before
     });

@@ -56,6 +56,15 @@ impl Folder {
         path
     }
 
+    /// Makes a directory of `count` empty files, whose listing [`assert_lists_entries`] knows.
+    pub(crate) fn write_entries(&self, directory: &str, count: usize) {
+        std::fs::create_dir(self.path(directory)).expect("a directory");
+        for number in 0..count {
+            let name = format!("{directory}/entry number {number:06}{}", "-".repeat(41));
+            std::fs::File::create(self.path(&name)).expect("a file");
+        }
+    }
+
     pub(crate) fn symlink(&self, target: impl AsRef<Path>, name: &str) {
         std::os::unix::fs::symlink(target, self.path(name)).expect("symlink");
     }
@@ -146,7 +155,7 @@ impl Server {
             .bind(&SocketAddr::from((source, 0)).into())
             .expect("binds");
         socket.connect(&self.address.into()).expect("connects");
-        Client::over(socket.into())
+        Client::over_socket(socket.into())
     }
 
     /// Connects as a client for whom the kernel receives little before it is read.
@@ -154,7 +163,7 @@ impl Server {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         socket.set_recv_buffer_size(16 * 1024).expect("sets");
         socket.connect(&self.address.into()).expect("connects");
-        Client::over(socket.into())
+        Client::over_socket(socket.into())
     }
 
     /// Sends one request on a connection of its own.
@@ -164,20 +173,28 @@ impl Server {
 
     /// Memory that the process has, in KiB.
     pub(crate) fn memory_kib(&self) -> u64 {
-        self.kib("VmRSS:")
+        self.number("VmRSS:")
     }
 
     /// The most that it had so far.
     pub(crate) fn most_memory_kib(&self) -> u64 {
-        self.kib("VmHWM:")
+        self.number("VmHWM:")
     }
 
-    fn kib(&self, key: &str) -> u64 {
+    pub(crate) fn threads(&self) -> u64 {
+        self.number("Threads:")
+    }
+
+    /// What the kernel says of the process.
+    fn number(&self, key: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
         let status = status.expect("the server runs");
         let line = status.lines().find(|line| line.starts_with(key));
         let words = line.expect("a line").split_whitespace();
-        words.skip(1).find_map(|kib| kib.parse().ok()).expect("KiB")
+        words
+            .skip(1)
+            .find_map(|word| word.parse().ok())
+            .expect("a number")
     }
 
     pub(crate) fn log(&self) -> Vec<String> {
@@ -185,9 +202,9 @@ impl Server {
     }
 }
 
-/// A connection to the server.
-pub(crate) struct Client {
-    pub(crate) stream: TcpStream,
+/// A connection to the server, over TCP or what speaks over it.
+pub(crate) struct Client<S = TcpStream> {
+    pub(crate) stream: S,
     received: Vec<u8>,
 }
 
@@ -218,13 +235,25 @@ impl Response {
 
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Client {
-        Client::over(TcpStream::connect(address).expect("connects"))
+        Client::over_socket(TcpStream::connect(address).expect("connects"))
     }
 
-    fn over(stream: TcpStream) -> Client {
-        stream.set_read_timeout(Some(PATIENCE)).expect("sets");
-        stream.set_write_timeout(Some(PATIENCE)).expect("sets");
-        stream.set_nodelay(true).expect("sets");
+    fn over_socket(socket: TcpStream) -> Client {
+        socket.set_read_timeout(Some(PATIENCE)).expect("sets");
+        socket.set_write_timeout(Some(PATIENCE)).expect("sets");
+        socket.set_nodelay(true).expect("sets");
+        Client::over(socket)
+    }
+
+    pub(crate) fn end_sending(&self) {
+        self.stream
+            .shutdown(Shutdown::Write)
+            .expect("still connected");
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    pub(crate) fn over(stream: S) -> Client<S> {
         Client {
             stream,
             received: Vec::new(),
@@ -378,15 +407,23 @@ impl Client {
         );
     }
 
-    pub(crate) fn end_sending(&self) {
-        self.stream
-            .shutdown(Shutdown::Write)
-            .expect("still connected");
-    }
-
     fn text(&self) -> String {
         String::from_utf8_lossy(&self.received).into_owned()
     }
+}
+
+/// A whole page has a row for each of so many entries that [`Folder::write_entries`] made, in their order.
+#[track_caller]
+pub(crate) fn assert_lists_entries(page: &[u8], count: usize, descends: bool) {
+    let text = str::from_utf8(page).expect("UTF-8");
+    let numbers = text.split("href=\"./entry%20number%20").skip(1);
+    let numbers = numbers.map(|rest| rest[..6].parse::<usize>().expect("digits"));
+    for (index, number) in numbers.clone().enumerate() {
+        let expected = if descends { count - 1 - index } else { index };
+        assert_eq!(number, expected, "row {index}");
+    }
+    assert_eq!(numbers.count(), count);
+    assert!(text.ends_with("</html>\n"));
 }
 
 /// Sets a flag however the scope ends, so that who waits for it ends too.

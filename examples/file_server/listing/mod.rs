@@ -13,6 +13,8 @@
 //! What reads the disk runs on the blocking pool, in turns of [`LISTING_TURN_ENTRIES`].
 
 mod entries;
+#[cfg(test)]
+mod failure;
 mod markup;
 mod order;
 mod reader;
@@ -29,7 +31,7 @@ use rustix::fs::ResolveFlags;
 use self::entries::Entries;
 pub(crate) use self::markup::View;
 pub(crate) use self::order::Order;
-use self::reader::Reader;
+use self::reader::{OpenNames, Reader, open_names};
 use crate::limits::{
     LISTING_PAGE_ENTRIES, LISTING_PAGE_NAME_BYTES, LISTING_PIECE_BYTES, LISTING_SORTED_BYTES_MAX,
     LISTING_TURN_ENTRIES, LISTINGS_SORTED_BYTES_MAX,
@@ -40,6 +42,8 @@ use crate::limits::{
 pub(crate) struct Lister {
     /// A permit for each [`BLOCK_BYTES`].
     room: Arc<Semaphore>,
+    /// Where entries come from: the disk.
+    names: OpenNames,
 }
 
 /// What memory for an order is reckoned in.
@@ -86,6 +90,7 @@ impl Lister {
     pub(crate) fn new() -> Lister {
         Lister {
             room: Arc::new(Semaphore::new(LISTINGS_SORTED_BYTES_MAX / BLOCK_BYTES)),
+            names: open_names,
         }
     }
 
@@ -98,11 +103,11 @@ impl Lister {
         view: View,
         directory: File,
     ) -> io::Result<Listed> {
-        let room = Arc::clone(&self.room);
+        let (room, names) = (Arc::clone(&self.room), self.names);
         let first_turn = move || {
             let path = view.directory.clone();
             let mut work = Work {
-                reader: Reader::open(root, resolve, path, directory)?,
+                reader: Reader::open(root, resolve, path, directory, names)?,
                 view,
                 entries: Entries::default(),
                 room,

@@ -11,15 +11,25 @@ use rustix::fs::{
 use super::entries::{Entry, Kind};
 use crate::path::{SitePath, is_servable_name};
 
+/// The entries of a directory as the disk has them; an error may come at any of them, and nothing comes after it.
+pub(super) type Names = Box<dyn Iterator<Item = rustix::io::Result<DirEntry>> + Send>;
+
+/// What makes [`Names`] of an open directory.
+pub(super) type OpenNames = fn(&File) -> io::Result<Names>;
+
+/// See [`OpenNames`]: the kernel's.
+pub(super) fn open_names(directory: &File) -> io::Result<Names> {
+    Ok(Box::new(rustix::fs::Dir::read_from(directory)?))
+}
+
 /// The directory at a path beneath the root, from its first entry on. Its functions block, so they belong on the
 /// blocking pool.
-#[derive(Debug)]
 pub(super) struct Reader {
     root: Dir,
     resolve: ResolveFlags,
     path: SitePath,
     directory: File,
-    names: rustix::fs::Dir,
+    names: Names,
 }
 
 /// An entry with its name.
@@ -37,8 +47,9 @@ impl Reader {
         resolve: ResolveFlags,
         path: SitePath,
         directory: File,
+        names: OpenNames,
     ) -> io::Result<Reader> {
-        let names = rustix::fs::Dir::read_from(&directory)?;
+        let names = names(&directory)?;
         Ok(Reader {
             root,
             resolve,
@@ -50,7 +61,7 @@ impl Reader {
 
     /// The next entry that can be fetched, in the order of the disk.
     pub(super) fn next(&mut self) -> io::Result<Option<Found>> {
-        while let Some(entry) = self.names.read() {
+        while let Some(entry) = self.names.next() {
             let entry = entry?;
             if let Some(found) = self.look_at(entry) {
                 return Ok(Some(found));
@@ -99,6 +110,15 @@ impl Reader {
     }
 }
 
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Reader")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Found {
     pub(super) fn entry(&self) -> Entry<'_> {
         Entry {
@@ -143,6 +163,7 @@ pub(super) mod tests {
                 symlinks.resolve_flags(),
                 site_path,
                 directory.expect("opens"),
+                open_names,
             )
             .expect("opens")
         })

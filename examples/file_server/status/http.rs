@@ -21,24 +21,23 @@ pub(super) enum Asked {
     Sample,
 }
 
-/// Reads a whole head. `Ok` says also whether a body is wanted.
+/// Reads a whole head.
 pub(super) fn parse(
     head: &[u8],
     limits: &HeadLimits,
     from_anywhere: bool,
-) -> Result<(Asked, bool), Status> {
+) -> Result<Asked, Status> {
     let request = request::parse(head, limits).map_err(|Refusal(status)| status)?;
     if !from_anywhere && !host(head).is_some_and(names_this_machine) {
         return Err(Status::Forbidden);
     }
-    let asked = match (request.method, request.path) {
-        (Method::Options, _) => return Err(Status::MethodNotAllowed),
-        (_, b"/") => Asked::Page,
-        (_, b"/events") => Asked::Events,
-        (_, b"/sample") => Asked::Sample,
-        _ => return Err(Status::NotFound),
-    };
-    Ok((asked, request.method == Method::Get))
+    match (request.method, request.path) {
+        (Method::Options, _) => Err(Status::MethodNotAllowed),
+        (_, b"/") => Ok(Asked::Page),
+        (_, b"/events") => Ok(Asked::Events),
+        (_, b"/sample") => Ok(Asked::Sample),
+        _ => Err(Status::NotFound),
+    }
 }
 
 /// The value of the field `Host`, of which there is one at most, or the head would have been refused.
@@ -79,20 +78,20 @@ pub(super) fn sample(sample: &str, with_body: bool) -> Vec<u8> {
 }
 
 /// The head of a stream of events, and how soon to come again when it breaks off.
-pub(super) fn events() -> Vec<u8> {
-    let mut answer = head("text/event-stream", "");
-    answer.push_str("\r\nretry: 1000\n\n");
+pub(super) fn events(with_body: bool) -> Vec<u8> {
+    let mut answer = head("text/event-stream", "") + "\r\n";
+    if with_body {
+        answer.push_str("retry: 1000\n\n");
+    }
     answer.into_bytes()
 }
 
 /// What refuses a request.
-pub(super) fn refusal(status: Status) -> Vec<u8> {
-    let mut clock = Clock::default();
-    clock.tick();
+pub(super) fn refusal(status: Status, with_body: bool) -> Vec<u8> {
     let reply = Reply::notice(status);
     let mut answer = Vec::new();
-    reply.write_head(&mut answer, clock.http(), Persistence::Close, b"");
-    if let Body::Notice(text) = reply.body {
+    reply.write_head(&mut answer, now().http(), Persistence::Close);
+    if let (Body::Notice(text), true) = (reply.body, with_body) {
         answer.extend_from_slice(text.as_bytes());
     }
     answer
@@ -108,11 +107,19 @@ fn whole(content_type: &str, fields: &str, body: &str, with_body: bool) -> Vec<u
 }
 
 fn head(content_type: &str, fields: &str) -> String {
+    let clock = now();
+    let date = clock.http();
     format!(
-        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: {content_type}\r\n\
+        "HTTP/1.1 200 OK\r\nDate: {date}\r\nConnection: close\r\nContent-Type: {content_type}\r\n\
          Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n\
          Cross-Origin-Resource-Policy: same-origin\r\n{fields}"
     )
+}
+
+fn now() -> Clock {
+    let mut clock = Clock::default();
+    clock.tick();
+    clock
 }
 
 #[cfg(test)]

@@ -201,24 +201,27 @@ impl Desk {
     async fn serve(self: Arc<Self>, mut stream: TcpStream, _place: OwnedSemaphorePermit) {
         let limits = self.server.limits();
         let received = timeout(limits.head, receive(&mut stream, &self.server)).await;
-        let asked = match received {
-            Ok(Ok(Some(head))) => http::parse(&head, &limits.head_size, self.from_anywhere),
-            Ok(Ok(None)) => Err(Answer::BadRequest),
+        let (asked, with_body) = match received {
+            Ok(Ok(Some(head))) => (
+                http::parse(&head, &limits.head_size, self.from_anywhere),
+                !head.starts_with(b"HEAD "),
+            ),
+            Ok(Ok(None)) => (Err(Answer::BadRequest), true),
             // Nobody is there, or nobody says anything.
             Ok(Err(_)) | Err(_) => return,
         };
         let answer = match asked {
-            Ok((Asked::Page, with_body)) => http::page(with_body),
-            Ok((Asked::Sample, with_body)) => {
+            Ok(Asked::Page) => http::page(with_body),
+            Ok(Asked::Sample) => {
                 let reading = self.sampler().read();
                 http::sample(&reading, with_body)
             }
-            Ok((Asked::Events, false)) => http::events(),
-            Ok((Asked::Events, true)) => match self.watchers.try_acquire() {
+            Ok(Asked::Events) if !with_body => http::events(false),
+            Ok(Asked::Events) => match self.watchers.try_acquire() {
                 Ok(_place) => return self.stream_readings(stream).await,
-                Err(_) => http::refusal(Answer::ServiceUnavailable),
+                Err(_) => http::refusal(Answer::ServiceUnavailable, true),
             },
-            Err(status) => http::refusal(status),
+            Err(status) => http::refusal(status, with_body),
         };
         // Whether it arrives or not, this is the end.
         let _ = timeout(WATCHER_STALL, send_last(&mut stream, &answer)).await;
@@ -228,7 +231,7 @@ impl Desk {
     async fn stream_readings(&self, mut stream: TcpStream) {
         let mut readings = self.readings.subscribe();
         let mut next = 0;
-        let mut waiting = http::events();
+        let mut waiting = http::events(true);
         loop {
             next = readings.borrow_and_update().write_since(next, &mut waiting);
             if !matches!(
