@@ -16,7 +16,6 @@ use socket2::{Domain, Socket, Type};
 
 use crate::Run;
 use crate::clients::{Clients, Load};
-use crate::echo_client::EchoClient;
 use crate::tokio::workloads::net::{BUFFER_BYTES, batch_of};
 use crate::tokio::workloads::sockets::{ECHOES, MESSAGE_BYTES};
 
@@ -40,10 +39,10 @@ pub fn echo(connections: usize) -> Run {
         Socket::from(stream)
     };
     let accepting = thread::spawn(move || (0..connections).map(|_| accept()).collect());
-    let client = EchoClient::connect(address, connections);
-    let mut bare = Bare::start(client, accepting.join().unwrap());
+    let clients = Clients::start(Load::Echo, &address.to_string(), connections);
+    let mut bare = Bare::start(clients, accepting.join().unwrap());
     let batch = batch_of(connections);
-    Box::new(move |batches| bare.client().exchange(batches * batch))
+    Box::new(move |batches| bare.clients().exchange(batches * batch))
 }
 
 /// The same over Unix sockets.
@@ -63,37 +62,37 @@ pub fn echo_unix(connections: usize) -> Run {
     let mut bare = Bare::start(clients, accepting.join().unwrap());
     Box::new(move |batches| {
         let _alive = &folder;
-        bare.client().exchange(batches * ECHOES);
+        bare.clients().exchange(batches * ECHOES);
     })
 }
 
-/// The server with its client.
-struct Bare<C> {
-    client: Option<C>,
+/// The server with its clients.
+struct Bare {
+    clients: Option<Clients>,
     threads: [Option<JoinHandle<()>>; THREADS],
 }
 
-impl<C> Bare<C> {
+impl Bare {
     /// Deals the connections out to the threads.
-    fn start(client: C, streams: Vec<Socket>) -> Bare<C> {
+    fn start(clients: Clients, streams: Vec<Socket>) -> Bare {
         let mut shares: [Vec<Socket>; THREADS] = Default::default();
         for (index, stream) in streams.into_iter().enumerate() {
             shares[index % THREADS].push(stream);
         }
         Bare {
-            client: Some(client),
+            clients: Some(clients),
             threads: shares.map(|share| Some(thread::spawn(move || serve(&share)))),
         }
     }
 
-    fn client(&mut self) -> &mut C {
-        self.client.as_mut().expect("there until the drop")
+    fn clients(&mut self) -> &mut Clients {
+        self.clients.as_mut().expect("there until the drop")
     }
 }
 
-impl<C> Drop for Bare<C> {
+impl Drop for Bare {
     fn drop(&mut self) {
-        self.client = None; // Its connections end, and with them the threads.
+        self.clients = None; // Their connections end, and with them the threads.
         for thread in self.threads.iter_mut().filter_map(Option::take) {
             let served = thread.join();
             assert!(thread::panicking() || served.is_ok());

@@ -6,7 +6,7 @@ use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{Criterion, Throughput};
 
 use crate::meter::Meter;
-use crate::{Peer, Workload, clients, echo_client};
+use crate::{Peer, Workload, clients};
 
 /// Processor time of the whole process, as a measurement of criterion's.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +46,6 @@ impl Measurement for ProcessorTime {
 /// One iteration is a batch; the throughput that criterion prints is in operations for each second of
 /// processor time.
 pub fn main(names: &[&str]) {
-    echo_client::run_if_asked();
     clients::run_if_asked();
     let mut criterion = Criterion::default()
         .with_measurement(ProcessorTime)

@@ -1,9 +1,9 @@
 //! The clients of the workloads of sockets, in a process of their own.
 //!
-//! As [`echo_client`](crate::echo_client) is for one kind: the program runs itself again, with a [`Load`] in its
-//! environment, and every `main` that measures begins with [`run_if_asked`]. The parent writes a number of operations to
-//! the child's standard input; the child's threads do them together and answer with a line. The same clients, on tokio,
-//! serve every server.
+//! A client in the measured process would add its own processor time to the server's. So the program runs itself again,
+//! with a [`Load`] in its environment, and every `main` that measures begins with [`run_if_asked`]. The parent writes a
+//! number of operations to the child's standard input; the child's threads do them together, each client with one under
+//! way, and answer with a line. The same clients, on tokio, serve every server.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -19,9 +19,13 @@ use ::tokio::runtime::Runtime;
 use ::tokio::time::{sleep, timeout};
 use futures_util::future::join_all;
 
+use crate::descriptors;
+
 /// What the clients do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Load {
+    /// [`ECHO_BYTES`] are sent over a TCP connection, and then come back.
+    Echo,
     /// So many bytes are sent over a TCP connection and come back.
     Tcp(usize),
     /// The same over a Unix socket.
@@ -39,6 +43,9 @@ pub struct Clients {
     commands: Option<ChildStdin>,
     replies: BufReader<ChildStdout>,
 }
+
+/// Of a message of [`Load::Echo`]: few enough that it is sent at once.
+pub const ECHO_BYTES: usize = 64;
 
 /// As many as a server has workers: clients that are slower than the server would let it idle.
 const THREADS: usize = 2;
@@ -61,6 +68,7 @@ impl Load {
     /// As it stands in the environment.
     fn text(self) -> String {
         match self {
+            Load::Echo => format!("echo {ECHO_BYTES}"),
             Load::Tcp(bytes) => format!("tcp {bytes}"),
             Load::Unix(bytes) => format!("unix {bytes}"),
             Load::Connect => "connect 0".to_owned(),
@@ -72,6 +80,7 @@ impl Load {
         let (kind, bytes) = text.split_once(' ')?;
         let bytes = bytes.parse().ok()?;
         match kind {
+            "echo" => Some(Load::Echo),
             "tcp" => Some(Load::Tcp(bytes)),
             "unix" => Some(Load::Unix(bytes)),
             "connect" => Some(Load::Connect),
@@ -84,6 +93,7 @@ impl Load {
 impl Clients {
     /// Starts `number` clients of the server at `address`, a socket's or a path, and waits until they are connected.
     pub fn start(load: Load, address: &str, number: usize) -> Clients {
+        descriptors::make_room(number);
         let mut process = Command::new(env::current_exe().unwrap())
             .env(LOAD, load.text())
             .env(ADDRESS, address)
@@ -189,10 +199,12 @@ fn run_share(
     started: &Receiver<()>,
     done: &Sender<()>,
 ) {
-    let runtime = ::tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let mut builder = ::tokio::runtime::Builder::new_current_thread();
+    match load {
+        Load::Echo => builder.enable_io(),
+        _ => builder.enable_all(),
+    };
+    let runtime = builder.build().unwrap();
     let turns = Turns {
         runtime: &runtime,
         left,
@@ -200,11 +212,12 @@ fn run_share(
         done,
     };
     match load {
+        Load::Echo => {
+            let mut streams = turns.connect(number, || connect_tcp(address));
+            turns.take(&mut streams, async |stream| echo_short(stream, left).await);
+        }
         Load::Tcp(bytes) => {
-            let mut streams = turns.connect(number, || TcpStream::connect(address));
-            for stream in &streams {
-                stream.set_nodelay(true).unwrap();
-            }
+            let mut streams = turns.connect(number, || connect_tcp(address));
             turns.take(&mut streams, async |stream| echo(stream, left, bytes).await);
         }
         Load::Unix(bytes) => {
@@ -269,6 +282,12 @@ fn begin(left: &AtomicI64) -> Option<u8> {
     (number > 0).then_some(number as u8)
 }
 
+async fn connect_tcp(address: &str) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
 /// A listener whose queue is full does not let a Unix client wait, as it does one of TCP.
 async fn connect_unix(path: &str) -> io::Result<UnixStream> {
     loop {
@@ -276,6 +295,16 @@ async fn connect_unix(path: &str) -> io::Result<UnixStream> {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(FULL_PAUSE).await,
             result => return result,
         }
+    }
+}
+
+async fn echo_short(stream: &mut TcpStream, left: &AtomicI64) {
+    let mut echo = [0; ECHO_BYTES];
+    while let Some(number) = begin(left) {
+        let message = [number; ECHO_BYTES];
+        stream.write_all(&message).await.unwrap();
+        stream.read_exact(&mut echo).await.unwrap();
+        assert_eq!(echo, message);
     }
 }
 

@@ -9,15 +9,15 @@
 //! * [`gauges`] lists what is not a time per operation: latencies, memory, the noise of an idle runtime.
 //! * [`meter`] measures processor time, which is the figure that counts, beside wall time; [`calls`]
 //!   counts system calls.
-//! * [`echo_client`] is the other end of the network workloads: this program again, in a process of
+//! * [`clients`] are the other end of the network workloads: this program again, in a process of
 //!   its own, so that its work is not counted.
-//! * [`clients`] is the same for other kinds of sockets.
 //! * [`descriptors`] makes room for many connections.
 //! * [`bare`] is the echo server without a runtime, [`bare_sockets`] the other servers.
 //! * [`mod@bench`] hands workloads to criterion (`cargo bench -p ringway-benches`).
 //! * [`registered`] is a ring without a runtime, and what can be registered in it; `src/bin/uring.rs`
 //!   compares the ways of the completion face.
 //! * [`bundles`] moves 64 KiB without a runtime, by ways of giving the kernel the memory.
+//! * [`direct_loop`] reads past the cache without a runtime; `src/bin/direct.rs` has fio, ringway and such loops do it by turns.
 //! * [`mod@datagrams`] receives messages without a runtime; `src/bin/transfers.rs` compares the ways of sockets that go
 //!   beyond tokio's. [`ways`] is how both programs compare.
 //! * `src/bin/workload.rs` runs one workload on one peer; `cargo xtask bench` runs it alternately for
@@ -31,7 +31,7 @@ pub mod calls;
 pub mod clients;
 pub mod datagrams;
 pub mod descriptors;
-pub mod echo_client;
+pub mod direct_loop;
 pub mod gauges;
 pub mod meter;
 pub mod registered;
@@ -196,6 +196,7 @@ pub const WORKLOADS: &[Workload] = &[
     workload!("accept", Some(0.80), "a TCP connection accepted and closed, 32 at once", sockets::ACCEPTS, in sockets, accept(), bare Some(bare_sockets::accept)),
     workload!("datagrams", Some(0.80), "64 B by UDP, answered in a task of its own, 64 at once", sockets::ECHOES, in sockets, datagrams(), bare Some(bare_sockets::datagrams)),
     workload!("stream", Some(1.0), "64 KiB from one task to another over TCP", sockets::PIECES, in sockets, stream(), bare Some(bare_sockets::stream)),
+    workload!("stream_reno", Some(1.0), "the same, with the congestion control `reno`", sockets::PIECES, in sockets, stream_reno(), bare Some(bare_sockets::stream_reno)),
     workload!("timer", Some(0.6), "`sleep` made, polled once and dropped", time::TIMERS, make_and_drop()),
     workload!("timer_64", Some(0.24), "the same, in 64 tasks", time::TIMERS_OF_TASKS, make_and_drop_in_tasks()),
     workload!("timer_among_1m", Some(0.6), "`sleep` made and polled, another dropped, a million pending", time::TIMERS, replace_among_many()),

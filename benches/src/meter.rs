@@ -48,6 +48,11 @@ impl Meter {
         Meter::start_of(libc::RUSAGE_THREAD)
     }
 
+    /// Begins to measure programs that this one has started, each of which counts when it has ended and was waited for.
+    pub fn start_of_children() -> Meter {
+        Meter::start_of(libc::RUSAGE_CHILDREN)
+    }
+
     fn start_of(who: libc::c_int) -> Meter {
         Meter {
             who,

@@ -14,7 +14,7 @@ use ringway::runtime::{Builder, Runtime};
 use ringway::uring;
 use ringway_benches::Run;
 use ringway_benches::bundles;
-use ringway_benches::echo_client::{self, EchoClient};
+use ringway_benches::clients::{self, Clients, Load};
 use ringway_benches::registered::{self, Reads};
 use ringway_benches::ways::{Way, compare};
 
@@ -57,7 +57,7 @@ const WAYS: &[Way] = &[
 ];
 
 fn main() {
-    echo_client::run_if_asked();
+    clients::run_if_asked();
     compare(WAYS);
 }
 
@@ -80,7 +80,7 @@ where
             ringway::spawn(serve(stream));
         }
     });
-    let mut client = EchoClient::connect(address, connections);
+    let mut client = Clients::start(Load::Echo, &address.to_string(), connections);
     Box::new(move |batches| {
         let _alive = &runtime;
         client.exchange(batches * ECHOES);

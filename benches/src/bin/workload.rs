@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use ringway_benches::calls::Calls;
 use ringway_benches::gauges::{Figure, GAUGES, Gauge, Promise};
 use ringway_benches::meter::Meter;
-use ringway_benches::{Peer, Run, WORKLOADS, Workload, clients, echo_client};
+use ringway_benches::{Peer, Run, WORKLOADS, Workload, clients};
 
 const USAGE: &str = "usage: workload list | gauges | [calls] NAME PEER | gauge NAME PEER \
                      | NAME PEER SAMPLES [MILLISECONDS]; a peer is ringway, tokio or bare";
@@ -26,7 +26,6 @@ const SAMPLES: u64 = 5;
 const SAMPLE_MILLISECONDS: u64 = 200;
 
 fn main() -> Result<(), String> {
-    echo_client::run_if_asked();
     clients::run_if_asked();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

@@ -6,7 +6,7 @@ use std::thread;
 
 use super::{current_thread, net, on_root, rt, tasks};
 use crate::Run;
-use crate::echo_client::EchoClient;
+use crate::clients::{Clients, Load};
 use rt::net::TcpListener;
 use rt::sync::mpsc;
 use rt::task::{LocalSet, spawn_local, yield_now};
@@ -99,6 +99,7 @@ pub fn echo(connections: usize) -> Run {
             }
         });
     });
-    let mut client = EchoClient::connect(told.recv().unwrap(), connections);
+    let address = told.recv().unwrap().to_string();
+    let mut client = Clients::start(Load::Echo, &address, connections);
     Box::new(move |batches| client.exchange(batches * net::ECHOES))
 }

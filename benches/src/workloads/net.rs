@@ -2,7 +2,7 @@
 
 use super::{rt, runtime};
 use crate::Run;
-use crate::echo_client::EchoClient;
+use crate::clients::{Clients, Load};
 use rt::io::{AsyncReadExt, AsyncWriteExt};
 use rt::net::{TcpListener, TcpStream};
 
@@ -21,7 +21,7 @@ pub fn echo(connections: usize) -> Run {
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap();
     runtime.spawn(serve(listener));
-    let mut client = EchoClient::connect(address, connections);
+    let mut client = Clients::start(Load::Echo, &address.to_string(), connections);
     let batch = batch_of(connections);
     Box::new(move |batches| {
         let _alive = &runtime;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use super::time::Numbers;
-use super::{rt, runtime};
+use super::{WORKERS, rt, runtime};
 use crate::gauges::{Figure, Promise};
 use crate::meter::{Memory, Meter};
 use rt::time::{Instant, sleep_until};
@@ -26,6 +26,10 @@ const NAPS: Duration = Duration::from_secs(4);
 const MILLION: usize = 1_000_000;
 const MILLION_AFTER: Duration = Duration::from_secs(6);
 const MILLION_OVER: Duration = Duration::from_secs(2);
+
+/// What is allowed for spawning each of many tasks before the first is due, and beside that.
+const SPAWNING: Duration = Duration::from_nanos(2_500);
+const SPAWNED_AFTER: Duration = Duration::from_millis(200);
 
 /// Sleeps of random length, on a runtime that has nothing else to do.
 pub fn spread() -> Vec<Figure> {
@@ -54,6 +58,53 @@ pub fn spread() -> Vec<Figure> {
         late.figure("late, p50", 500).promised(Promise::Value(40.0)),
         late.figure("late, p99", 990)
             .promised(Promise::Value(120.0)),
+    ]
+}
+
+/// Tasks that sleep until random times within `seconds`, so many in each; all are spawned before the first is due.
+pub fn at_rate(rate: usize, seconds: usize) -> Vec<Figure> {
+    let timers = rate * seconds;
+    let late = Late::leak(timers);
+    let runtime = runtime();
+    let spawn = async move {
+        let mut numbers = Numbers(6);
+        let start = Instant::now() + SPAWNING * timers as u32 + SPAWNED_AFTER;
+        for number in 0..timers {
+            let after = numbers.below(1_000_000) * 1_000 + numbers.below(1_000);
+            let deadline = start + Duration::from_nanos(after) * seconds as u32;
+            drop(rt::spawn(async move {
+                sleep_until(deadline).await;
+                late.note(deadline);
+            }));
+            if number % 128 == 0 {
+                // What was spawned begins to sleep.
+                rt::task::yield_now().await;
+            }
+        }
+        assert!(Instant::now() < start, "spawning takes too long");
+        start
+    };
+    let start = runtime.block_on(runtime.spawn(spawn)).unwrap();
+    std::thread::sleep(start.saturating_duration_since(Instant::now()));
+    let (meter, waited) = (Meter::start(), waited_for_processors());
+    while late.count() < timers {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let used = meter.read();
+    let waited = waited_for_processors().saturating_sub(waited);
+    vec![
+        late.figure("late, p50", 500),
+        late.figure("late, p99", 990),
+        Figure::new(
+            "processor time",
+            "ns",
+            used.cpu().as_nanos() as f64 / timers as f64,
+        ),
+        Figure::new(
+            "waited for a processor",
+            "‰",
+            waited.as_secs_f64() / used.wall.as_secs_f64() * 1e3 / WORKERS as f64,
+        ),
     ]
 }
 
@@ -136,6 +187,19 @@ pub fn million() -> Vec<Figure> {
         late.figure("late, p50", 500),
         late.figure("late, p99", 990),
     ]
+}
+
+/// For how long the threads of this process would have run and did not, all together.
+fn waited_for_processors() -> Duration {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let nanos = tasks.map(|task| {
+        // A thread may have ended meanwhile.
+        let stat = std::fs::read_to_string(task.unwrap().path().join("schedstat"));
+        let stat = stat.unwrap_or_default();
+        let waited = stat.split_whitespace().nth(1);
+        waited.map_or(0, |nanos| nanos.parse::<u64>().unwrap())
+    });
+    Duration::from_nanos(nanos.sum())
 }
 
 /// How late sleeps ended. Leaked, so that tasks may refer to it.

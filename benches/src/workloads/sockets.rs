@@ -1,7 +1,10 @@
 //! Sockets of other kinds than those of [`net`](super::net): Unix, UDP, large messages, a stream, connections that come
 //! and go. The clients are in another process, but for the stream's.
 
+use std::io;
 use std::sync::Arc;
+
+use socket2::SockRef;
 
 use super::{on_worker, rt, runtime};
 use crate::Run;
@@ -9,7 +12,7 @@ use crate::clients::{Clients, Load};
 use crate::gauges::{Figure, Promise};
 use crate::meter::Memory;
 use rt::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use rt::net::{TcpListener, TcpStream, UdpSocket, UnixListener};
+use rt::net::{TcpListener, TcpSocket, UdpSocket, UnixListener};
 
 /// Messages echoed in a batch, over all connections together.
 pub const ECHOES: u64 = 2_048;
@@ -28,6 +31,9 @@ pub const MESSAGE_BYTES: usize = 64;
 
 /// Length of a large message, and of a piece of a stream.
 pub const LARGE_BYTES: usize = 64 * 1_024;
+
+/// A congestion control that every kernel has, and that does not pace what it sends.
+pub const UNPACED: &[u8] = b"reno";
 
 /// Clients that make connections: so many are under way at once.
 pub const COMING: usize = 32;
@@ -136,10 +142,22 @@ pub fn datagrams() -> Run {
 
 /// One task writes a stream, another reads it.
 pub fn stream() -> Run {
-    on_worker(|batches| async move {
+    stream_with(|_| Ok(()))
+}
+
+/// The same, with a congestion control that does not pace what it sends by timers. It is chosen before the socket is
+/// connected: a socket that has begun to pace goes on with it.
+pub fn stream_reno() -> Run {
+    stream_with(|writer| writer.set_tcp_congestion(UNPACED))
+}
+
+fn stream_with(prepare: fn(SockRef<'_>) -> io::Result<()>) -> Run {
+    on_worker(move |batches| async move {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut writer = TcpStream::connect(address).await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        prepare(SockRef::from(&socket)).unwrap();
+        let mut writer = socket.connect(address).await.unwrap();
         let (mut reader, _) = listener.accept().await.unwrap();
         let pieces = batches * PIECES;
         let writing = rt::spawn(async move {
