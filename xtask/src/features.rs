@@ -11,11 +11,22 @@ pub(crate) struct Options {
     /// How many features a set has at most
     #[arg(default_value_t = 1)]
     most: usize,
+    /// Only the sets with this feature
+    #[arg(long, value_name = "NAME")]
+    with: Option<String>,
 }
 
 /// Has clippy look at the facade with each set.
 pub(crate) fn run_all(options: &Options) -> Result<()> {
-    for set in sets(&names()?, options.most) {
+    let names = names()?;
+    if let Some(unknown) = options.with.as_ref().filter(|name| !names.contains(name)) {
+        return Err(format!("the facade has no feature {unknown}"));
+    }
+    for set in sets(&names, options.most) {
+        if !is_asked_for(&set, options.with.as_deref()) {
+            continue;
+        }
+        println!("{}", set.join(","));
         // The package by its name: the workspace's default members would bring all features.
         let facade = ["clippy", "--quiet", "--package", "ringway", "--lib"];
         let with = ["--no-default-features", "--features", &set.join(",")];
@@ -42,6 +53,11 @@ fn names() -> Result<Vec<String>> {
         .filter(|name| *name != "default")
         .cloned()
         .collect())
+}
+
+/// Whether `set` has the feature that all are to have, if there is one.
+fn is_asked_for(set: &[String], with: Option<&str>) -> bool {
+    with.is_none_or(|name| set.iter().any(|feature| feature == name))
 }
 
 /// All sets of at most `most` names, the empty one too.
@@ -74,5 +90,14 @@ mod tests {
         all.sort();
         assert_eq!(all, ["", "a", "ab", "ac", "b", "bc", "c"]);
         assert_eq!(sets(&names, 0), [Vec::<String>::new()]);
+    }
+
+    /// Mutant: sets that have only a feature whose name contains the one asked for.
+    #[test]
+    fn sets_with_a_feature_have_that_very_one() {
+        let set: Vec<String> = ["io-util", "rt-multi-thread"].map(str::to_owned).into();
+        assert!(is_asked_for(&set, None));
+        assert!(is_asked_for(&set, Some("io-util")));
+        assert!(!is_asked_for(&set, Some("rt")));
     }
 }

@@ -222,7 +222,16 @@ impl Browser {
 
     /// What is on the screen, as PNG.
     pub(super) fn screenshot(&mut self) -> Result<Vec<u8>> {
-        let shot = self.call("Page.captureScreenshot", json!({"format": "png"}))?;
+        self.capture(json!({"format": "png"}))
+    }
+
+    /// The same as WebP, of a quality in percent.
+    pub(super) fn picture(&mut self, quality: u8) -> Result<Vec<u8>> {
+        self.capture(json!({"format": "webp", "quality": quality}))
+    }
+
+    fn capture(&mut self, format: Value) -> Result<Vec<u8>> {
+        let shot = self.call("Page.captureScreenshot", format)?;
         let text = shot["data"].as_str().ok_or("no data")?;
         STANDARD
             .decode(text)

@@ -7,15 +7,21 @@ use std::{fs, thread};
 use serde_json::{Value, json};
 
 use super::browser::Browser;
+use super::shots::Shots;
+use super::status;
 use super::tree::{DOWNLOAD, FILM, HOSTILE, MANY};
 use crate::chore::Result;
 
 /// Where it plays.
 pub(super) struct Stage {
     pub(super) address: String,
+    /// The same of the status page.
+    pub(super) status: String,
+    /// That of the address.
+    pub(super) port: u16,
     /// What the server serves.
     pub(super) root: PathBuf,
-    pub(super) shots: PathBuf,
+    pub(super) shots: Shots,
     pub(super) downloads: PathBuf,
     /// The server's access log.
     pub(super) log: PathBuf,
@@ -23,7 +29,7 @@ pub(super) struct Stage {
 
 type Scene = fn(&mut Browser, &Stage) -> Result<()>;
 
-const SCENES: [(&str, Scene); 8] = [
+const SCENES: [(&str, Scene); 9] = [
     ("screens", look_at_all_screens),
     ("folders", walk_through_folders),
     ("order", sort_by_clicks),
@@ -31,11 +37,12 @@ const SCENES: [(&str, Scene); 8] = [
     ("many entries", look_at_many),
     ("a download", download),
     ("a film", watch_film),
+    ("the status page", status::watch),
     ("an error", look_at_error),
 ];
 
-const WIDE: (u32, u32) = (1280, 800);
-const PHONE: (u32, u32) = (390, 844);
+pub(super) const WIDE: (u32, u32) = (1280, 800);
+pub(super) const PHONE: (u32, u32) = (390, 844);
 
 /// Plays all scenes, none of which may leave a complaint of the browser behind.
 pub(super) fn play_all(browser: &mut Browser, stage: &Stage) -> Result<()> {
@@ -50,14 +57,14 @@ pub(super) fn play_all(browser: &mut Browser, stage: &Stage) -> Result<()> {
 }
 
 /// An error, if the values are not the same.
-fn expect(what: &str, found: &Value, expected: &Value) -> Result<()> {
+pub(super) fn expect(what: &str, found: &Value, expected: &Value) -> Result<()> {
     match found == expected {
         true => Ok(()),
         false => Err(format!("{what}: {found} and not {expected}")),
     }
 }
 
-fn expect_value(browser: &mut Browser, expression: &str, expected: Value) -> Result<()> {
+pub(super) fn expect_value(browser: &mut Browser, expression: &str, expected: Value) -> Result<()> {
     let found = browser.value_of(expression)?;
     expect(expression, &found, &expected)
 }
@@ -69,11 +76,9 @@ fn look_at_all_screens(browser: &mut Browser, stage: &Stage) -> Result<()> {
             browser.be(size, scheme)?;
             for (path, page) in [("/projects/deep/", "deep"), ("/", "root")] {
                 browser.go(&format!("{}{path}", stage.address))?;
-                let shot = browser.screenshot()?;
-                let path = stage.shots.join(format!("{page}-{size_name}-{scheme}.png"));
-                fs::write(&path, shot).map_err(|error| format!("{}: {error}", path.display()))?;
-                let width = "document.documentElement.scrollWidth";
-                expect_value(browser, width, json!(size.0))?;
+                let name = format!("{page}-{size_name}-{scheme}");
+                stage.shots.take(browser, &name)?;
+                expect_value(browser, PAGE_WIDTH, json!(size.0))?;
                 expect_value(browser, LOW_ROWS, json!([]))?;
             }
             papers.push(browser.value_of("getComputedStyle(document.body).backgroundColor")?);
@@ -87,6 +92,9 @@ fn look_at_all_screens(browser: &mut Browser, stage: &Stage) -> Result<()> {
         false => Ok(()),
     }
 }
+
+/// More than the screen has, if something does not fit.
+pub(super) const PAGE_WIDTH: &str = "document.documentElement.scrollWidth";
 
 /// The rows that are lower than what a finger needs, 44 pixels.
 const LOW_ROWS: &str = "[...document.querySelectorAll('tbody tr')]\
@@ -258,8 +266,7 @@ fn look_at_error(browser: &mut Browser, stage: &Stage) -> Result<()> {
         "document.querySelector('h1').textContent",
         json!("404 Not Found"),
     )?;
-    let shot = browser.screenshot()?;
-    fs::write(stage.shots.join("error.png"), shot).map_err(|error| error.to_string())?;
+    stage.shots.take(browser, "error")?;
     let complaints = browser.take_complaints()?;
     if complaints.len() != 1 || !complaints[0].contains("status of 404") {
         return Err(format!("{complaints:?}"));

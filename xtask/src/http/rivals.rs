@@ -48,7 +48,7 @@ const OPEN_FILE_CACHE: &str =
 pub(super) const ALL: [Rival; 6] = [
     Rival {
         name: "ringway",
-        remark: "the example `file_server`, as it comes; what it knows of a file is valid for 1 s",
+        remark: "the example `file_server`, as it comes, built with `--profile fast`; what it knows of a file is valid for 1 s",
         is_ours: true,
         is_symlink_safe: true,
         kind: Kind::Ringway,
@@ -175,7 +175,7 @@ impl Rival {
         let mut words: Vec<OsString> = Vec::new();
         match self.kind {
             Kind::Ringway => {
-                words.push(target_folder("release/examples/file_server").into());
+                words.push(target_folder("fast/examples/file_server").into());
                 words.push(root.into());
                 words.extend(["--workers", "2", "--quiet"].map(Into::into));
                 // All that ask have one address.

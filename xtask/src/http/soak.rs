@@ -46,6 +46,22 @@ const REST: Duration = Duration::from_secs(40);
 /// How long the load is on before the first values are taken.
 const WARM_UP: Duration = Duration::from_secs(15);
 
+/// So many times, less one, what the server holds is printed while the clients go on.
+const LOOKS: u32 = 12;
+
+/// Folders of the mix from which files are asked for: so few that what is kept of them is settled when the first values
+/// are taken, and that growth afterwards is none of the cache.
+const SOAK_FOLDERS: u32 = 10;
+
+/// What `wrk` asks for, with a pause before each request.
+const SOAK_SCRIPT: &str = "delay = function() return math.random(2, 6) end
+local n = 0
+request = function() n = n + 1
+  if n % 4 == 0 then return wrk.format('GET', '/64KiB') end
+  return wrk.format('GET', '/mix/' .. n % folders .. '/' .. math.floor(n / folders) % 100 .. '.html') end
+done = function(s) io.write(string.format('requests %d\\n', s.requests)) end
+";
+
 /// Connections of `wrk`.
 const CONNECTIONS: u32 = 128;
 
@@ -82,7 +98,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     load(port, WARM_UP, &deeds)?;
     let before = rest(&processes, |_| false);
     println!("before: {before}");
-    let requests = load(port, time, &deeds)?;
+    let requests = watched(&processes, time, || load(port, time, &deeds))?;
     let after = rest(&processes, |now| now.is_like(&before));
     println!("after:  {after}");
     println!("{requests} requests by wrk, {deeds}");
@@ -144,6 +160,32 @@ impl fmt::Display for Deeds {
     }
 }
 
+/// Prints what the server holds from time to time while `load` goes on: a leak is a line that rises to the end.
+fn watched<R>(processes: &Processes, time: Duration, load: impl FnOnce() -> R) -> R {
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let begin = Instant::now();
+            for look in 1..LOOKS {
+                while begin.elapsed() < time * look / LOOKS {
+                    if is_over.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    thread::sleep(Duration::from_millis(100));
+                }
+                println!(
+                    "  {:>4} s {}",
+                    begin.elapsed().as_secs(),
+                    Holdings::of(processes)
+                );
+            }
+        });
+        let result = load();
+        is_over.store(true, Ordering::Relaxed);
+        result
+    })
+}
+
 /// Waits until all clients are gone, and at the longest for [`REST`]; what the server holds then.
 fn rest(processes: &Processes, is_enough: impl Fn(&Holdings) -> bool) -> Holdings {
     let begin = Instant::now();
@@ -183,12 +225,7 @@ fn load(port: u16, time: Duration, deeds: &Deeds) -> Result<u64> {
 /// Runs `wrk` with a pause before each request, so that half of the processors' time is left.
 fn half_load(port: u16, time: Duration) -> Result<u64> {
     let script = target_folder("bench-http").join("soak.lua");
-    let text = "delay = function() return math.random(2, 6) end\n\
-        local n = 0\n\
-        request = function() n = n + 1\n\
-        if n % 4 == 0 then return wrk.format('GET', '/64KiB') end\n\
-        return wrk.format('GET', '/mix/' .. n % 100 .. '/' .. math.floor(n / 100) % 100 .. '.html') end\n\
-        done = function(s) io.write(string.format('requests %d\\n', s.requests)) end\n";
+    let text = format!("local folders = {SOAK_FOLDERS}\n{SOAK_SCRIPT}");
     fs::write(&script, text).map_err(|error| format!("{}: {error}", script.display()))?;
     let output = Command::new("wrk")
         .args(["--threads", "2", "--connections", &CONNECTIONS.to_string()])
