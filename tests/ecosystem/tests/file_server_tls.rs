@@ -15,13 +15,19 @@ use std::sync::{Arc, OnceLock};
 
 use rcgen::{CertifiedKey, KeyPair};
 use rustix::process::Signal;
-use support::{Folder, PATIENCE, Server, pattern, wait_until};
+use support::{Folder, PATIENCE, Server, assert_lists_entries, pattern, wait_until};
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{
     ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, StreamOwned,
     SupportedProtocolVersion,
 };
+
+/// Entries of a directory whose page leaves in some hundred pieces.
+const ENTRIES: usize = 10_000;
+
+/// So many listings would have all the memory that there is for an order, each 6 blocks of the 256.
+const LEAVING: usize = 44;
 
 /// Larger than what the kernel's buffers between server and client hold.
 const LARGE_BYTES: usize = 8 << 20;
@@ -77,7 +83,7 @@ impl Site {
 
     /// A client that has shaken hands.
     fn connect(&self, server: &Server) -> Client {
-        Client::connect(server, self.config(&[&TLS13, &TLS12])).expect("hands are shaken")
+        shake_hands(server, self.config(&[&TLS13, &TLS12])).expect("hands are shaken")
     }
 }
 
@@ -86,65 +92,20 @@ fn identity() -> CertifiedKey<KeyPair> {
 }
 
 /// A client over TLS. To it, an end that is not told is an error.
-struct Client {
-    stream: StreamOwned<ClientConnection, TcpStream>,
+type Client = support::Client<StreamOwned<ClientConnection, TcpStream>>;
+
+fn shake_hands(server: &Server, config: ClientConfig) -> io::Result<Client> {
+    shake_hands_over(server.connect().stream, config)
 }
 
-impl Client {
-    fn connect(server: &Server, config: ClientConfig) -> io::Result<Client> {
-        let socket = TcpStream::connect(server.address)?;
-        socket.set_read_timeout(Some(PATIENCE))?;
-        socket.set_write_timeout(Some(PATIENCE))?;
-        let name = ServerName::try_from("localhost").expect("a name");
-        let session = ClientConnection::new(Arc::new(config), name).expect("a session");
-        let mut stream = StreamOwned::new(session, socket);
-        while stream.conn.is_handshaking() {
-            stream.conn.complete_io(&mut stream.sock)?;
-        }
-        Ok(Client { stream })
+fn shake_hands_over(socket: TcpStream, config: ClientConfig) -> io::Result<Client> {
+    let name = ServerName::try_from("localhost").expect("a name");
+    let session = ClientConnection::new(Arc::new(config), name).expect("a session");
+    let mut stream = StreamOwned::new(session, socket);
+    while stream.conn.is_handshaking() {
+        stream.conn.complete_io(&mut stream.sock)?;
     }
-
-    fn send(&mut self, text: &str) {
-        self.stream
-            .write_all(text.as_bytes())
-            .expect("the server receives");
-    }
-
-    fn ask(&mut self, target: &str, fields: &str) {
-        self.send(&format!(
-            "GET {target} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n"
-        ));
-    }
-
-    /// Receives a response to a GET: its head and its body.
-    fn response(&mut self) -> (String, Vec<u8>) {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            self.stream.read_exact(&mut byte).expect("a head");
-            head.push(byte[0]);
-        }
-        let head = String::from_utf8(head).expect("heads are ASCII");
-        let length = head
-            .lines()
-            .find_map(|line| line.strip_prefix("Content-Length: "));
-        let length = length.map_or(0, |length| length.parse().expect("a number"));
-        let mut body = vec![0; length];
-        self.stream.read_exact(&mut body).expect("a body");
-        (head, body)
-    }
-
-    fn get(&mut self, target: &str) -> Vec<u8> {
-        self.ask(target, "");
-        self.response().1
-    }
-
-    /// Asserts that the server says that it ends, and has nothing more to say.
-    fn expect_close(mut self) {
-        let mut rest = Vec::new();
-        self.stream.read_to_end(&mut rest).expect("a told end");
-        assert_eq!(rest, b"");
-    }
+    Ok(Client::over(stream))
 }
 
 #[test]
@@ -158,23 +119,22 @@ fn both_versions_of_tls_serve_whole_files_parts_and_pipelines() {
     ] {
         let mut config = site.config(&[offered]);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let mut client = Client::connect(&server, config).expect("hands are shaken");
+        let mut client = shake_hands(&server, config).expect("hands are shaken");
         let session = &client.stream.conn;
         assert_eq!(session.protocol_version(), Some(spoken));
         assert_eq!(session.alpn_protocol(), Some(b"http/1.1".as_slice()));
-        assert_eq!(client.get("/a"), b"A");
-        assert!(client.get("/large.bin") == content);
-        client.ask("/large.bin", "Range: bytes=7-1000006\r\n");
-        let (head, part) = client.response();
-        assert!(head.starts_with("HTTP/1.1 206"), "{head}");
-        assert!(part == content[7..=1_000_006]);
+        assert_eq!(client.get("/a").text(), "A");
+        assert!(client.get("/large.bin").body == content);
+        let part = client.get_with("/large.bin", "Range: bytes=7-1000006\r\n");
+        assert_eq!(part.status, 206);
+        assert!(part.body == content[7..=1_000_006]);
         let request = "GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n";
-        client.send(&request.repeat(20));
+        client.send(request.repeat(20));
         for _ in 0..20 {
-            assert_eq!(client.response().1, b"A");
+            assert_eq!(client.response().text(), "A");
         }
         client.send("GET /a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-        assert_eq!(client.response().1, b"A");
+        assert_eq!(client.response().text(), "A");
         client.expect_close();
     }
 }
@@ -189,17 +149,101 @@ fn who_does_not_shake_hands_is_let_go_and_holds_up_nobody() {
     plain.send("GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
     let answer = plain.rest();
     assert!(!answer.starts_with(b"HTTP"), "nobody speaks in the clear");
-    assert_eq!(site.connect(&server).get("/a"), b"A");
+    assert_eq!(site.connect(&server).get("/a").text(), "A");
     for client in silent {
         assert_eq!(client.rest(), b"", "its time is over");
     }
     let mut config = site.config(&[&TLS13]);
     config.alpn_protocols = vec![b"h2".to_vec()];
     assert!(
-        Client::connect(&server, config).is_err(),
+        shake_hands(&server, config).is_err(),
         "no protocol in common"
     );
-    assert_eq!(site.connect(&server).get("/a"), b"A");
+    assert_eq!(site.connect(&server).get("/a").text(), "A");
+}
+
+/// Among answers of all these lengths is one of which the kernel takes all but the end, as long as its client does not read.
+///
+/// Mutant: leave in the session what the kernel does not take at once.
+#[test]
+fn the_end_of_an_answer_leaves_though_its_client_reads_late_and_asks_for_nothing_more() {
+    const STEP: usize = 8 * 1024;
+    let site = Site::new();
+    let server = site.serve(&["--max-unsent-mib", "1"]);
+    let content = pattern(LARGE_BYTES);
+    let mut other = site.connect(&server);
+    for length in (1..=24).map(|steps| steps * STEP) {
+        let socket = server.connect_narrowly().stream;
+        let mut client = shake_hands_over(socket, site.config(&[&TLS13])).expect("hands");
+        let range = format!("Range: bytes=0-{}\r\n", length - 1);
+        client.send(format!(
+            "GET /large.bin HTTP/1.1\r\nHost: localhost\r\n{range}\r\n"
+        ));
+        // Somebody else is answered, so the first one has had its turn and waits.
+        for _ in 0..3 {
+            assert_eq!(other.get("/a").text(), "A");
+        }
+        assert!(client.response().body == content[..length], "{length}");
+    }
+}
+
+/// The client takes its pieces one by one, and the kernel takes little that was not sent: so the server waits between
+/// pieces, and for the last one, too.
+///
+/// Mutant: drop the session in place of telling its end.
+#[test]
+fn a_large_listing_over_tls_comes_in_many_pieces_and_the_connection_goes_on() {
+    let site = Site::new();
+    site.folder.write_entries("large", ENTRIES);
+    let server = site.serve(&["--max-unsent-mib", "1"]);
+    let socket = server.connect_narrowly().stream;
+    let config = site.config(&[&TLS13, &TLS12]);
+    let mut client = shake_hands_over(socket, config).expect("hands are shaken");
+    let listing = "GET /large/?sort=name&order=desc HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let file = "GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    client.send(listing.to_owned() + file);
+    let head = client.read_head();
+    assert_eq!((head.status, head.field("Content-Length")), (200, None));
+    assert_eq!(head.field("Transfer-Encoding"), Some("chunked"));
+    let pieces: Vec<_> = std::iter::from_fn(|| client.read_chunk()).collect();
+    assert!(pieces.len() > 50, "{} pieces", pieces.len());
+    assert_lists_entries(&pieces.concat(), ENTRIES, true);
+    assert_eq!(client.response().text(), "A");
+    assert_lists_entries(&client.get("/large/").body, ENTRIES, false);
+    assert_eq!(client.get("/a").text(), "A");
+    // Who does not know chunks is told of the end by TLS.
+    client.send("GET /large/ HTTP/1.0\r\n\r\n");
+    let head = client.read_head();
+    assert_eq!(head.field("Transfer-Encoding"), None);
+    assert_eq!(head.field("Connection"), Some("close"));
+    assert_lists_entries(&client.rest(), ENTRIES, false);
+}
+
+/// Mutant: keep the leave for memory when the connection ends.
+#[test]
+fn clients_over_tls_that_leave_in_the_middle_of_a_listing_leave_nothing_behind() {
+    let site = Site::new();
+    site.folder.write_entries("large", ENTRIES);
+    let server = site.serve(&[]);
+    let mut honest = site.connect(&server);
+    assert_lists_entries(&honest.get("/large/").body, ENTRIES, false);
+    let descriptors = server.open_descriptors();
+    for number in 0..LEAVING {
+        let mut leaving = site.connect(&server);
+        leaving.send("GET /large/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assert_eq!(leaving.read_head().status, 200);
+        assert!(leaving.read_chunk().is_some() && leaving.read_chunk().is_some());
+        if number % 2 == 0 {
+            leaving.stream.conn.send_close_notify();
+            leaving.stream.flush().expect("it is told");
+        }
+    }
+    assert_eq!(honest.get("/a").text(), "A");
+    wait_until("their descriptors are closed", || {
+        server.open_descriptors() <= descriptors
+    });
+    // Had they kept their memory, there would be none left for an order.
+    assert_lists_entries(&honest.get("/large/").body, ENTRIES, false);
 }
 
 /// Mutants: drop the session in place of telling its end; wait at a stop for handshakes.
@@ -217,9 +261,9 @@ fn a_stop_finishes_what_runs_and_tells_every_client_of_the_end() {
     // It is accepted before those behind it are answered.
     let silent = server.connect();
     let mut idle = site.connect(&server);
-    assert_eq!(idle.get("/a"), b"A");
+    assert_eq!(idle.get("/a").text(), "A");
     let mut running = site.connect(&server);
-    running.ask("/large.bin", "");
+    running.send("GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let mut first = [0];
     running.stream.read_exact(&mut first).expect("it has begun");
     server.signal(Signal::TERM);

@@ -41,6 +41,7 @@ fn routes() -> axum::Router {
     Routes::new(Words).prepare().into_axum_router()
 }
 
+/// Mutant: `ringway_hyper::Executor` drops what it is given.
 #[ringway::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_kind_of_method_is_called_over_tcp() {
     within(async {
@@ -56,6 +57,7 @@ async fn each_kind_of_method_is_called_over_tcp() {
     .await;
 }
 
+/// Mutant: a write for which there is no room waits for nothing (`Duplex`).
 #[ringway::test]
 async fn each_kind_of_method_is_called_over_unix_sockets() {
     within(async {

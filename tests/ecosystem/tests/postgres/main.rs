@@ -123,6 +123,7 @@ async fn simple_queries_give_text() {
     .await;
 }
 
+/// Mutant: a write for which there is no room waits for nothing (`Duplex` of `ringway-net`).
 #[ringway::test(flavor = "multi_thread", worker_threads = 2)]
 async fn queries_in_a_pipeline_get_their_own_answers_and_errors() {
     within(async {
@@ -155,6 +156,7 @@ async fn queries_in_a_pipeline_get_their_own_answers_and_errors() {
     .await;
 }
 
+/// Mutant: a write for which there is no room waits for nothing (`Duplex` of `ringway-net`).
 #[ringway::test(flavor = "multi_thread", worker_threads = 2)]
 async fn large_rows_and_many_rows_arrive_whole() {
     within(async {
