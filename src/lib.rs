@@ -54,7 +54,7 @@
 //! | `task_local!` | values that belong to a task |
 //! | `time` | all of tokio's; beyond it, `DelayQueue`, and a clock that stands in a runtime with several workers too |
 //! | `net` | TCP, UDP, Unix sockets, pipes, name lookup; beyond tokio, connections as a stream, a listener for each worker, many UDP messages in one call, splices between sockets |
-//! | `fs` | all of tokio's; beyond it, reads and writes of owned buffers at an offset, past the cache too, everything beneath a `Dir`, `walk`, `fallocate`, `advise`, `sync_range`, all of statx(2), transfer from a file to a socket |
+//! | `fs` | all of tokio's; beyond it, reads and writes of owned buffers at an offset, past the cache too, everything beneath a `Dir`, `walk`, `fallocate`, `advise`, `sync_range`, all of statx(2), transfer from a file to a socket, as a whole or step by step |
 //! | `process` | `Command`, `Child` and its standard streams |
 //! | `signal` | `ctrl_c`, `unix` |
 //! | `axum` | not in tokio: axum's `serve`, and its `Listener` for ours |
@@ -78,7 +78,7 @@
 //! Some things differ because tokio's runtime is not around them:
 //!
 //! - `blocking_send`, `blocking_recv` and `blocking_lock` do not notice that they are called in async
-//!   code: where tokio panics, they block the worker.
+//!   code: where tokio panics, they block the worker. With `tokio-compat` they notice.
 //! - `mpsc::Sender::send_timeout` needs tokio's own clock and is absent. Put `time::timeout` around
 //!   `send`.
 //!

@@ -1,5 +1,5 @@
-//! The pages of the guide, each as the documentation of a module, so that `cargo test` compiles and runs every block
-//! of code in them.
+//! The pages of the guide and the README, each as the documentation of a module, so that `cargo test` compiles and runs
+//! every block of code in them.
 
 #![forbid(unsafe_code)]
 
@@ -12,6 +12,9 @@ macro_rules! pages {
 }
 
 pages! {
-    start tasks io files processes completion timers testing shutdown observing kernels moving ecosystem
+    start tasks io files processes completion timers testing shutdown observing file_server kernels moving ecosystem
     tuning inside
 }
+
+#[doc = include_str!("../../README.md")]
+pub mod readme {}
