@@ -1,23 +1,30 @@
 //! Who has slept for a moment looks out before the next sleep: for what another thread wakes, and for the kernel's answers.
+//! Where nothing comes it soon sleeps.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use ringway::io::{AsyncReadExt, AsyncWriteExt};
 use ringway::net::TcpListener;
 use ringway::runtime::{Builder, Driver, Runtime};
-use ringway::sync::mpsc;
+use ringway::sync::{mpsc, oneshot};
+use rustix::time::{ClockId, clock_gettime};
 
 /// Exchanges of a try.
 const ROUNDS: u64 = 500;
+/// Between an answer and the next question: some time for who does not look out to fall asleep, and well within that for
+/// which workers look out.
+const MOMENT: Duration = Duration::from_micros(10);
 /// The fewest sleeps count: a machine that takes a processor away makes answers late, and who has looked out in vain leaves
 /// some chances out.
 const TRIES: usize = 400;
-/// Without a look-out some answers come before the worker sleeps, too: 200 to 300 sleeps were the fewest then.
+/// Without a look-out 490 sleeps were the fewest.
 const SLEEPS_MAX: u64 = ROUNDS / 10;
 
-/// Mutants, in `runtime/src/scheduler/park.rs`: `waits_awake` never lingers; `sees_work` does not look at the shard's word.
+/// Mutants, in `runtime/src/scheduler/park.rs`: `waits_awake` never lingers; `rise` does not mind that there were answers, as
+/// the doorbell's.
 #[test]
 fn a_task_that_another_thread_wakes_again_at_once_costs_no_sleep_each_time() {
     let runtime = runtime();
@@ -26,6 +33,7 @@ fn a_task_that_another_thread_wakes_again_at_once_costs_no_sleep_each_time() {
         let (answer, mut answers) = mpsc::unbounded_channel();
         let other = thread::spawn(move || {
             for _ in 0..ROUNDS {
+                let_pass(MOMENT);
                 question.blocking_send(()).expect("the task lives");
                 while answers.try_recv().is_err() {
                     std::hint::spin_loop();
@@ -45,7 +53,7 @@ fn a_task_that_another_thread_wakes_again_at_once_costs_no_sleep_each_time() {
     );
 }
 
-/// Mutants, in `runtime/src/scheduler/park.rs`: `waits_awake` never lingers; `rise` does not mind that there were answers.
+/// Mutants, in `runtime/src/scheduler/park.rs`: `waits_awake` never lingers; `sees_work` does not look for answers.
 #[test]
 fn a_message_that_comes_at_once_costs_no_sleep_each_time() {
     let runtime = runtime();
@@ -64,6 +72,7 @@ fn a_message_that_comes_at_once_costs_no_sleep_each_time() {
             let mut client = TcpStream::connect(address).expect("room");
             client.set_nonblocking(true).expect("a socket");
             for _ in 0..ROUNDS {
+                let_pass(MOMENT);
                 client.write_all(&[7]).expect("room");
                 while client.read(&mut [0]).is_err() {
                     std::hint::spin_loop();
@@ -83,6 +92,54 @@ fn a_message_that_comes_at_once_costs_no_sleep_each_time() {
         fewest <= SLEEPS_MAX,
         "{fewest} sleeps in {ROUNDS} exchanges"
     );
+}
+
+/// Mutant, in `runtime/src/scheduler/park.rs`: `lingers` does not mind that the worker was notified, of which only who falls
+/// asleep takes note.
+#[test]
+fn who_was_woken_as_it_looked_out_sleeps_when_nothing_more_comes() {
+    const SILENCE: Duration = Duration::from_millis(100);
+    for _ in 0..3 {
+        let runtime = runtime();
+        let (question, mut questions) = mpsc::channel(1);
+        let (end, ended) = oneshot::channel();
+        let (answer, mut answers) = mpsc::unbounded_channel();
+        let other = thread::spawn(move || {
+            for _ in 0..ROUNDS {
+                question.blocking_send(()).expect("the root lives");
+                while answers.try_recv().is_err() {
+                    std::hint::spin_loop();
+                }
+            }
+            thread::sleep(SILENCE);
+            end.send(()).expect("the root lives");
+        });
+        let used = runtime.block_on(async {
+            for _ in 0..ROUNDS {
+                questions.recv().await.expect("the thread lives");
+                answer.send(()).expect("the thread lives");
+            }
+            let before = processor_time();
+            ended.await.expect("the thread lives");
+            processor_time() - before
+        });
+        other.join().expect("no panic");
+        assert!(used < SILENCE / 10, "{used:?} of {SILENCE:?}");
+    }
+}
+
+/// Waits awake.
+fn let_pass(time: Duration) {
+    let begin = Instant::now();
+    while begin.elapsed() < time {
+        std::hint::spin_loop();
+    }
+}
+
+/// What this thread has used.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).expect("not negative")
 }
 
 fn runtime() -> Runtime {

@@ -58,7 +58,7 @@ impl Linger {
         Some(now + LINGER)
     }
 
-    /// Something came while the thread lingered.
+    /// Something came while the thread lingered, or before it could sleep.
     pub(crate) fn paid(&mut self) {
         self.pays = true;
         self.pause = 0;

@@ -81,7 +81,8 @@ impl WorkerContext {
         core
     }
 
-    /// Waits awake for a little, if that costs less than to fall asleep. `false`: the worker is to sleep.
+    /// Waits awake for a little, if that costs less than to fall asleep. `false`: the worker is to sleep; or it was notified,
+    /// which it finds out as it falls asleep.
     fn waits_awake(&self, core: &mut Core) -> bool {
         let shared = self.shared();
         // What the kernel has not been told of does not come.
@@ -101,10 +102,11 @@ impl WorkerContext {
     fn spins(&self, core: &mut Core, begin: Instant, until: Instant) -> bool {
         let (Ok(now) | Err(now)) = look_out(until, || self.sees_work(core));
         self.note_spun(core, begin, until, now);
-        true
+        !self.shard().word().is_notified()
     }
 
-    /// Waits awake for what has come soon lately. `false`: nothing has come.
+    /// Waits awake for what has come soon lately. `false`: nothing has come but, maybe, a notification, which the next look
+    /// out would find again.
     fn lingers(&self, core: &mut Core, begin: Instant) -> bool {
         let Some(until) = core.linger.begin(begin) else {
             return false;
@@ -115,7 +117,7 @@ impl WorkerContext {
         }
         let (Ok(now) | Err(now)) = outcome;
         self.note_spun(core, begin, until, now);
-        outcome.is_ok()
+        outcome.is_ok() && !self.shard().word().is_notified()
     }
 
     /// Whether there is something that ends a wait.
@@ -136,23 +138,31 @@ impl WorkerContext {
 
     /// Steps 1 and 2. `false`: the worker must not sleep.
     fn begin_sleep(&self, core: &mut Core) -> bool {
-        self.fall_asleep(core);
-        self.remote().shard.word().park()
+        let now = self.fall_asleep(core);
+        let sleeps = self.remote().shard.word().park();
+        if sleeps {
+            self.metrics().park(now);
+        } else {
+            // The shortest sleep of all.
+            core.linger.paid();
+        }
+        sleeps
     }
 
     /// As `begin_sleep`, for a core that will lie in its slot without a thread.
     pub(super) fn begin_lay_down(&self, core: &mut Core) -> bool {
-        self.fall_asleep(core);
+        let now = self.fall_asleep(core);
+        self.metrics().park(now);
         self.remote().shard.word().vacate()
     }
 
-    fn fall_asleep(&self, core: &mut Core) {
+    /// Step 1. Returns when.
+    fn fall_asleep(&self, core: &mut Core) -> Instant {
         let shared = self.shared();
         let now = Instant::now();
         core.pace.fall_asleep();
         core.linger.fall_asleep(now);
         core.doze.fall_asleep(now);
-        self.metrics().park(now);
         self.remote().heart.rest(shared.coarse.ns_of(now));
         let searching = std::mem::take(&mut core.searching);
         let look_again = if self.retires() {
@@ -163,6 +173,7 @@ impl WorkerContext {
         if look_again && shared.has_stealable_work() {
             shared.notify();
         }
+        now
     }
 
     /// Step 3: how long to sleep; `None` for ever. A clock that stands is moved to the next timer.
