@@ -6,8 +6,9 @@ use std::time::Duration;
 use futures_util::TryStreamExt;
 use ringway::time::timeout;
 use ringway_compat_tests::{LONG, runtime};
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
-use sqlx::{Error, Row};
+use sqlx::{Error, Row, Sqlite};
 use tempfile::TempDir;
 
 /// Tasks that use the pool at once, and connections that they have among them.
@@ -135,16 +136,29 @@ fn a_query_that_is_cancelled_gives_its_connection_back() {
     });
 }
 
+/// A pool of one connection to the same data that soon gives up waiting, and the connection. As soon as the machine lets it
+/// make a connection in that time.
+async fn impatient_pool(pool: &SqlitePool) -> (SqlitePool, PoolConnection<Sqlite>) {
+    let mut patience = Duration::from_millis(20);
+    loop {
+        let options = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(patience);
+        let connect = (*pool.connect_options()).clone();
+        if let Ok(impatient) = options.connect_with(connect).await
+            && let Ok(held) = impatient.acquire().await
+        {
+            return (impatient, held);
+        }
+        patience *= 2;
+        assert!(patience < Duration::from_secs(10), "no connection at all");
+    }
+}
+
 #[test]
 fn who_waits_too_long_for_a_connection_is_told_and_others_are_not() {
     with_pool(1, |pool| async move {
-        let impatient = SqlitePoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(Duration::from_millis(20))
-            .connect_with((*pool.connect_options()).clone())
-            .await
-            .unwrap();
-        let held = impatient.acquire().await.unwrap();
+        let (impatient, held) = impatient_pool(&pool).await;
         let late = impatient.acquire().await;
         assert!(matches!(late, Err(Error::PoolTimedOut)), "{late:?}");
         // Who waits with more patience has it when it is given back, by a task of tokio's.
