@@ -50,6 +50,9 @@ mod journal;
 #[path = "../examples/file_server/limits.rs"]
 mod limits;
 #[allow(dead_code, reason = "the example uses all of it")]
+#[path = "../examples/file_server/linger.rs"]
+mod linger;
+#[allow(dead_code, reason = "the example uses all of it")]
 #[path = "../examples/file_server/listener.rs"]
 mod listener;
 #[allow(dead_code, reason = "the example uses all of it")]

@@ -7,8 +7,7 @@
 //!    visibly cut off, never padded.
 //! 3. Every wait has a bound: a deadline for the head and for idleness, a least rate for what is
 //!    sent.
-//! 4. Whatever ends the connection before its input was read to the end lingers: see
-//!    [`Connection::linger`].
+//! 4. Where the client may still be sending, or has not received everything yet, the end lingers: see `linger`.
 
 use std::borrow::Cow;
 use std::future::poll_fn;
@@ -27,9 +26,10 @@ use crate::content::{Bytes, Content};
 use crate::input::Input;
 use crate::journal::Access;
 use crate::limits::{
-    COPIED_BODY_BYTES_MAX, COPY_BYTES, LINGER_BYTES_MAX, LINGER_TIME, ONE_SEND_BYTES,
-    OUTPUT_FLUSH_BYTES, REQUESTS_PER_TURN, SMALL_BODY_BYTES_MAX, STALL_CHUNK_BYTES,
+    COPIED_BODY_BYTES_MAX, COPY_BYTES, ONE_SEND_BYTES, OUTPUT_FLUSH_BYTES, REQUESTS_PER_TURN,
+    SMALL_BODY_BYTES_MAX, STALL_CHUNK_BYTES,
 };
+use crate::linger::linger;
 use crate::listener::Peer;
 use crate::listing::Listing;
 use crate::multipart::Multipart;
@@ -55,8 +55,7 @@ pub(crate) async fn serve(server: &Server, stream: Transport, peer: Peer) {
     // not.
     connection.log_lines();
     match end {
-        Ok(End::Close) => connection.close().await,
-        Ok(End::Linger) => connection.linger().await,
+        Ok(end) => connection.end(end).await,
         Err(error) if error.kind() == io::ErrorKind::TimedOut => connection.reset(),
         // The peer is gone, or a file ended before its time: there is nothing more to say.
         Err(_) => {}
@@ -79,6 +78,7 @@ struct Connection<'s> {
 
 /// How the exchange of requests and responses came to its end.
 enum End {
+    /// As far as is known here the peer sends nothing more.
     Close,
     /// The peer may still be sending.
     Linger,
@@ -226,7 +226,7 @@ impl<'s> Connection<'s> {
             return Ok(None);
         }
         self.flush().await?;
-        let lingers = terms.must_linger || !self.input.is_empty() || self.stream.has_unread();
+        let lingers = terms.must_linger || !self.input.is_empty();
         Ok(Some(if lingers { End::Linger } else { End::Close }))
     }
 
@@ -438,6 +438,8 @@ impl<'s> Connection<'s> {
     /// Writes the finished responses.
     async fn flush(&mut self) -> io::Result<()> {
         if self.output.is_empty() {
+            // Of a body that was sent by itself nothing is left but its line.
+            self.log_lines();
             return Ok(());
         }
         self.flush_with(&[]).await
@@ -522,30 +524,18 @@ impl<'s> Connection<'s> {
         self.server.journal().append(&mut self.lines);
     }
 
-    /// Ends our side, then reads for a while what the peer still sends. To close a socket with
-    /// unread bytes is to reset it, and a reset may overtake the response.
-    async fn linger(mut self) {
-        let drain = async {
-            self.stream.shutdown().await?;
-            let mut drained = 0;
-            while drained < LINGER_BYTES_MAX {
-                self.input.consume(self.input.received().len());
-                match self.stream.read(self.input.room()).await? {
-                    0 => break,
-                    count => drained += count,
-                }
-            }
-            io::Result::Ok(())
-        };
-        // Whichever way it ends, the connection is closed now.
-        let _ = timeout(LINGER_TIME, drain).await;
-    }
-
-    /// Tells a client over TLS that this is the end and nothing was cut off; without TLS the socket's own end says so.
-    async fn close(mut self) {
-        if !self.stream.is_plain() {
-            // Whichever way it ends, the connection is closed now.
-            let _ = timeout(LINGER_TIME, self.stream.shutdown()).await;
+    /// Closes the connection, now or when nothing of what was sent can be lost by it any more. A client over TLS is always told
+    /// that this is the end and nothing was cut off; without TLS the socket's own end says so.
+    async fn end(mut self, end: End) {
+        let stream = &mut self.stream;
+        let lingers = matches!(end, End::Linger)
+            || !stream.is_plain()
+            || stream.has_unread()
+            || stream.unacknowledged() > 0;
+        if lingers {
+            self.input.consume(self.input.received().len());
+            let (stall, room) = (self.server.limits().stall, self.input.room());
+            linger(stream, room, stall, || self.server.stops()).await;
         }
     }
 

@@ -136,11 +136,20 @@ pub(crate) const LISTING_SORTED_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The same for all listings together, or many clients could take what the machine has.
 pub(crate) const LISTINGS_SORTED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Bytes and time spent on reading what a peer still sends after a refusal, so that the refusal
-/// reaches it: closing a socket with unread bytes resets the connection and may take the answer
-/// with it.
+/// Bytes that are read of what a client still sends at the end of its connection: what a browser has on its way when
+/// an upload is refused. More waits in the kernel.
 pub(crate) const LINGER_BYTES_MAX: usize = 256 * 1024;
+
+/// How long a client that has acknowledged everything may take to end its side: some ways there and back on a slow line. At a stop, as
+/// long for what it has not acknowledged.
 pub(crate) const LINGER_TIME: Duration = Duration::from_secs(2);
+
+/// How often the kernel is asked meanwhile what was acknowledged, for it tells nobody. A client that ends is seen at once.
+pub(crate) const LINGER_LOOK: Duration = Duration::from_millis(250);
+
+/// Of the connections that there may be, one in so many may linger after it was turned away. Those beyond are closed at once, or who has
+/// too many connections would take those of others.
+pub(crate) const TURNED_AWAY_PART: usize = 16;
 
 /// How long `accept` rests when the process or the machine is out of descriptors or memory. Short
 /// enough that a freed descriptor is used at once, long enough that the wait costs no processor
@@ -221,6 +230,10 @@ const _: () = assert!(
     "a pipelining connection holds at most 128 KiB"
 );
 const _: () = assert!(SMALL_BODY_BYTES_MAX <= STALL_CHUNK_BYTES);
+const _: () = assert!(
+    LINGER_LOOK.as_nanos() < LINGER_TIME.as_nanos(),
+    "who lingers is looked at before its time is over"
+);
 
 /// The bounds that the command line can change.
 #[derive(Clone, Debug)]

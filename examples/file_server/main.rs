@@ -11,6 +11,7 @@
 //! | `args`, `limits` | the command line; every bound, with its reason |
 //! | `server`, `peers` | accepting, the caps, the graceful stop |
 //! | `connection`, `terms`, `waits` | the loop of one connection: receive, answer, send; when it ends |
+//! | `linger` | how it ends without taking back what was sent |
 //! | `listener`, `transport`, `tls` | TCP or Unix sockets, or TLS over TCP |
 //! | `input`, `request`, `fields` | what was received; where a head ends and what it says |
 //! | `path`, `policy`, `site` | from a path to an open file beneath the root, and to an answer |
@@ -42,6 +43,7 @@ mod fuzz;
 mod input;
 mod journal;
 mod limits;
+mod linger;
 mod listener;
 mod listing;
 mod media;

@@ -35,6 +35,10 @@ impl Session {
     pub(crate) fn get_ref(&self) -> (&TcpStream, ()) {
         match *self {}
     }
+
+    pub(crate) fn get_mut(&mut self) -> (&mut TcpStream, ()) {
+        match *self {}
+    }
 }
 
 impl AsyncRead for Session {

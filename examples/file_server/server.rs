@@ -13,7 +13,8 @@ use ringway::{select, task};
 
 use crate::connection;
 use crate::journal::Journal;
-use crate::limits::{ACCEPT_REST, Limits};
+use crate::limits::{ACCEPT_REST, LINGER_TIME, Limits, TURNED_AWAY_PART};
+use crate::linger::linger;
 use crate::listener::{Listener, Peer};
 use crate::peers::Peers;
 use crate::site::Site;
@@ -34,11 +35,16 @@ pub(crate) struct Server {
     /// One permit per connection that may still be accepted.
     room: Arc<Semaphore>,
     peers: Peers,
+    /// One permit per connection that was turned away and may linger.
+    turned_away: Semaphore,
     /// One permit per transfer by the kernel, if they are bounded.
     transfers: Option<Semaphore>,
     tls: Option<Acceptor>,
     gauges: Option<Arc<Gauges>>,
 }
+
+/// Room for what a client sends that was turned away.
+const TURNED_AWAY_ROOM_BYTES: usize = 512;
 
 /// See [`Server::admit_transfer`].
 #[derive(Debug)]
@@ -86,6 +92,7 @@ impl Server {
         Server {
             site,
             peers: Peers::new(limits.connections_per_address),
+            turned_away: Semaphore::new(limits.connections / TURNED_AWAY_PART),
             transfers: limits.transfers.map(Semaphore::new),
             limits,
             journal,
@@ -212,13 +219,28 @@ impl Server {
                 gauges.note_turned_away();
             }
             if self.tls.is_none() {
-                turn_away(&stream);
+                self.turn_away(stream).await;
             }
             return;
         };
         stream.set_nodelay();
         if let Some(transport) = self.secure(stream).await {
             connection::serve(&self, transport, peer).await;
+        }
+    }
+
+    /// Says that there are too many connections of this address, if that can be said at once, and has some of them linger so that
+    /// it arrives: who has too many is not waited for by all that could serve others.
+    async fn turn_away(&self, mut stream: Transport) {
+        const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\
+            Retry-After: 1\r\nX-Content-Type-Options: nosniff\r\n\
+            Content-Type: text/plain; charset=utf-8\r\nContent-Length: 69\r\n\r\n\
+            503 Service Unavailable: this address has too many connections open.\n";
+        // Best effort: the connection ends in any case.
+        let _ = stream.try_write(ANSWER);
+        if let Ok(_permit) = self.turned_away.try_acquire() {
+            let mut room = [0; TURNED_AWAY_ROOM_BYTES];
+            linger(&mut stream, &mut room, LINGER_TIME, || self.stops()).await;
         }
     }
 
@@ -252,17 +274,6 @@ impl Server {
             _ => Outcome::Finished,
         }
     }
-}
-
-/// Says that there are too many connections of this address, if that can be said at once: who has
-/// too many is not waited for.
-fn turn_away(stream: &Transport) {
-    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\
-        Retry-After: 1\r\nX-Content-Type-Options: nosniff\r\n\
-        Content-Type: text/plain; charset=utf-8\r\nContent-Length: 69\r\n\r\n\
-        503 Service Unavailable: this address has too many connections open.\n";
-    // Best effort: the connection ends in any case.
-    let _ = stream.try_write(ANSWER);
 }
 
 /// Errors of a connection that ended before it was accepted; the next one may be well.

@@ -8,6 +8,7 @@
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -70,12 +71,7 @@ impl Transport {
         }
     }
 
-    /// Receives some bytes; 0 at the end. Dropping the future loses none.
-    pub(crate) async fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        poll_fn(|context| self.poll_read(context, room)).await
-    }
-
-    /// The same, for who waits for something else as well.
+    /// Receives some bytes; 0 at the end.
     pub(crate) fn poll_read(
         &mut self,
         context: &mut Context<'_>,
@@ -88,6 +84,35 @@ impl Transport {
             Transport::Tls(session) => Pin::new(session).poll_read(context, &mut room),
         };
         read.map_ok(|()| room.filled().len())
+    }
+
+    /// Receives some bytes to forget them; 0 at the end. With TLS they are not even understood. Dropping the future loses none.
+    pub(crate) async fn discard(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let mut room = ReadBuf::new(room);
+        poll_fn(|context| match self {
+            Transport::Plain(socket) => Pin::new(socket).poll_read(context, &mut room),
+            Transport::Unix(socket) => Pin::new(socket).poll_read(context, &mut room),
+            Transport::Tls(session) => Pin::new(session.get_mut().0).poll_read(context, &mut room),
+        })
+        .await?;
+        Ok(room.filled().len())
+    }
+
+    /// Bytes of what was written that the client's kernel has not acknowledged, and one for our end if that was said. Of a
+    /// Unix socket the client has everything at once.
+    pub(crate) fn unacknowledged(&self) -> u64 {
+        if matches!(self, Transport::Unix(_)) {
+            return 0;
+        }
+        let socket = self.socket();
+        let mut bytes: libc::c_int = 0;
+        #[allow(unsafe_code, reason = "no library asks for this without it")]
+        // SAFETY: the descriptor is borrowed from an open socket, and this request writes one int, which is on our stack.
+        let asked = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+        match asked {
+            0 => u64::try_from(bytes).unwrap_or(0),
+            _ => 0,
+        }
     }
 
     /// Whether the kernel holds something that came and was not read, beside the client's end.

@@ -13,6 +13,7 @@ mod files;
 mod large_listing;
 mod lifecycle;
 mod limits;
+mod lingering;
 mod listing;
 mod log;
 mod notices;

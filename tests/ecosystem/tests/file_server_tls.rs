@@ -12,6 +12,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use rcgen::{CertifiedKey, KeyPair};
 use rustix::process::Signal;
@@ -185,6 +186,44 @@ fn the_end_of_an_answer_leaves_though_its_client_reads_late_and_asks_for_nothing
         }
         assert!(client.response().body == content[..length], "{length}");
     }
+}
+
+/// Among answers of all these lengths is one of which the kernel takes all but the word of its end, and for each the client reads late
+/// and goes on talking, which its kernel would be told by a reset that the connection is closed.
+///
+/// Mutants: close when the end is told; give the word of the end no more time than a client has to end.
+#[test]
+fn an_answer_that_ends_the_connection_is_whole_and_told_though_its_client_reads_late() {
+    const STEP: usize = 8 * 1024;
+    let site = Site::new();
+    let server = site.serve(&["--max-unsent-mib", "1"]);
+    let content = pattern(LARGE_BYTES);
+    let clients: Vec<_> = (1..=24)
+        .map(|steps| {
+            let socket = server.connect_narrowly().stream;
+            let config = site.config(&[&TLS13]);
+            let mut client = shake_hands_over(socket, config).expect("hands");
+            let last = steps * STEP - 1;
+            client.send(format!(
+                "GET /large.bin HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+                 Range: bytes=0-{last}\r\n\r\n"
+            ));
+            (client, steps * STEP)
+        })
+        .collect();
+    // Longer than who has everything is waited for.
+    std::thread::sleep(Duration::from_millis(2_700));
+    std::thread::scope(|scope| {
+        for (mut client, length) in clients {
+            let content = &content;
+            scope.spawn(move || {
+                client.send("GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n");
+                std::thread::sleep(Duration::from_millis(50));
+                assert!(client.response().body == content[..length], "{length}");
+                client.expect_close();
+            });
+        }
+    });
 }
 
 /// The client takes its pieces one by one, and the kernel takes little that was not sent: so the server waits between
