@@ -103,10 +103,16 @@ fn clients_that_leave_in_the_middle_leave_nothing_behind() {
     let server = start_patiently(&folder);
     let mut honest = server.connect();
     assert_is_complete(&honest.get("/large/").body, false);
-    let descriptors = server.open_descriptors();
     // At 20,000 entries each takes 2.7 MiB: more than all may have together.
-    let leaving: Vec<Client> = (0..28).map(|_| begin_listing(&server)).collect();
-    drop(leaving);
+    let begin_and_leave = || drop((0..28).map(|_| begin_listing(&server)).collect::<Vec<_>>());
+    let sockets = server.open_sockets();
+    begin_and_leave();
+    wait_until("their sockets are closed", || {
+        server.open_sockets() <= sockets
+    });
+    // By now every worker has begun, and opened what it needs.
+    let descriptors = server.open_descriptors();
+    begin_and_leave();
     wait_until("their descriptors are closed", || {
         server.open_descriptors() <= descriptors
     });

@@ -148,7 +148,6 @@ fn the_page_runs_its_own_script_only_and_is_shown_to_this_machine() {
     );
 }
 
-/// Mutant: give the place back before the watcher leaves.
 /// Mutants: the beginning of a stream for who wants none; the text of a refusal for everybody.
 #[test]
 fn every_answer_has_a_date_and_none_to_head_has_a_body() {
@@ -169,6 +168,7 @@ fn every_answer_has_a_date_and_none_to_head_has_a_body() {
     }
 }
 
+/// Mutant: give the place back before the watcher leaves.
 #[test]
 fn watchers_get_readings_and_their_places_are_free_when_they_leave() {
     let folder = site();

@@ -559,3 +559,62 @@ impl Inner {
         earliest_ns
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::task::Wake;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::builder::Builder;
+
+    struct Tell(mpsc::Sender<()>);
+
+    impl Wake for Tell {
+        fn wake(self: std::sync::Arc<Self>) {
+            // Nobody waits for more than one.
+            let _ = self.0.send(());
+        }
+    }
+
+    /// A timer of a worker that sleeps is moved nearer by another worker, which finds the wheel taken and leaves a mark. A
+    /// third one, which has noted something there and comes back for it, works the mark off and wakes the sleeper.
+    ///
+    /// Mutant: `Shared::settle` wakes nobody.
+    #[test]
+    fn who_settles_wakes_a_sleeper_whose_timer_was_moved_nearer() {
+        const HOUR_NS: u64 = 3_600_000_000_000;
+        let mut builder = Builder::new_multi_thread();
+        let runtime = builder.worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let shared = runtime.handle().shared();
+        let shard = shared.shard(0);
+        let timers = shard.timers();
+        let (told, tells) = mpsc::channel();
+        let waker = Waker::from(std::sync::Arc::new(Tell(told)));
+        let inserted = timers.insert_from_afar(HOUR_NS, waker);
+        assert!(inserted.before_sleeper, "it sleeps for ever");
+        shard.unpark();
+        let sleeps = || {
+            let until_ns = timers.inner.with(|inner| inner.asleep_until_ns);
+            until_ns < NEVER_NS && timers.is_asleep() && !shard.word().is_awake()
+        };
+        while !sleeps() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let key = inserted.outcome.expect("it is open");
+        let now_ns = shared.clock.now().ns;
+        let moved = timers
+            .inner
+            .with(|_| timers.reset_from_afar(key, now_ns + 1));
+        assert!(moved.outcome && !moved.before_sleeper, "a mark is left");
+        assert!(tells.try_recv().is_err());
+        let third = shared.shard(1);
+        third.debts().add(0);
+        shared.settle(third);
+        let told = tells.recv_timeout(Duration::from_secs(20));
+        told.expect("the worker wakes for the timer");
+    }
+}

@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
 use super::heart::Beat;
-use super::shared::Shared;
+use super::shared::{Remote, Shared};
 use super::watchdog::Watching;
 use crate::context;
 use crate::driver::Scratch;
@@ -128,10 +128,12 @@ impl Shared {
     }
 
     fn all_asleep(&self) -> bool {
-        !self
-            .workers
-            .iter()
-            .any(|worker| worker.shard.word().is_awake())
+        // A core that was called where no thread comes to it waits in its slot until somebody blocks on the runtime.
+        let is_awake = |worker: &Remote| {
+            let waits = !worker.shard.has_thread() && !worker.slot.is_empty();
+            worker.shard.word().is_awake() && !waits
+        };
+        !self.workers.iter().any(is_awake)
     }
 }
 

@@ -309,10 +309,16 @@ impl WorkerContext {
         }
     }
 
-    /// The worker's thread goes on with the core, as one that was notified: it counts as searching.
+    /// The worker's thread goes on with the core, as one that was notified: it counts as searching, unless it is the spare
+    /// worker's and that is not needed.
     fn hand_over(&self, core: &mut Core) {
+        let shared = self.shared();
         let counted = std::mem::take(&mut core.searching);
-        self.shared().idle.call(self.index(), counted);
+        if self.takes_calls() {
+            shared.idle.call(self.index(), counted);
+        } else if counted && shared.idle.end_search() && shared.has_stealable_work() {
+            shared.notify();
+        }
         let _ = self.remote().shard.word().unpark();
     }
 

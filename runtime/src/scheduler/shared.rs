@@ -251,7 +251,7 @@ impl Shared {
 
     /// Takes timers out of other workers' wheels that the worker of `shard` has noted there.
     #[inline]
-    pub(super) fn settle(&self, shard: &Shard) {
+    pub(crate) fn settle(&self, shard: &Shard) {
         shard.debts().take(|owed_to| {
             let other = self.shard(owed_to);
             // Where another thread found the wheel taken, what it wanted done was done here.

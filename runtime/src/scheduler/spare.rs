@@ -82,7 +82,7 @@ impl Spare {
     }
 
     fn is_active(&self) -> bool {
-        // Acquire: pairs with the AcqRel in `accept`; only the spare's thread asks.
+        // Acquire: pairs with the AcqRel in `accept`; only the holder of its core asks.
         self.state.load(Acquire) == ACTIVE
     }
 
@@ -154,6 +154,12 @@ impl WorkerContext {
         }
         shared.spare.retire();
         true
+    }
+
+    /// Whether who goes on with the core takes a search that it is called to. A spare worker that is not active takes none but
+    /// that of the monitor's offer, and another one that was counted would never end.
+    pub(super) fn takes_calls(&self) -> bool {
+        !self.is_spare() || self.shared().spare.is_active()
     }
 
     /// Woken: `true` if somebody made this worker search, and counted it. The search is lent still.
