@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{io, thread};
@@ -93,10 +94,23 @@ impl Processes {
             .sum()
     }
 
-    /// Open descriptors of all processes.
+    /// Open descriptors of all processes, but for pipes.
     pub(crate) fn descriptors(&self) -> usize {
-        let count =
-            |process| fs::read_dir(format!("/proc/{process}/fd")).map_or(0, Iterator::count);
+        self.count_descriptors(|target| !is_pipe(target))
+    }
+
+    /// Open ends of pipes of all processes.
+    pub(crate) fn ends_of_pipes(&self) -> usize {
+        self.count_descriptors(is_pipe)
+    }
+
+    fn count_descriptors(&self, counts: impl Fn(&Path) -> bool) -> usize {
+        let count = |process| {
+            let open = fs::read_dir(format!("/proc/{process}/fd"));
+            let targets = open.into_iter().flatten().flatten();
+            let targets = targets.filter_map(|entry| fs::read_link(entry.path()).ok());
+            targets.filter(|target| counts(target)).count()
+        };
         self.all().into_iter().map(count).sum()
     }
 
@@ -168,6 +182,11 @@ fn send(process: u32, signal: Signal) {
     debug_assert!(!matches!(sent, Some(Err(error)) if error != rustix::io::Errno::SRCH));
 }
 
+/// Whether a descriptor is of an anonymous pipe, by what its link says.
+fn is_pipe(target: &Path) -> bool {
+    target.to_string_lossy().starts_with("pipe:")
+}
+
 fn threads(process: u32) -> impl Iterator<Item = String> {
     let listed = fs::read_dir(format!("/proc/{process}/task"));
     listed
@@ -231,7 +250,8 @@ mod tests {
         wait_until(|| processes.all().len() == 3);
         let all = processes.all();
         assert_eq!((all.len(), processes.threads()), (3, 3));
-        assert!(processes.memory() > 0 && processes.descriptors() >= 3);
+        assert!(processes.memory() > 0);
+        assert!(processes.descriptors() + processes.ends_of_pipes() >= 3);
         drop(processes);
         assert!(!all.into_iter().any(lives));
     }
