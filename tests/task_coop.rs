@@ -22,10 +22,14 @@ fn turns_beside<L>(looping: impl FnOnce(Turns) -> L) -> usize
 where
     L: Future<Output = ()> + Send + 'static,
 {
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    turns_in(&mut Builder::new_current_thread(), looping)
+}
+
+fn turns_in<L>(builder: &mut Builder, looping: impl FnOnce(Turns) -> L) -> usize
+where
+    L: Future<Output = ()> + Send + 'static,
+{
+    let runtime = builder.enable_all().build().expect("a runtime");
     let turns = Turns::default();
     let counting = turns.clone();
     let looping = looping(turns.clone());
@@ -164,15 +168,20 @@ fn a_loop_over_sleeps_that_are_over_lets_others_run() {
 }
 
 /// A worker that has not looked at the time for long, because a poll takes long, has sleeps wait for its next look, and others
-/// get more turns.
+/// get more turns: as many as the machine is slow. Where the clock stands there is no such look.
+///
+/// Mutant: do not charge in `Timer::poll`.
 #[test]
 fn a_loop_over_sleeps_of_no_time_lets_others_run() {
-    let turns = turns_beside(|_| async {
+    let sleeps = |_| async {
         for _ in 0..10 * BUDGET {
             ringway::time::sleep(Duration::ZERO).await;
         }
-    });
+    };
+    let turns = turns_beside(sleeps);
     assert!(turns >= *turns_of(10 * BUDGET).start(), "{turns}");
+    let turns = turns_in(Builder::new_current_thread().start_paused(true), sleeps);
+    assert!(turns_of(10 * BUDGET).contains(&turns), "{turns}");
 }
 
 /// Mutant: do not charge in `Direction::poll_io`.

@@ -155,7 +155,10 @@ fn the_call_that_is_named_fails_and_no_other() {
 #[test]
 fn a_seed_gives_the_same_play_on_one_thread() {
     let play_once = |seed| {
-        let script = Script::storm(seed).fail(200, &[libc::EIO, libc::ENOMEM]);
+        // An enter that is refused is tried again after some time, and how often is up to the clock.
+        let script = Script::storm(seed)
+            .refuse_enters(0)
+            .fail(200, &[libc::EIO, libc::ENOMEM]);
         let runtime = Builder::new_current_thread()
             .ring_script(script.clone())
             .build()
@@ -175,7 +178,7 @@ fn a_seed_gives_the_same_play_on_one_thread() {
         assert!(failed.iter().any(Option::is_some));
         failed
     };
-    // A thread that is kept from its processor gets help from the monitor, which is no part of the play.
-    assert!((0..20).any(|_| play_once(1) == play_once(1)));
+    // On a machine that is overloaded one pair in 150 differed.
+    assert!((0..3).any(|_| play_once(1) == play_once(1)));
     assert_ne!(play_once(1), play_once(2));
 }
