@@ -28,18 +28,10 @@ const SLEEPS_MAX: u64 = ROUNDS / 10;
 #[test]
 fn a_task_that_another_thread_wakes_again_at_once_costs_no_sleep_each_time() {
     let runtime = runtime();
-    let fewest = fewest_sleeps(&runtime, || {
+    expect_few_sleeps(&runtime, || {
         let (question, mut questions) = mpsc::channel(1);
-        let (answer, mut answers) = mpsc::unbounded_channel();
-        let other = thread::spawn(move || {
-            for _ in 0..ROUNDS {
-                let_pass(MOMENT);
-                question.blocking_send(()).expect("the task lives");
-                while answers.try_recv().is_err() {
-                    std::hint::spin_loop();
-                }
-            }
-        });
+        let (answer, answers) = mpsc::unbounded_channel();
+        let other = thread::spawn(move || ask(&question, answers, MOMENT));
         runtime.block_on(async {
             while questions.recv().await.is_some() {
                 answer.send(()).expect("the thread lives");
@@ -47,10 +39,6 @@ fn a_task_that_another_thread_wakes_again_at_once_costs_no_sleep_each_time() {
         });
         other.join().expect("no panic");
     });
-    assert!(
-        fewest <= SLEEPS_MAX,
-        "{fewest} sleeps in {ROUNDS} exchanges"
-    );
 }
 
 /// Mutants, in `runtime/src/scheduler/park.rs`: `waits_awake` never lingers; `sees_work` does not look for answers.
@@ -67,7 +55,7 @@ fn a_message_that_comes_at_once_costs_no_sleep_each_time() {
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"));
     let listener = listener.expect("a port");
     let address = listener.local_addr().expect("an address");
-    let fewest = fewest_sleeps(&runtime, || {
+    expect_few_sleeps(&runtime, || {
         let client = thread::spawn(move || {
             let mut client = TcpStream::connect(address).expect("room");
             client.set_nonblocking(true).expect("a socket");
@@ -88,10 +76,6 @@ fn a_message_that_comes_at_once_costs_no_sleep_each_time() {
         });
         client.join().expect("no panic");
     });
-    assert!(
-        fewest <= SLEEPS_MAX,
-        "{fewest} sleeps in {ROUNDS} exchanges"
-    );
 }
 
 /// Mutant, in `runtime/src/scheduler/park.rs`: `lingers` does not mind that the worker was notified, of which only who falls
@@ -103,14 +87,9 @@ fn who_was_woken_as_it_looked_out_sleeps_when_nothing_more_comes() {
         let runtime = runtime();
         let (question, mut questions) = mpsc::channel(1);
         let (end, ended) = oneshot::channel();
-        let (answer, mut answers) = mpsc::unbounded_channel();
+        let (answer, answers) = mpsc::unbounded_channel();
         let other = thread::spawn(move || {
-            for _ in 0..ROUNDS {
-                question.blocking_send(()).expect("the root lives");
-                while answers.try_recv().is_err() {
-                    std::hint::spin_loop();
-                }
-            }
+            ask(&question, answers, Duration::ZERO);
             thread::sleep(SILENCE);
             end.send(()).expect("the root lives");
         });
@@ -125,6 +104,17 @@ fn who_was_woken_as_it_looked_out_sleeps_when_nothing_more_comes() {
         });
         other.join().expect("no panic");
         assert!(used < SILENCE / 10, "{used:?} of {SILENCE:?}");
+    }
+}
+
+/// Another thread's part of the exchanges: it asks, each time a `moment` after the last answer, and waits awake.
+fn ask(question: &mpsc::Sender<()>, mut answers: mpsc::UnboundedReceiver<()>, moment: Duration) {
+    for _ in 0..ROUNDS {
+        let_pass(moment);
+        question.blocking_send(()).expect("the root lives");
+        while answers.try_recv().is_err() {
+            std::hint::spin_loop();
+        }
     }
 }
 
@@ -147,8 +137,9 @@ fn runtime() -> Runtime {
     runtime.expect("a runtime")
 }
 
-/// How often the worker has slept in the best try.
-fn fewest_sleeps(runtime: &Runtime, mut exchange: impl FnMut()) -> u64 {
+/// Asserts that in some try the worker hardly ever sleeps.
+#[track_caller]
+fn expect_few_sleeps(runtime: &Runtime, mut exchange: impl FnMut()) {
     let sleeps = || runtime.metrics().worker_park_count(0);
     let mut fewest = u64::MAX;
     for _ in 0..TRIES {
@@ -160,5 +151,8 @@ fn fewest_sleeps(runtime: &Runtime, mut exchange: impl FnMut()) -> u64 {
         }
     }
     println!("{fewest} sleeps in {ROUNDS} exchanges");
-    fewest
+    assert!(
+        fewest <= SLEEPS_MAX,
+        "{fewest} sleeps in {ROUNDS} exchanges"
+    );
 }

@@ -497,6 +497,31 @@ fn the_monitor_does_not_sleep_while_a_worker_is_awake() {
     });
 }
 
+/// A core that was called where no thread comes to it lies in its slot, so the monitor goes to sleep; meanwhile somebody blocks
+/// on the runtime and takes the core. The monitor does not sleep on.
+///
+/// Mutants in `scheduler/monitor.rs`: no fence in `sleep`; no fence in `note_awake`.
+#[test]
+fn the_monitor_does_not_sleep_while_a_core_that_was_left_is_run() {
+    check(|| {
+        let monitor = Arc::new(Monitor::new());
+        let word = Arc::new(ParkWord::new_vacant());
+        let slot = Arc::new(CoreSlot::new(Box::new(0)));
+        assert_eq!(word.unpark(), Unparked::StartThread);
+        let sleeper = {
+            let (monitor, word, slot) =
+                (Arc::clone(&monitor), Arc::clone(&word), Arc::clone(&slot));
+            // As `Shared::all_asleep`, of a worker without a thread.
+            let sleeps = move || !(word.is_awake() && slot.is_empty());
+            spawn(move || assert!(monitor.sleep(sleeps)))
+        };
+        assert!(slot.take().is_some());
+        word.wake();
+        monitor.note_awake();
+        sleeper.join().expect("no panic");
+    });
+}
+
 /// The monitor offers the spare worker a part in running a queued task, while that worker is awake for reasons of its
 /// own, and on its way to sleep. It takes the task, and is counted as a searcher before it stops being one.
 ///
