@@ -16,6 +16,7 @@ use std::{env, panic, process, thread};
 use ::tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use ::tokio::net::{TcpStream, UdpSocket, UnixStream};
 use ::tokio::runtime::Runtime;
+use ::tokio::sync::Semaphore;
 use ::tokio::time::{sleep, timeout};
 use futures_util::future::join_all;
 
@@ -53,6 +54,10 @@ const THREADS: usize = 2;
 /// Connections that a thread makes at a time. A server keeps some hundred until it accepts them; the next ones would wait
 /// for seconds.
 const CONNECTING_MAX: usize = 64;
+
+/// Of messages that a thread's clients have under way together: for more, the others wait for their turn. So many bytes fit into
+/// what the kernel gives to sockets in each direction, and are 256 of the largest messages.
+const UNDER_WAY_BYTES: usize = 16 << 20;
 
 /// For a datagram to come back. One that is lost would stop its client for ever.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -218,11 +223,17 @@ fn run_share(
         }
         Load::Tcp(bytes) => {
             let mut streams = turns.connect(number, || connect_tcp(address));
-            turns.take(&mut streams, async |stream| echo(stream, left, bytes).await);
+            let room = &room_for(bytes);
+            turns.take(&mut streams, async |stream| {
+                echo(stream, left, bytes, room).await
+            });
         }
         Load::Unix(bytes) => {
             let mut streams = turns.connect(number, || connect_unix(address));
-            turns.take(&mut streams, async |stream| echo(stream, left, bytes).await);
+            let room = &room_for(bytes);
+            turns.take(&mut streams, async |stream| {
+                echo(stream, left, bytes, room).await
+            });
         }
         Load::Connect => {
             turns.take(&mut vec![(); number], async |()| {
@@ -308,10 +319,24 @@ async fn echo_short(stream: &mut TcpStream, left: &AtomicI64) {
     }
 }
 
-async fn echo(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), left: &AtomicI64, bytes: usize) {
-    let mut echo = vec![0; bytes];
-    while let Some(number) = begin(left) {
+/// A permit for each message of `bytes` that may be under way; who waits for one gets it in turn.
+fn room_for(bytes: usize) -> Semaphore {
+    Semaphore::new((UNDER_WAY_BYTES / bytes).max(1))
+}
+
+async fn echo(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    left: &AtomicI64,
+    bytes: usize,
+    room: &Semaphore,
+) {
+    loop {
+        let _permit = room.acquire().await.expect("never closed");
+        let Some(number) = begin(left) else {
+            return;
+        };
         let message = vec![number; bytes];
+        let mut echo = vec![0; bytes];
         let (mut reader, mut writer) = ::tokio::io::split(&mut *stream);
         // Both at once: a message may be larger than what the kernel keeps.
         let (written, read) =

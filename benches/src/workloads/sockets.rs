@@ -20,6 +20,9 @@ pub const ECHOES: u64 = 2_048;
 /// Large messages echoed in a batch.
 pub const LARGE_ECHOES: u64 = 256;
 
+/// Large messages echoed in a batch over so many connections that each of them has some.
+pub const LARGE_MANY: u64 = 8_192;
+
 /// Connections accepted in a batch.
 pub const ACCEPTS: u64 = 512;
 
@@ -49,6 +52,16 @@ const IDLE: usize = 10_000;
 
 /// Echoes messages over so many Unix connections.
 pub fn echo_unix(connections: usize) -> Run {
+    over_unix(Load::Unix(MESSAGE_BYTES), BUFFER_BYTES, connections, ECHOES)
+}
+
+/// Echoes large messages over so many Unix connections, as [`echo_large`].
+pub fn echo_unix_large(connections: usize) -> Run {
+    let load = Load::Unix(LARGE_BYTES);
+    over_unix(load, LARGE_BYTES, connections, large_batch_of(connections))
+}
+
+fn over_unix(load: Load, buffer_bytes: usize, connections: usize, batch: u64) -> Run {
     let runtime = runtime();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("echo");
@@ -58,21 +71,21 @@ pub fn echo_unix(connections: usize) -> Run {
     runtime.spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            rt::spawn(echo_all(stream, BUFFER_BYTES));
+            rt::spawn(echo_all(stream, buffer_bytes));
         }
     });
-    let mut clients = Clients::start(
-        Load::Unix(MESSAGE_BYTES),
-        path.to_str().unwrap(),
-        connections,
-    );
+    let mut clients = Clients::start(load, path.to_str().unwrap(), connections);
     Box::new(move |batches| {
         let _alive = (&runtime, &folder);
-        clients.exchange(batches * ECHOES);
+        clients.exchange(batches * batch);
     })
 }
 
 /// Echoes large messages over so many TCP connections.
+///
+/// Of the clients, 512 at most have a message under way, and take turns: 8,000 would have half a gigabyte in each direction in
+/// the kernel's buffers, which is more than it gives to TCP before it holds senders back. The server has a buffer of
+/// [`LARGE_BYTES`] for each connection all the same: half a gigabyte for 8,000.
 pub fn echo_large(connections: usize) -> Run {
     let runtime = runtime();
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -85,10 +98,19 @@ pub fn echo_large(connections: usize) -> Run {
         }
     });
     let mut clients = Clients::start(Load::Tcp(LARGE_BYTES), &address, connections);
+    let batch = large_batch_of(connections);
     Box::new(move |batches| {
         let _alive = &runtime;
-        clients.exchange(batches * LARGE_ECHOES);
+        clients.exchange(batches * batch);
     })
+}
+
+/// Large messages echoed in a batch over `connections`.
+pub fn large_batch_of(connections: usize) -> u64 {
+    match connections as u64 > LARGE_ECHOES * 4 {
+        true => LARGE_MANY,
+        false => LARGE_ECHOES,
+    }
 }
 
 async fn echo_all(mut stream: impl AsyncRead + AsyncWrite + Unpin, bytes: usize) {
