@@ -21,7 +21,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:5353", value_parser = parse_address)]
     pub(crate) listen: Vec<SocketAddr>,
 
-    /// Resolver to ask, more than once if need be: the next one is asked if one does not reply
+    /// Resolver to ask, more than once if need be: the next one is asked if one does not reply, and then stays the first
     #[arg(long, value_name = "HOST:PORT", required_unless_present = "zone")]
     pub(crate) upstream: Vec<String>,
 
@@ -37,7 +37,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = counts(1 << 20))]
     pub(crate) cache_mib: u64,
 
-    /// Queries in flight; packets beyond it are dropped
+    /// Queries in flight; packets beyond it are dropped, unless the answer is in the cache
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = counts(1 << 20))]
     pub(crate) max_in_flight: u64,
 

@@ -53,7 +53,7 @@ counters! {
     tcp
     /// Connections that were accepted.
     clients
-    /// Packets that were dropped because too much was in flight.
+    /// Packets that were dropped because too much was in flight and the answer was not in the cache.
     dropped
     /// Packets that were no queries for us.
     rejected

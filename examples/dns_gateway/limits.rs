@@ -78,7 +78,7 @@ const _: () = assert!(FAILURE_LIFETIME.as_secs() >= 1 && FAILURE_LIFETIME.as_sec
 /// The bounds that the command line can change.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Packets and TCP queries that are being answered; packets beyond it are dropped.
+    /// Packets and TCP queries that are being answered; packets beyond it are dropped, unless the answer is in the cache.
     pub(crate) in_flight: usize,
     /// Questions that upstreams are being asked; others wait, and fail if they wait too long.
     pub(crate) upstream: usize,

@@ -64,7 +64,7 @@ impl Resolver {
         };
         let key = query.key();
         let found = match self.cached(&query, key.as_bytes()) {
-            Some(found) => found,
+            Some(answer) => Ok(answer),
             // In a box, so that the tasks that do not need it are small.
             None => Box::pin(self.find(&query, key.as_bytes())).await,
         };
@@ -72,6 +72,13 @@ impl Resolver {
             Ok(answer) => Some(write(&answer, &query, transport)),
             Err(rejected) => self.reject(packet, rejected),
         }
+    }
+
+    /// The answer to a packet that came by UDP, if it is in the cache.
+    pub(crate) fn reply_at_hand(&self, packet: &[u8]) -> Option<Vec<u8>> {
+        let query = Query::read(packet).ok()?;
+        let answer = self.cached(&query, query.key().as_bytes())?;
+        Some(write(&answer, &query, Transport::Udp))
     }
 
     /// The answer to a packet if it does not have to wait: out of the cache or the zone.
@@ -82,9 +89,10 @@ impl Resolver {
         };
         let key = query.key();
         let answer = match self.cached(&query, key.as_bytes()) {
-            Some(found) => found.ok()?,
+            Some(answer) => answer,
             None => {
-                let answer = Arc::new(self.answer_of_zone(&query.decode()?)?);
+                let reply = self.reply_of_zone(&query.decode()?)?;
+                let answer = Arc::new(Answer::of_zone(reply)?);
                 self.cache.insert(key.as_bytes(), &answer);
                 answer
             }
@@ -99,13 +107,11 @@ impl Resolver {
 
     /// The answer that is in the cache. Who does not want us to ask others gets what we know ourselves, but is not
     /// told what others have asked for.
-    fn cached(&self, query: &Query<'_>, key: &[u8]) -> Option<Result<Arc<Answer>, Rejected>> {
+    fn cached(&self, query: &Query<'_>, key: &[u8]) -> Option<Arc<Answer>> {
         let answer = self.cache.get(key, Instant::now())?;
-        if !query.recursion_desired() && !answer.is_ours() {
-            return Some(Err(query.rejected(ResponseCode::Refused)));
-        }
-        self.counters.hits.add();
-        Some(Ok(answer))
+        let may_have_it = query.recursion_desired() || answer.is_ours();
+        self.counters.hits.add_if(may_have_it);
+        may_have_it.then_some(answer)
     }
 
     /// The answer that is not in the cache, fetched once however many want it.
@@ -113,8 +119,14 @@ impl Resolver {
         let Some(question) = query.decode() else {
             return Err(query.rejected(ResponseCode::FormErr));
         };
-        let may_ask = query.recursion_desired() && self.upstreams.is_some();
-        if !may_ask && !self.is_ours(&question) {
+        if !query.recursion_desired() {
+            // Not kept: who does want others to be asked may get more.
+            let answer = self.reply_of_zone(&question).and_then(Answer::of_zone);
+            return answer
+                .map(Arc::new)
+                .ok_or_else(|| query.rejected(ResponseCode::Refused));
+        }
+        if self.upstreams.is_none() && !self.is_ours(&question) {
             return Err(query.rejected(ResponseCode::Refused));
         }
         match self.cache.get_or_wait(key).await {
@@ -124,37 +136,49 @@ impl Resolver {
             }
             Found::Vacancy(vacancy) => {
                 self.counters.misses.add();
-                let answer = Arc::new(self.fetch(query, question).await);
+                let answer = self
+                    .fetch(query, question)
+                    .await
+                    .unwrap_or_else(|lifetime| {
+                        self.counters.failures.add();
+                        Answer::failure(query, ResponseCode::ServFail, lifetime)
+                    });
+                let answer = Arc::new(answer);
                 vacancy.fill(&answer);
                 Ok(answer)
             }
         }
     }
 
-    async fn fetch(&self, query: &Query<'_>, question: op::Query) -> Answer {
-        if let Some(answer) = self.answer_of_zone(&question) {
-            return answer;
-        }
-        let failure = |lifetime| {
-            self.counters.failures.add();
-            Answer::failure(query, ResponseCode::ServFail, lifetime)
+    /// What the zone says, or an upstream, or both. An error is for how long it is to be remembered that there is no answer.
+    async fn fetch(&self, query: &Query<'_>, question: op::Query) -> Result<Answer, Duration> {
+        let Some(reply) = self.reply_of_zone(&question) else {
+            let reply = self.ask(query, question).await?;
+            return from_upstream(reply).ok_or(FAILURE_LIFETIME);
         };
+        let way_out = self.zone.as_ref().and_then(|zone| zone.way_out(&reply));
+        let Some(target) = way_out.filter(|_| self.upstreams.is_some()) else {
+            return Answer::of_zone(reply).ok_or(FAILURE_LIFETIME);
+        };
+        let mut elsewhere = question;
+        elsewhere.set_name(target);
+        let rest = self.ask(query, elsewhere).await?;
+        from_upstream(joined(reply, rest)).ok_or(FAILURE_LIFETIME)
+    }
+
+    async fn ask(&self, query: &Query<'_>, question: op::Query) -> Result<Message, Duration> {
+        let upstreams = self.upstreams.as_ref().ok_or(FAILURE_LIFETIME)?;
         // Too many are being asked: that says nothing about this question.
         let Ok(Ok(_permit)) = timeout(self.patience, self.room.acquire()).await else {
-            return failure(Duration::ZERO);
+            return Err(Duration::ZERO);
         };
         let request = Request {
             question,
             dnssec_ok: query.dnssec_ok(),
             checking_disabled: query.checking_disabled(),
         };
-        let reply = match &self.upstreams {
-            Some(upstreams) => upstreams.ask(&request, &self.counters).await.ok(),
-            None => None,
-        };
-        reply
-            .and_then(from_upstream)
-            .unwrap_or_else(|| failure(FAILURE_LIFETIME))
+        let reply = upstreams.ask(&request, &self.counters).await;
+        reply.map_err(|_| FAILURE_LIFETIME)
     }
 
     fn is_ours(&self, question: &op::Query) -> bool {
@@ -163,14 +187,23 @@ impl Resolver {
             .is_some_and(|zone| zone.contains(question.name()))
     }
 
-    fn answer_of_zone(&self, question: &op::Query) -> Option<Answer> {
+    fn reply_of_zone(&self, question: &op::Query) -> Option<Message> {
         let zone = self.zone.as_ref()?;
         if !zone.contains(question.name()) {
             return None;
         }
         self.counters.from_zone.add();
-        Answer::of_zone(zone.answer(question))
+        Some(zone.answer(question))
     }
+}
+
+/// The reply of the zone, which leads out of it, with what was found there. Nobody has validated the whole.
+fn joined(mut reply: Message, rest: Message) -> Message {
+    reply.metadata.response_code = rest.response_code;
+    reply.answers.extend(rest.answers);
+    reply.authorities = rest.authorities;
+    reply.additionals = rest.additionals;
+    reply
 }
 
 /// What of an upstream's reply is kept. A code that only EDNS can express is none for clients without it.

@@ -207,14 +207,15 @@ impl Server {
         }
     }
 
-    /// Waits until every query gave its permit back, and then every client.
+    /// Waits until every client gave his permit back, and then every query.
+    ///
+    /// In this order: who waits for the permits of all queries is before a client that has read one more, and that client
+    /// would never end.
     async fn drain(&self) -> Outcome {
         let all = async {
+            let clients = permits(self.limits.clients);
+            let _clients = self.client_room.acquire_many(clients).await;
             let _queries = self.room.acquire_many(permits(self.limits.in_flight)).await;
-            let _clients = self
-                .client_room
-                .acquire_many(permits(self.limits.clients))
-                .await;
         };
         if timeout(self.limits.drain, all).await.is_ok() {
             return Outcome::Finished;

@@ -91,6 +91,8 @@ impl Conversation {
         let idle = self.server.idle_time();
         loop {
             select! {
+                // First of all: a client may have sent more queries than there is time for.
+                biased;
                 _ = stop.wait_for(|stops| *stops) => return Ok(false),
                 bytes = timeout(idle, reader.fill_buf()) => match bytes {
                     Ok(bytes) => return Ok(!bytes?.is_empty()),

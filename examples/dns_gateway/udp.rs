@@ -38,11 +38,24 @@ impl Udp {
             };
             counters.udp.add();
             let Some(permit) = self.server.try_enter() else {
-                counters.dropped.add();
+                self.answer_at_hand(&buffer[..length], client);
                 continue;
             };
             let packet = buffer[..length].to_vec();
             spawn(self.clone().answer(packet, client, permit));
+        }
+    }
+
+    /// Answers out of the cache or not at all. Questions that wait for an upstream may take all the room there is; those who
+    /// ask what is known do not suffer from that.
+    fn answer_at_hand(&self, packet: &[u8], client: SocketAddr) {
+        let counters = self.server.counters();
+        match self.server.resolver().reply_at_hand(packet) {
+            Some(reply) => {
+                let sent = self.socket.try_send_to(&reply, client);
+                counters.unsent.add_if(sent.is_err());
+            }
+            None => counters.dropped.add(),
         }
     }
 

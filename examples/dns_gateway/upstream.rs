@@ -4,8 +4,10 @@
 //! of its own from a generator that nobody can foretell (RFC 5452). The socket is connected: the kernel
 //! drops what others send. A reply has to have the id and the question too.
 
+use std::error::Error;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hickory_proto::op::{self, Edns, Message, ResponseCode};
@@ -16,13 +18,17 @@ use ringway::time::timeout;
 use crate::counters::Counters;
 use crate::limits::{EDNS_BYTES, REPLY_BYTES_MAX, STRAY_REPLIES_MAX, TRIES};
 use crate::wire::{
-    self, CODES_AT, FLAGS_AT, HEADER_BYTES, QUESTIONS_AT, RESPONSE, RESPONSE_CODE, TRUNCATED,
+    self, CODES_AT, FLAGS_AT, HEADER_BYTES, OPCODE, QUESTIONS_AT, RESPONSE, RESPONSE_CODE,
+    TRUNCATED,
 };
 
-/// Those that are asked, the first one first.
+/// Those that are asked.
 #[derive(Debug)]
 pub(crate) struct Upstreams {
     addresses: Vec<SocketAddr>,
+    /// Which of them is asked first: the one that has replied where another had not, so that one that is gone costs one
+    /// question its time and not each.
+    first: AtomicUsize,
     /// For a reply.
     patience: Duration,
 }
@@ -46,6 +52,7 @@ impl Upstreams {
         assert!(!addresses.is_empty(), "somebody has to be asked");
         Upstreams {
             addresses,
+            first: AtomicUsize::new(0),
             patience,
         }
     }
@@ -58,15 +65,20 @@ impl Upstreams {
     pub(crate) async fn ask(&self, request: &Request, counters: &Counters) -> io::Result<Message> {
         let mut with_edns = true;
         let mut last_error = None;
-        for (index, upstream) in self.addresses.iter().cycle().take(self.tries()).enumerate() {
-            if index > 0 {
-                counters.retries.add();
-            }
-            match self.try_once(*upstream, request, with_edns, counters).await {
-                // It does not know EDNS (RFC 6891, 7).
+        // Relaxed, here and below: whichever is read, it can be asked.
+        let mut index = self.first.load(Ordering::Relaxed);
+        for number in 0..self.tries() {
+            counters.retries.add_if(number > 0);
+            let upstream = self.addresses[index];
+            match self.try_once(upstream, request, with_edns, counters).await {
+                // It does not know EDNS (RFC 6891, 7), and is asked again.
                 Ok(reply) if with_edns && is_without_edns(&reply) => with_edns = false,
-                Ok(reply) => return Ok(reply),
+                Ok(reply) => {
+                    self.first.store(index, Ordering::Relaxed);
+                    return Ok(reply);
+                }
                 Err(error) => {
+                    index = (index + 1) % self.addresses.len();
                     counters
                         .timeouts
                         .add_if(error.kind() == io::ErrorKind::TimedOut);
@@ -96,11 +108,11 @@ impl Upstreams {
             reply
         } else {
             counters.asked_tcp.add();
-            timeout(self.patience, by_tcp(upstream, &sent)).await??
+            timeout(self.patience, by_tcp(upstream, &sent, counters)).await??
         };
         Message::from_vec(&reply).map_err(|error| {
             counters.bad_replies.add();
-            io::Error::new(io::ErrorKind::InvalidData, error)
+            bad_reply(error)
         })
     }
 }
@@ -122,13 +134,10 @@ async fn by_udp(upstream: SocketAddr, sent: &Sent, counters: &Counters) -> io::R
         }
         counters.bad_replies.add();
     }
-    Err(io::Error::new(
-        io::ErrorKind::InvalidData,
-        "too many replies that answer nothing",
-    ))
+    Err(bad_reply("too many replies that answer nothing"))
 }
 
-async fn by_tcp(upstream: SocketAddr, sent: &Sent) -> io::Result<Vec<u8>> {
+async fn by_tcp(upstream: SocketAddr, sent: &Sent, counters: &Counters) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(upstream).await?;
     let length = u16::try_from(sent.bytes.len()).map_err(io::Error::other)?;
     // In one write, so that it leaves in one packet.
@@ -137,13 +146,16 @@ async fn by_tcp(upstream: SocketAddr, sent: &Sent) -> io::Result<Vec<u8>> {
     let length = stream.read_u16().await?;
     let mut reply = vec![0; usize::from(length)];
     stream.read_exact(&mut reply).await?;
-    if !sent.is_answered_by(&reply) {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "a reply to something else",
-        ));
+    // There is no way left to ask for what is missing.
+    if !sent.is_answered_by(&reply) || reply[FLAGS_AT] & TRUNCATED != 0 {
+        counters.bad_replies.add();
+        return Err(bad_reply("a reply to something else, or a part of one"));
     }
     Ok(reply)
+}
+
+fn bad_reply(why: impl Into<Box<dyn Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
 impl Sent {
@@ -166,7 +178,8 @@ impl Sent {
 
     /// Whether `reply` has the id and the question of this request.
     fn is_answered_by(&self, reply: &[u8]) -> bool {
-        let is_response = reply.len() >= HEADER_BYTES && reply[FLAGS_AT] & RESPONSE != 0;
+        let is_response =
+            reply.len() >= HEADER_BYTES && reply[FLAGS_AT] & (RESPONSE | OPCODE) == RESPONSE;
         if !is_response || reply[..2] != self.bytes[..2] {
             return false;
         }
@@ -197,10 +210,11 @@ fn is_misunderstood(reply: &[u8]) -> bool {
     matches!(code, ResponseCode::FormErr | ResponseCode::NotImp)
 }
 
+/// Whether a reply is of one who does not know EDNS. A reply without a question is nothing else, whatever it has besides.
 fn is_without_edns(reply: &Message) -> bool {
     let is_misunderstood = matches!(
         reply.response_code,
         ResponseCode::FormErr | ResponseCode::NotImp
     );
-    is_misunderstood && reply.edns.is_none()
+    is_misunderstood && (reply.edns.is_none() || reply.queries.is_empty())
 }

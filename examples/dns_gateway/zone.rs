@@ -114,6 +114,16 @@ impl Zone {
         reply
     }
 
+    /// The name outside to which the CNAMEs of an answer lead, if what was asked for has to be found there.
+    pub(crate) fn way_out(&self, reply: &Message) -> Option<Name> {
+        let asked = reply.queries.first()?.query_type();
+        let RData::CNAME(target) = &reply.answers.last()?.data else {
+            return None;
+        };
+        let is_led = !matches!(asked, RecordType::CNAME | RecordType::ANY);
+        (is_led && !self.contains(&target.0)).then(|| target.0.clone())
+    }
+
     /// Adds what there is of `name`. If that is a CNAME, returns where it leads.
     fn answer_for(&self, name: &Name, kind: RecordType, reply: &mut Message) -> Option<Name> {
         let owner = match self.place(&LowerName::new(name), kind) {
@@ -304,7 +314,18 @@ ns.sub IN A 192.0.2.7
             (1, 0, 0)
         );
         assert_eq!(counts(&ask("here.example.test.", RecordType::A)), (2, 0, 0));
-        assert_eq!(counts(&ask("out.example.test.", RecordType::A)), (1, 0, 0));
+        let out = ask("out.example.test.", RecordType::A);
+        assert_eq!(counts(&out), (1, 0, 0));
+        let zone = parse(ZONE).expect("a zone");
+        let elsewhere = Name::from_ascii("www.elsewhere.test.").expect("a name");
+        assert_eq!(zone.way_out(&out), Some(elsewhere));
+        for kind in [RecordType::CNAME, RecordType::ANY] {
+            assert_eq!(zone.way_out(&ask("out.example.test.", kind)), None);
+        }
+        assert_eq!(
+            zone.way_out(&ask("here.example.test.", RecordType::A)),
+            None
+        );
         let lost = ask("lost.example.test.", RecordType::A);
         assert_eq!(
             (lost.response_code, counts(&lost)),

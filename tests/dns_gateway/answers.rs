@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use hickory_proto::op::ResponseCode;
+use hickory_proto::rr::{Record, RecordType};
 
 use crate::support::{
     Client, Gateway, TcpClient, Upstream, name, query, query_without_edns, soa, wait_until,
@@ -160,6 +161,46 @@ fn a_zone_is_answered_without_an_upstream_and_nothing_else_is() {
     assert_eq!(missing.response_code, ResponseCode::NXDomain);
     let elsewhere = gateway.ask(&query("www.elsewhere.test."));
     assert_eq!(elsewhere.response_code, ResponseCode::Refused);
+}
+
+/// Whoever does not resolve names himself needs the address, and not where it might be found.
+///
+/// Mutants: keep the answer without the upstream's part; give the upstream's part to who does not want others to be asked;
+/// keep the answer of who does not for those who do.
+#[test]
+fn a_cname_that_leads_out_of_the_zone_is_followed_to_an_upstream() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let zone = folder.path().join("example.zone");
+    let text = "$ORIGIN example.test.\n$TTL 60\n@ IN SOA ns admin ( 1 2 3 4 5 )\n\
+        out IN CNAME www.elsewhere.test.\nlost IN CNAME missing.elsewhere.test.\n";
+    std::fs::write(&zone, text).expect("a file");
+    let upstream = Upstream::start(|asked| {
+        if asked.message.queries[0].name() == &name("www.elsewhere.test.") {
+            return vec![asked.address(300)];
+        }
+        let mut reply = asked.reply();
+        reply.metadata.response_code = ResponseCode::NXDomain;
+        reply.add_authority(soa(30));
+        vec![reply]
+    });
+    let gateway = Gateway::of(&upstream, &["--zone", zone.to_str().expect("UTF-8")]);
+    let mut of_zone_only = query("out.example.test.");
+    of_zone_only.metadata.recursion_desired = false;
+    for _ in 0..2 {
+        assert_eq!(gateway.ask(&of_zone_only).answers.len(), 1);
+        let answer = gateway.ask(&query("out.example.test."));
+        let kinds: Vec<_> = answer.answers.iter().map(Record::record_type).collect();
+        assert_eq!(kinds, [RecordType::CNAME, RecordType::A]);
+        assert!(answer.answers.iter().all(|record| record.ttl <= 60));
+        let missing = gateway.ask(&query("lost.example.test."));
+        assert_eq!(missing.response_code, ResponseCode::NXDomain);
+        assert_eq!((missing.answers.len(), missing.authorities.len()), (1, 1));
+    }
+    assert_eq!(upstream.count(), 2);
+    let mut alias = query("out.example.test.");
+    alias.queries[0].set_query_type(RecordType::CNAME);
+    assert_eq!(gateway.ask(&alias).answers.len(), 1);
+    assert_eq!(upstream.count(), 2);
 }
 
 #[test]

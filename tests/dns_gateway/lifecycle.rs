@@ -1,5 +1,6 @@
 //! The limits, the counters, and the end.
 
+use std::net::TcpStream;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -47,6 +48,46 @@ fn a_stop_answers_what_is_in_flight_by_udp_and_tcp_and_closes_idle_connections()
     }
 }
 
+/// A client may have as many queries under way as he likes, and the gateway has read one more than it lets him.
+///
+/// Mutant: take the permits of all queries before the clients have ended.
+#[test]
+fn a_stop_answers_the_query_that_waits_behind_those_in_flight() {
+    const PIPELINED: usize = 64;
+    let gate = Arc::new(Mutex::new(()));
+    let closed = gate.lock().expect("nobody else");
+    let upstream = {
+        let gate = Arc::clone(&gate);
+        Upstream::start(move |asked| {
+            drop(gate.lock());
+            vec![asked.address(300)]
+        })
+    };
+    let long = [
+        "--upstream-timeout-ms",
+        "20000",
+        "--drain-timeout-ms",
+        "60000",
+    ];
+    let mut gateway = Gateway::of(&upstream, &long);
+    let mut client = TcpClient::of(&gateway);
+    for index in 0..=PIPELINED {
+        client.send(&query(&format!("host-{index}.test.")));
+    }
+    wait_until("as many as may are in flight", || {
+        gateway.counter("tcp") > PIPELINED as u64 && upstream.count() == PIPELINED
+    });
+    gateway.signal(Signal::TERM);
+    wait_until("it has been told", || {
+        TcpStream::connect(gateway.address).is_err()
+    });
+    drop(closed);
+    for _ in 0..=PIPELINED {
+        assert_eq!(client.receive().answers.len(), 1);
+    }
+    assert!(gateway.wait_for_end(PATIENCE).success());
+}
+
 #[test]
 fn a_stop_waits_no_longer_than_it_is_told_to_and_a_second_signal_ends_at_once() {
     let upstream = Upstream::start(|_| Vec::new());
@@ -87,6 +128,32 @@ fn packets_beyond_the_limit_are_dropped_and_counted() {
     wait_until("they have come", || gateway.counter("udp") == 5);
     assert_eq!(gateway.counter("dropped"), 3);
     wait_until("there is room again", || gateway.counter("in_flight") == 0);
+}
+
+/// Mutant: drop what is in the cache, too.
+#[test]
+fn what_is_in_the_cache_is_answered_beyond_the_limit() {
+    let gate = Arc::new(Mutex::new(()));
+    let upstream = {
+        let gate = Arc::clone(&gate);
+        Upstream::start(move |asked| {
+            drop(gate.lock());
+            vec![asked.address(300)]
+        })
+    };
+    let limits = ["--max-in-flight", "1", "--upstream-timeout-ms", "20000"];
+    let gateway = Gateway::of(&upstream, &limits);
+    let client = Client::of(&gateway);
+    client.ask(&query("known.test."));
+    let closed = gate.lock().expect("nobody else");
+    client.send(&encode(&query("slow.test.")));
+    wait_until("there is no room", || upstream.count() == 2);
+    let other = Client::of(&gateway);
+    assert_eq!(other.ask(&query("known.test.")).answers.len(), 1);
+    other.send(&encode(&query("unknown.test.")));
+    wait_until("it was dropped", || gateway.counter("dropped") == 1);
+    drop(closed);
+    assert_eq!(client.receive().answers.len(), 1);
 }
 
 #[test]

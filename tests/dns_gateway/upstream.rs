@@ -5,7 +5,9 @@ use std::net::UdpSocket;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use hickory_proto::op::ResponseCode;
+use hickory_proto::op::{Edns, OpCode, ResponseCode};
+use hickory_proto::rr::rdata::AAAA;
+use hickory_proto::rr::{Name, RData, Record};
 
 use crate::support::{Client, Gateway, PATIENCE, Upstream, encode, name, query};
 
@@ -32,25 +34,27 @@ fn each_question_is_asked_from_another_port_with_another_id() {
     );
 }
 
-/// Mutants: compare neither id nor question; leave the socket unconnected.
+/// Mutants: compare neither id nor question; leave the socket unconnected; take a reply to a notification for one.
 #[test]
 fn a_reply_with_another_id_question_or_source_is_not_believed() {
     let upstream = Upstream::start(|asked| {
         let forged = asked.address(1);
         let mut other_id = forged.clone();
         other_id.metadata.id ^= 1;
+        let mut other_kind = forged.clone();
+        other_kind.metadata.op_code = OpCode::Notify;
         let mut other_question = forged.clone();
         other_question.queries[0].set_name(name("b.test."));
         let stranger = UdpSocket::bind("127.0.0.1:0").expect("a port");
         stranger
             .send_to(&encode(&forged), asked.source)
             .expect("sends");
-        vec![other_id, other_question, asked.address(300)]
+        vec![other_id, other_kind, other_question, asked.address(300)]
     });
     let gateway = Gateway::of(&upstream, &[]);
     let answer = gateway.ask(&query("a.test."));
     assert_eq!(answer.answers[0].ttl, 300);
-    assert_eq!(gateway.counter("bad_replies"), 2);
+    assert_eq!(gateway.counter("bad_replies"), 3);
 }
 
 /// Mutant: give up after one try.
@@ -96,6 +100,66 @@ fn the_next_upstream_is_asked_where_one_is_not_there() {
     let second = upstream.address.to_string();
     let gateway = Gateway::start(&["--upstream", &address, "--upstream", &second]);
     assert_eq!(gateway.ask(&query("a.test.")).answers.len(), 1);
+}
+
+/// Mutant: begin with the first one each time.
+#[test]
+fn the_one_that_has_replied_is_asked_first_from_then_on() {
+    let silent = Upstream::start(|_| Vec::new());
+    let upstream = Upstream::start(|asked| vec![asked.address(300)]);
+    let addresses = [&silent, &upstream].map(|upstream| upstream.address.to_string());
+    let gateway = Gateway::start(&[
+        "--upstream",
+        &addresses[0],
+        "--upstream",
+        &addresses[1],
+        "--upstream-timeout-ms",
+        "200",
+    ]);
+    for index in 0..8 {
+        let answer = gateway.ask(&query(&format!("host-{index}.test.")));
+        assert_eq!(answer.answers.len(), 1);
+    }
+    assert_eq!((silent.count(), upstream.count()), (1, 8));
+}
+
+/// It is a reply of its kind: whoever does not understand EDNS may return the header alone. But it also has a record, of
+/// which a question could be read.
+///
+/// Mutant: keep a reply that has no question.
+#[test]
+fn a_reply_without_a_question_is_no_answer() {
+    let upstream = Upstream::start(|asked| {
+        if asked.message.edns.is_none() {
+            return vec![asked.address(300)];
+        }
+        let mut reply = asked.reply();
+        reply.queries.clear();
+        reply.metadata.response_code = ResponseCode::FormErr;
+        reply.edns = Some(Edns::new());
+        let nowhere = RData::AAAA(AAAA::new(0, 0, 0, 0, 0, 0, 0, 0));
+        reply.add_answer(Record::from_rdata(Name::root(), 0, nowhere));
+        vec![reply]
+    });
+    let gateway = Gateway::of(&upstream, &[]);
+    let answer = gateway.ask(&query("a-name-that-is-longer-than-the-record.test."));
+    assert_eq!(
+        (answer.response_code, answer.answers.len()),
+        (ResponseCode::NoError, 1)
+    );
+}
+
+/// Mutant: clear the mark, and keep what has come as if it was whole.
+#[test]
+fn what_is_truncated_even_by_tcp_is_no_answer() {
+    let upstream = Upstream::start(|asked| {
+        let mut reply = asked.address(300);
+        reply.metadata.truncation = true;
+        vec![reply]
+    });
+    let gateway = Gateway::of(&upstream, &[]);
+    let answer = gateway.ask(&query("a.test."));
+    assert_eq!(answer.response_code, ResponseCode::ServFail);
 }
 
 #[test]
