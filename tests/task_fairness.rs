@@ -4,11 +4,11 @@ mod support;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use ringway::sync::{mpsc, oneshot};
-use ringway::task::yield_now;
+use ringway::task::{JoinHandle, yield_now};
 use ringway::time::sleep;
 
 use support::{Storm, WATCHDOG, count, current_thread, everywhere, wake_myself, within, workers};
@@ -46,25 +46,7 @@ fn two_tasks_that_wake_each_other_do_not_keep_a_third_from_running() {
     for runtime in [workers(1), current_thread()] {
         within(WATCHDOG, move || {
             runtime.block_on(async {
-                let ended = Arc::new(AtomicBool::new(false));
-                let (there, mut back) = (mpsc::channel(1), mpsc::channel(1));
-                let (to, from) = (there.0, back.0);
-                let mut rx = there.1;
-                let end = Arc::clone(&ended);
-                let first = ringway::spawn(async move {
-                    while !end.load(Ordering::Relaxed) {
-                        if to.send(()).await.is_err() || back.1.recv().await.is_none() {
-                            return;
-                        }
-                    }
-                });
-                let second = ringway::spawn(async move {
-                    while rx.recv().await.is_some() {
-                        if from.send(()).await.is_err() {
-                            return;
-                        }
-                    }
-                });
+                let pair = wake_each_other(&Arc::default());
                 yield_now().await;
                 let (tell, told) = oneshot::channel();
                 ringway::spawn(async move {
@@ -74,12 +56,58 @@ fn two_tasks_that_wake_each_other_do_not_keep_a_third_from_running() {
                     let _ = tell.send(());
                 });
                 told.await.expect("the third task has its turns");
-                ended.store(true, Ordering::Relaxed);
-                first.await.expect("the first");
-                second.await.expect("the second");
+                pair.into_iter().for_each(|task| task.abort());
             });
         });
     }
+}
+
+/// Two tasks that wake each other go behind those that wait, again and again, and not between each of them and the next.
+///
+/// Mutant: when the slot has had its turns one task of the queue has its own, and then the slot again.
+#[test]
+fn two_tasks_that_wake_each_other_are_not_run_between_each_two_others() {
+    const OTHERS: usize = 30;
+    /// The slot's turns before the first of the others, and with whom it displaces behind the last.
+    const TURNS_MAX: usize = 10;
+    for runtime in [workers(1), current_thread()] {
+        let turns = within(WATCHDOG, move || {
+            runtime.block_on(async {
+                let turns = Arc::new(AtomicUsize::new(0));
+                let pair = wake_each_other(&turns);
+                while turns.load(Ordering::Relaxed) == 0 {
+                    yield_now().await;
+                }
+                let others = (0..OTHERS).map(|_| {
+                    let turns = Arc::clone(&turns);
+                    ringway::spawn(async move { turns.load(Ordering::Relaxed) })
+                });
+                let mut seen = Vec::new();
+                for other in others.collect::<Vec<_>>() {
+                    seen.push(other.await.expect("no panic"));
+                }
+                pair.into_iter().for_each(|task| task.abort());
+                seen[OTHERS - 1] - seen[0]
+            })
+        });
+        assert!(turns <= TURNS_MAX, "{turns} turns among {OTHERS} others");
+    }
+}
+
+/// Spawns two tasks that wake each other for ever, and count how often.
+fn wake_each_other(turns: &Arc<AtomicUsize>) -> [JoinHandle<()>; 2] {
+    let (to_second, mut from_first) = mpsc::channel(1);
+    let (to_first, mut from_second) = mpsc::channel(1);
+    let counted = Arc::clone(turns);
+    let first = ringway::spawn(async move {
+        while to_second.send(()).await.is_ok() && from_second.recv().await.is_some() {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let second = ringway::spawn(async move {
+        while from_first.recv().await.is_some() && to_first.send(()).await.is_ok() {}
+    });
+    [first, second]
 }
 
 /// Timers and the root are served while tasks are always ready.

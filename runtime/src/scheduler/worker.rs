@@ -66,7 +66,7 @@ pub(crate) struct Core {
 }
 
 /// Tasks run in a row from the next-task slot while others wait in the queue. Two tasks that wake each other
-/// keep the worker's cache warm, but must not keep it for themselves.
+/// keep the worker's cache warm, but must not keep it for themselves: after that they go behind the others.
 const NEXT_SLOT_STREAK_MAX: u32 = 3;
 /// An operation waits for submission no longer than this behind tasks that run.
 const UNFLUSHED_MAX: Duration = Duration::from_micros(100);
@@ -316,17 +316,24 @@ impl WorkerContext {
                 return task;
             }
         }
-        let next = &self.remote().next;
-        if core.streak < NEXT_SLOT_STREAK_MAX
-            && let Some(task) = next.take()
-        {
-            core.streak += 1;
-            return Some(task);
+        let next = self.next_of_slot(core);
+        next.or_else(|| {
+            core.streak = 0;
+            let task = core.queue.pop();
+            core.popped = core.popped.wrapping_add(u32::from(task.is_some()));
+            task
+        })
+    }
+
+    /// The task in the next-task slot, unless the slot has had its turns: then that task goes behind those that wait.
+    fn next_of_slot(&self, core: &mut Core) -> Option<Notified> {
+        let task = self.remote().next.take()?;
+        if core.streak >= NEXT_SLOT_STREAK_MAX && !core.queue.is_empty() {
+            core.queue.push(task);
+            return None;
         }
-        core.streak = 0;
-        let task = core.queue.pop();
-        core.popped = core.popped.wrapping_add(u32::from(task.is_some()));
-        task.or_else(|| next.take())
+        core.streak = core.streak.saturating_add(1);
+        Some(task)
     }
 
     /// Looks for a task elsewhere: the injector, then others' queues.
