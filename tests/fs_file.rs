@@ -577,6 +577,33 @@ fn vectored_writes_are_gathered() {
     });
 }
 
+/// How far that is depends on the file system: what std is told counts, and where a file was stays where it was.
+///
+/// Mutant: taking every position for one that can be had.
+#[test]
+fn a_seek_to_where_no_file_can_be_fails() {
+    on_both_flavours(|| async {
+        for folder in folders() {
+            let path = folder.path().join("file");
+            let mut file = read_write(&path).await;
+            let mut std = std::fs::File::open(&path).unwrap();
+            for bits in 30..=63 {
+                for target in [(1_u64 << bits) - 1, 1 << bits] {
+                    let to = SeekFrom::Start(target);
+                    let (ours, theirs) = (file.seek(to).await, std.seek(to));
+                    let kinds = (
+                        ours.map_err(|error| error.kind()),
+                        theirs.map_err(|error| error.kind()),
+                    );
+                    assert_eq!(kinds.0, kinds.1, "{to:?}");
+                    let position = file.stream_position().await.unwrap();
+                    assert_eq!(position, std.stream_position().unwrap(), "{to:?}");
+                }
+            }
+        }
+    });
+}
+
 #[test]
 fn a_seek_during_a_write_asks_for_patience() {
     on_both_flavours(|| async {

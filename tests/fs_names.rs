@@ -3,12 +3,16 @@
 mod fs_support;
 
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::pin::pin;
+use std::time::Duration;
 
 use fs_support::*;
 use ringway::fs::{self, DirBuilder};
+use ringway::time::timeout;
 
 #[test]
 fn whole_files_are_written_and_read() {
@@ -36,6 +40,58 @@ fn whole_files_are_written_and_read() {
             fs::write(&path, [0xff]).await.unwrap();
             let error = fs::read_to_string(&path).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidData);
+        }
+    });
+}
+
+/// A pipe by its name, as a shell gives it to a program, and a FIFO whose other end comes later.
+///
+/// Mutants: reading from the beginning what has none; writing pieces to where they would be in a file; opening for writing as
+/// the ring does, which says that there is no reader.
+#[test]
+fn what_comes_by_a_pipe_is_read_and_written_whole() {
+    on_both_flavours(|| async {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        make_fifo(&fifo);
+        for size in [0, 5, 100_000, (2 << 20) + 1] {
+            let contents = pattern(size);
+
+            let (reader, writer) = pipe();
+            let (mut writer, sent) = (std::fs::File::from(writer), contents.clone());
+            let writing = std::thread::spawn(move || writer.write_all(&sent));
+            let path = format!("/dev/fd/{}", reader.as_raw_fd());
+            assert!(fs::read(&path).await.unwrap() == contents, "read {size}");
+            writing.join().unwrap().unwrap();
+
+            let (reader, writer) = pipe();
+            let mut reader = std::fs::File::from(reader);
+            let reading = std::thread::spawn(move || {
+                let mut bytes = Vec::new();
+                reader.read_to_end(&mut bytes).map(|_| bytes)
+            });
+            let path = format!("/dev/fd/{}", writer.as_raw_fd());
+            fs::write(&path, &contents).await.unwrap();
+            drop(writer);
+            assert!(
+                reading.join().unwrap().unwrap() == contents,
+                "written {size}"
+            );
+
+            let mut writing = pin!(fs::write(&fifo, &contents));
+            let early = timeout(Duration::from_millis(30), writing.as_mut()).await;
+            assert!(early.is_err(), "there is no reader: {early:?}");
+            let path = fifo.clone();
+            let reading = std::thread::spawn(move || std::fs::read(path));
+            writing.await.unwrap();
+            assert!(
+                reading.join().unwrap().unwrap() == contents,
+                "written to a FIFO {size}"
+            );
+            let (path, sent) = (fifo.clone(), contents.clone());
+            let writing = std::thread::spawn(move || std::fs::write(path, sent));
+            assert!(fs::read(&fifo).await.unwrap() == contents, "read {size}");
+            writing.join().unwrap().unwrap();
         }
     });
 }

@@ -28,6 +28,10 @@ pub(crate) const LARGE_READ_BYTES: usize = 8 * 1024 * 1024;
 /// worker up for some 100 µs.
 pub(crate) const WRITE_PIECE_BYTES: usize = 1024 * 1024;
 
+/// Up to here, two gibibytes, every file system has positions. Whether one has others is asked: the file system of many disks
+/// ends at 16 TiB, that of memory cards at 4 GiB.
+pub(crate) const POSITION_EVERYWHERE_MAX: u64 = i32::MAX as u64;
+
 /// How many entries of a directory are read per trip to the blocking pool: the trip costs as much as some 30 of them.
 pub(crate) const READ_DIR_CHUNK: usize = 256;
 

@@ -7,15 +7,16 @@ use std::path::Path;
 use ringway_runtime::driver::{SharedFd, is_in_live_runtime};
 use ringway_runtime::task::coop;
 
+use crate::File;
 use crate::file::at::takes_no_more;
 use crate::file::core::Core;
-use crate::limits::{LARGE_READ_BYTES, UNKNOWN_SIZE_BYTES, WRITE_PIECE_BYTES};
+use crate::limits::{LARGE_READ_BYTES, ON_WORKER_MAX_BYTES, UNKNOWN_SIZE_BYTES, WRITE_PIECE_BYTES};
 use crate::op::now::{self, Prompt, Start};
-use crate::op::{Location, Open, descriptor, open_to_read_now, with_c_path};
+use crate::op::{AT_POSITION, Location, Open, descriptor, open_to_read_now, with_c_path};
 use crate::open::open;
 use crate::pool::on_pool;
 
-/// Reads a whole file.
+/// Reads a whole file, or what comes by a FIFO, a pipe or a terminal until its end.
 ///
 /// A small file that lies in memory takes four system calls: openat2(2), lseek(2) for where it ends, preadv2(2), and
 /// close(2).
@@ -67,6 +68,14 @@ pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     read_rest(&core, start, size).await
 }
 
+/// Where the bytes of a file are that come after `len` others. What cannot seek has no other place than where it is.
+fn place_after(len: usize, is_seekable: bool) -> u64 {
+    match is_seekable {
+        true => len as u64,
+        false => AT_POSITION,
+    }
+}
+
 /// Opens what can be opened at once. The descriptor has O_NONBLOCK still.
 fn open_now(path: &Path) -> io::Result<Option<OwnedFd>> {
     // Outside a runtime the operation panics, as it should, and in one that has ended it says so.
@@ -92,14 +101,21 @@ async fn read_rest(core: &Core, mut contents: Vec<u8>, size: usize) -> io::Resul
     if size > 0 {
         contents.try_reserve_exact(size.saturating_add(1).saturating_sub(contents.len()))?;
     }
+    let is_seekable = size > 0 || descriptor::is_seekable(core.as_fd());
+    // A pipe never has more, and its bytes may be long in coming: no thread of the kernel is to wait for them.
+    let room_max = match is_seekable {
+        true => LARGE_READ_BYTES,
+        false => ON_WORKER_MAX_BYTES,
+    };
     loop {
         let len = contents.len();
         if len == contents.capacity() || size == 0 {
             contents.try_reserve(UNKNOWN_SIZE_BYTES)?;
         }
-        let room = (contents.capacity() - len).min(LARGE_READ_BYTES);
+        let room = (contents.capacity() - len).min(room_max);
+        let place = place_after(len, is_seekable);
         let result;
-        (result, contents) = core.read(contents, len, room, len as u64).await;
+        (result, contents) = core.read(contents, len, room, place).await;
         let count = result?;
         let agreed = contents.len() == size && count < room;
         if count == 0 || agreed {
@@ -192,10 +208,11 @@ pub async fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Re
 
 /// Through the ring, so that no more than a piece of what may be borrowed is copied at a time.
 async fn write_in_pieces(path: &Path, contents: &[u8]) -> io::Result<()> {
-    let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC;
-    let fd = open(|| Ok(Open::new(Location::of_path(path)?, flags, 0o666))).await?;
-    let core = Core::new(SharedFd::from(fd), flags);
-    let mut offset = 0;
+    // It waits for the reader of a FIFO.
+    let file = File::create(path).await?;
+    let core = file.core();
+    let is_seekable = descriptor::is_seekable(core.as_fd());
+    let mut written = 0;
     let mut piece = Vec::new();
     for bytes in contents.chunks(WRITE_PIECE_BYTES) {
         piece.clear();
@@ -203,13 +220,14 @@ async fn write_in_pieces(path: &Path, contents: &[u8]) -> io::Result<()> {
         let mut done = 0;
         while done < bytes.len() {
             let result;
-            (result, piece) = core.write(piece, done, offset).await;
+            let place = place_after(written, is_seekable);
+            (result, piece) = core.write(piece, done, place).await;
             let count = result?;
             if count == 0 {
                 return Err(takes_no_more());
             }
             done += count;
-            offset += count as u64;
+            written += count;
         }
     }
     Ok(())

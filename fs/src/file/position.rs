@@ -3,6 +3,7 @@
 use std::io::{self, SeekFrom};
 use std::os::fd::BorrowedFd;
 
+use crate::limits::POSITION_EVERYWHERE_MAX;
 use crate::op::{AT_POSITION, descriptor};
 
 /// The position of a file.
@@ -78,8 +79,8 @@ impl Position {
             return seek_shared(fd, to, unread as i64);
         };
         *position = match to {
-            SeekFrom::Start(target) => valid(Some(target))?,
-            SeekFrom::Current(by) => valid(position.checked_add_signed(by))?,
+            SeekFrom::Start(target) => valid(fd, Some(target))?,
+            SeekFrom::Current(by) => valid(fd, position.checked_add_signed(by))?,
             SeekFrom::End(_) => descriptor::seek(fd, to)?,
         };
         Ok(*position)
@@ -118,9 +119,13 @@ fn seek_shared(fd: BorrowedFd<'_>, to: SeekFrom, unread: i64) -> io::Result<u64>
     }
 }
 
-/// A position that lseek(2) would accept.
-fn valid(position: Option<u64>) -> io::Result<u64> {
-    position
+/// A position that lseek(2) accepts. Where a file of its file system cannot reach is known to the kernel only.
+fn valid(fd: BorrowedFd<'_>, position: Option<u64>) -> io::Result<u64> {
+    let position = position
         .filter(|&position| i64::try_from(position).is_ok())
-        .ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))
+        .ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
+    if position > POSITION_EVERYWHERE_MAX {
+        descriptor::seek(fd, SeekFrom::Start(position))?;
+    }
+    Ok(position)
 }

@@ -128,6 +128,8 @@ pub(crate) enum Start {
 pub(crate) fn read_start(file: Prompt<'_>) -> io::Result<Start> {
     match descriptor::seek(file.fd, io::SeekFrom::End(0)) {
         Ok(size @ 1..=SIZED_BYTES_MAX) => read_sized(file, size as usize),
+        // A pipe has no beginning to read from, and nothing is known of when its bytes come.
+        Err(_) => Ok(Start::Part(Vec::new())),
         // Files in /proc, say, have no end before they are read, and a large one is worth another look.
         _ => read_unsized(file),
     }
