@@ -57,8 +57,9 @@ pub(crate) async fn serve(server: &Server, stream: Transport, peer: Peer) {
     match end {
         Ok(end) => connection.end(end).await,
         Err(error) if error.kind() == io::ErrorKind::TimedOut => connection.reset(),
-        // The peer is gone, or a file ended before its time: there is nothing more to say.
-        Err(_) => {}
+        Err(_) if connection.is_reset => {}
+        // A file ended before its time, behind answers that were whole; or the peer is gone, which the end finds out.
+        Err(_) => connection.end(End::Close).await,
     }
 }
 
@@ -74,6 +75,8 @@ struct Connection<'s> {
     clock: Clock,
     /// No request came yet.
     is_new: bool,
+    /// The kernel was told to reset the connection when it is closed.
+    is_reset: bool,
 }
 
 /// How the exchange of requests and responses came to its end.
@@ -112,6 +115,7 @@ impl<'s> Connection<'s> {
             lines: Vec::new(),
             clock: Clock::default(),
             is_new: true,
+            is_reset: false,
         }
     }
 
@@ -541,7 +545,8 @@ impl<'s> Connection<'s> {
 
     /// Lets the kernel forget what a stalled peer did not take, in place of offering it for minutes
     /// more.
-    fn reset(&self) {
+    fn reset(&mut self) {
+        self.is_reset = true;
         // Without effect on a socket that is gone already.
         let _ = self.stream.socket().set_linger(Some(Duration::ZERO));
     }

@@ -4,6 +4,7 @@
 //! kernel long after the server has handed it over. Then it sends what nobody asked for, which a socket that was closed too early
 //! answers with a reset: that tail is gone.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
 
@@ -165,6 +166,47 @@ fn an_answer_is_whole_though_its_connection_is_idle_too_long_or_the_server_stops
             assert!(server.wait_for_end(PATIENCE).success());
         }
     }
+}
+
+/// An answer that cannot be completed ends the connection, behind another that the client has not read yet.
+///
+/// Mutant: close when an answer cannot be completed.
+#[test]
+fn an_answer_is_whole_though_the_next_one_is_cut_off() {
+    /// Less than the server's kernel takes, but more than half of it: the server goes on when it has sent half of what it has.
+    const BEFORE_BYTES: usize = 800_000;
+    const CUT_BYTES: usize = 8 << 20;
+    let folder = site();
+    folder.write("before.bin", pattern(BEFORE_BYTES));
+    let cut = folder.write("cut.bin", pattern(CUT_BYTES));
+    let server = Server::start(&folder.root());
+    let mut client = server.connect_narrowly();
+    let get = |name| format!("GET /{name} HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.send(get("before.bin") + &get("cut.bin"));
+    wait_until("the first is handed over", || !server.log().is_empty());
+    std::thread::sleep(Duration::from_millis(300));
+    let cut = File::options().write(true).open(cut).expect("opens");
+    cut.set_len(1).expect("cuts");
+    let is_aborted = || server.log().iter().any(|line| line.ends_with(" aborted"));
+    let mut received = Vec::new();
+    while !is_aborted() {
+        assert!(received.len() < BEFORE_BYTES, "read to its end");
+        let mut room = [0; 4 * 1024];
+        let count = uninterrupted(|| client.stream.read(&mut room)).expect("reads");
+        received.extend_from_slice(&room[..count]);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    for _ in 0..3 {
+        client.send(MORE);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    received.extend(read_slowly(&mut client).expect("an orderly end"));
+    let head = received.windows(4).position(|four| four == b"\r\n\r\n");
+    let body = &received[head.expect("a head") + 4..];
+    assert!(body.starts_with(&pattern(BEFORE_BYTES)));
+    let behind = &body[BEFORE_BYTES..];
+    assert!(behind.starts_with(b"HTTP/1.1 200 OK\r\n"));
+    assert!(behind.len() < CUT_BYTES, "it is visibly cut off");
 }
 
 /// What is read and forgotten is bounded, and what is not read harms nothing.

@@ -188,10 +188,10 @@ fn the_end_of_an_answer_leaves_though_its_client_reads_late_and_asks_for_nothing
     }
 }
 
-/// Among answers of all these lengths is one of which the kernel takes all but the word of its end, and for each the client reads late
-/// and goes on talking, which its kernel would be told by a reset that the connection is closed.
+/// Of most of these answers the kernel still has the tail when their end is told. Their clients read late and go on talking, which a
+/// socket that was closed by then would answer with a reset.
 ///
-/// Mutants: close when the end is told; give the word of the end no more time than a client has to end.
+/// Mutant: close when the end is told.
 #[test]
 fn an_answer_that_ends_the_connection_is_whole_and_told_though_its_client_reads_late() {
     const STEP: usize = 8 * 1024;
