@@ -4,7 +4,7 @@
 //!    buffer and leave together: before the connection waits for more input, before a body that is
 //!    not small, and when the buffer is full enough.
 //! 2. A response that cannot be completed ends the connection. What a client receives is whole or
-//!    visibly cut off, never padded.
+//!    visibly cut off, never padded; the whole ones before it arrive.
 //! 3. Every wait has a bound: a deadline for the head and for idleness, a least rate for what is
 //!    sent.
 //! 4. Where the client may still be sending, or has not received everything yet, the end lingers: see `linger`.
@@ -56,7 +56,7 @@ pub(crate) async fn serve(server: &Server, stream: Transport, peer: Peer) {
     connection.log_lines();
     match end {
         Ok(end) => connection.end(end).await,
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => connection.reset(),
+        Err(error) if is_timeout(&error) => connection.reset(),
         Err(_) if connection.is_reset => {}
         // A file ended before its time, behind answers that were whole; or the peer is gone, which the end finds out.
         Err(_) => connection.end(End::Close).await,
@@ -297,8 +297,12 @@ impl<'s> Connection<'s> {
         }
         let aborted = result.is_err();
         self.log(terms, head_bytes, status, sent_bytes, aborted);
-        if self.output.len() >= OUTPUT_FLUSH_BYTES {
-            self.flush().await?;
+        match &result {
+            // Who takes nothing is waited for no longer.
+            Err(error) if is_timeout(error) => {}
+            Ok(()) if self.output.len() < OUTPUT_FLUSH_BYTES => {}
+            // With what is cut off leave the whole answers before it.
+            Ok(()) | Err(_) => self.flush().await?,
         }
         result.map(|()| persistence)
     }
@@ -550,6 +554,11 @@ impl<'s> Connection<'s> {
         // Without effect on a socket that is gone already.
         let _ = self.stream.socket().set_linger(Some(Duration::ZERO));
     }
+}
+
+/// Whether the peer took less than it has to.
+fn is_timeout(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::TimedOut
 }
 
 /// The bytes of a part, if it is small or they are in memory anyway.

@@ -135,6 +135,46 @@ fn a_file_that_is_cut_and_grows_at_full_speed_puts_no_connection_out_of_step() {
     assert!(answers > 100, "{answers}");
 }
 
+/// Small answers leave together, also if the last of them cannot be completed.
+///
+/// Mutant: forget with the connection what was answered and not written yet.
+#[test]
+fn an_answer_before_one_that_cannot_be_completed_arrives() {
+    let folder = Folder::new();
+    folder.write("a", "A");
+    let path = folder.write("file.bin", "");
+    let server = Server::start_with(&folder.root(), &["--quiet"]);
+    let file = File::options().write(true).open(&path).expect("opens");
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _stop = SetOnDrop(&done);
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                file.set_len(0).expect("cuts");
+                file.set_len(20_000).expect("grows");
+            }
+        });
+        let ranges: Vec<_> = (1..16)
+            .map(|number| format!("{number}000-{number}009"))
+            .collect();
+        let fields = format!("Range: bytes={}\r\n", ranges.join(","));
+        let end = Instant::now() + TIME;
+        let mut cut = 0;
+        while Instant::now() < end && cut < 50 {
+            let mut client = server.connect();
+            client.send(
+                "GET /a HTTP/1.1\r\nHost: a\r\n\r\n".to_owned()
+                    + &format!("GET /file.bin HTTP/1.1\r\nHost: a\r\n{fields}\r\n")
+                    + "GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+            );
+            assert_eq!(client.response().text(), "A");
+            let rest = client.rest();
+            cut += usize::from(!rest.ends_with(b"\r\n\r\nA"));
+        }
+        assert!(cut > 0, "the file was never cut while it was sent");
+    });
+}
+
 /// Each state of the file has one byte all over and a size of its own, so a mixture would be seen.
 ///
 /// Mutants: the size taken from the path and the bytes from the descriptor.
