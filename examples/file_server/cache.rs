@@ -9,7 +9,9 @@
 //!    the compressed forms that may be sent in its place.
 //! 3. Bytes in memory and open files are bounded, each by itself; what is used least goes first. Of a flood of names that are
 //!    asked for once little is kept.
+//! 4. A file that nobody asks for any more is closed soon: it may have been deleted, and takes its room on the disk until then.
 
+use std::cell::RefCell;
 use std::hash::{Hash, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +25,7 @@ use crate::content::Bytes;
 use crate::entity::Entity;
 use crate::limits::{
     CACHE_ENTRY_BYTES, CACHE_SHARDS, CACHE_USUAL_BYTES, CacheLimits, DESCRIPTORS_PER_LARGE_FILE,
-    KEY_PATH_BYTES, UNPROVEN_BYTES_MAX,
+    KEY_PATH_BYTES, UNPROVEN_BYTES_MAX, UNUSED_FILE_TIME,
 };
 
 /// What is kept of all paths.
@@ -227,6 +229,25 @@ impl Cache {
     pub(crate) fn forget(&self, wanted: &Wanted<'_>) {
         self.memory.remove(wanted);
         self.files.remove(wanted);
+    }
+
+    /// Forgets the open files that nobody has asked for since a while before `now`; returns them.
+    pub(crate) fn take_unused(&self, now: Instant) -> Vec<Arc<Entity>> {
+        let (now, kept) = (
+            self.moment(now),
+            (self.believed + UNUSED_FILE_TIME).as_nanos(),
+        );
+        let unused = RefCell::new(Vec::new());
+        self.files.retain(|_, entity| {
+            // Who is asked for is confirmed as soon as it is believed no more.
+            let is_used = u128::from(now.saturating_sub(entity.resolved())) < kept;
+            if !is_used {
+                // It is closed by the caller, when nobody has to wait for a lock.
+                unused.borrow_mut().push(Arc::clone(entity));
+            }
+            is_used
+        });
+        unused.into_inner()
     }
 
     fn moment(&self, at: Instant) -> u64 {

@@ -82,6 +82,13 @@ pub(crate) const CACHE_USUAL_BYTES: u64 = 4 * 1024;
 /// Bytes of a path up to which it lies within its key. Most are shorter; each entry takes so many.
 pub(crate) const KEY_PATH_BYTES: usize = 38;
 
+/// For how long a file stays open that nobody asks for any more, beyond the time that it is believed; and how often such
+/// files are looked for. If it was deleted, its room on the disk is taken until then.
+pub(crate) const UNUSED_FILE_TIME: Duration = Duration::from_secs(4);
+
+/// Such files that are closed in a row before other tasks run.
+pub(crate) const CLOSED_FILES_PER_TURN: usize = 64;
+
 /// Parts of the cache with a lock each. Few, so that the largest body that is kept is a small part
 /// of one.
 pub(crate) const CACHE_SHARDS: usize = 8;

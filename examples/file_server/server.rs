@@ -164,6 +164,7 @@ impl Server {
         select! {
             () = signals.next() => {}
             () = Arc::clone(&self).accept_all(&listeners) => {}
+            () = self.site.close_unused() => {}
         }
         drop(listeners);
         // Release: pairs with the Acquire in `stops`.

@@ -6,13 +6,15 @@
 //! through its descriptor, never again through its name.
 
 use std::fs::Metadata;
+use std::future::pending;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ringway::fs::{Dir, File, OpenOptions, PathRefused};
-use ringway::time::Instant;
+use ringway::task::yield_now;
+use ringway::time::{Instant, sleep};
 use rustix::fs::OFlags;
 
 use crate::cache::{Cache, Look, Wanted};
@@ -21,7 +23,7 @@ use crate::conditional::{Conditions, ETag, Validators, Verdict};
 use crate::content::{Bytes, Content, State};
 use crate::entity::Entity;
 use crate::journal::Journal;
-use crate::limits::CacheLimits;
+use crate::limits::{CLOSED_FILES_PER_TURN, CacheLimits, UNUSED_FILE_TIME};
 use crate::listing::{Listed, Lister, Order, View};
 use crate::media::MediaType;
 use crate::multipart::Multipart;
@@ -162,6 +164,21 @@ impl Site {
             cache.forget(&wanted);
         }
         reply
+    }
+
+    /// Closes the files that nobody asks for any more. Never ends.
+    pub(crate) async fn close_unused(&self) {
+        let Some(cache) = &self.cache else {
+            return pending().await;
+        };
+        loop {
+            sleep(UNUSED_FILE_TIME).await;
+            let mut unused = cache.take_unused(Instant::now());
+            while !unused.is_empty() {
+                unused.truncate(unused.len().saturating_sub(CLOSED_FILES_PER_TURN));
+                yield_now().await;
+            }
+        }
     }
 
     async fn answer_path(&self, path: &SitePath, visit: &Visit<'_>) -> Reply {

@@ -122,6 +122,35 @@ fn every_change_is_followed_once_the_bound_is_over() {
     }
 }
 
+/// What was deleted, or has another name now, takes its room on the disk as long as somebody has it open.
+///
+/// Mutants: keep what is kept until another takes its place; close what is asked for all the time.
+#[test]
+fn a_file_that_nobody_asks_for_any_more_is_closed() {
+    const NAMES: [&str; 3] = ["deleted", "left", "wanted"];
+    let folder = Folder::new();
+    for name in NAMES {
+        folder.write(name, pattern(SIZES[1]));
+    }
+    settle();
+    let server = Server::start_with(&folder.root(), &["--cache-ms", "100"]);
+    let mut client = server.connect();
+    for name in NAMES {
+        client.get(&format!("/{name}"));
+        assert!(holds(&server, &format!("/{name}")), "{name}");
+    }
+    fs::remove_file(folder.path("deleted")).expect("removes");
+    let mut asked = Instant::now();
+    wait_until("what nobody wants is closed", || {
+        assert!(holds(&server, "/wanted"), "what is wanted stays open");
+        if asked.elapsed() > Duration::from_millis(500) {
+            client.get("/wanted");
+            asked = Instant::now();
+        }
+        !holds(&server, " (deleted)") && !holds(&server, "/left")
+    });
+}
+
 /// Whether the server has a file open whose path, as the system tells it, ends so.
 fn holds(server: &Server, end: &str) -> bool {
     let open = fs::read_dir(format!("/proc/{}/fd", server.pid())).expect("it runs");
