@@ -136,6 +136,10 @@ pub(crate) const LISTING_PIECE_BYTES: usize = 32 * 1024;
 /// Entries that are read from the disk before the thread is given back: a few milliseconds' work.
 pub(crate) const LISTING_TURN_ENTRIES: usize = 4_096;
 
+/// Threads that read directories, and make pages of them, at a time; other listings wait for their next turn. With a thread for each
+/// listing the workers would get too little of the processors, and nothing else would be served.
+pub(crate) const LISTING_THREADS_MAX: usize = 4;
+
 /// Bytes of memory that the entries of one listing may take to be put in order: 100,000 take 4 to 8 MiB. Beyond it they
 /// come as the disk has them.
 pub(crate) const LISTING_SORTED_BYTES_MAX: usize = 16 * 1024 * 1024;

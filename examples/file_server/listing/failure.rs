@@ -142,6 +142,7 @@ fn lister(names: OpenNames, has_room: bool) -> Lister {
     Lister {
         room: Arc::new(Semaphore::new(blocks)),
         names,
+        ..Lister::new()
     }
 }
 

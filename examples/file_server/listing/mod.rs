@@ -10,7 +10,8 @@
 //!    and all together [`LISTINGS_SORTED_BYTES_MAX`]; beyond either, the entries come as the disk has them, and the page
 //!    says so.
 //!
-//! What reads the disk runs on the blocking pool, in turns of [`LISTING_TURN_ENTRIES`].
+//! What reads the disk runs on the blocking pool, in turns of [`LISTING_TURN_ENTRIES`], of which [`LISTING_THREADS_MAX`] are taken at a
+//! time.
 
 mod entries;
 #[cfg(test)]
@@ -34,7 +35,7 @@ pub(crate) use self::order::Order;
 use self::reader::{OpenNames, Reader, open_names};
 use crate::limits::{
     LISTING_PAGE_ENTRIES, LISTING_PAGE_NAME_BYTES, LISTING_PIECE_BYTES, LISTING_SORTED_BYTES_MAX,
-    LISTING_TURN_ENTRIES, LISTINGS_SORTED_BYTES_MAX,
+    LISTING_THREADS_MAX, LISTING_TURN_ENTRIES, LISTINGS_SORTED_BYTES_MAX,
 };
 
 /// Makes listings, and knows how much memory all together have for their order.
@@ -42,6 +43,8 @@ use crate::limits::{
 pub(crate) struct Lister {
     /// A permit for each [`BLOCK_BYTES`].
     room: Arc<Semaphore>,
+    /// Who has a permit takes a turn.
+    turns: Arc<Semaphore>,
     /// Where entries come from: the disk.
     names: OpenNames,
 }
@@ -61,6 +64,7 @@ pub(crate) enum Listed {
 pub(crate) struct Listing {
     /// `None` while a thread of the pool works on it, and when all was said.
     work: Option<Work>,
+    turns: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -90,6 +94,7 @@ impl Lister {
     pub(crate) fn new() -> Lister {
         Lister {
             room: Arc::new(Semaphore::new(LISTINGS_SORTED_BYTES_MAX / BLOCK_BYTES)),
+            turns: Arc::new(Semaphore::new(LISTING_THREADS_MAX)),
             names: open_names,
         }
     }
@@ -104,6 +109,7 @@ impl Lister {
         directory: File,
     ) -> io::Result<Listed> {
         let (room, names) = (Arc::clone(&self.room), self.names);
+        let turns = Arc::clone(&self.turns);
         let first_turn = move || {
             let path = view.directory.clone();
             let mut work = Work {
@@ -116,11 +122,29 @@ impl Lister {
             };
             Ok(match work.gather_page()? {
                 true => Listed::Whole(work.whole()),
-                false => Listed::Pieces(Box::new(Listing { work: Some(work) })),
+                false => Listed::Pieces(Box::new(Listing {
+                    work: Some(work),
+                    turns,
+                })),
             })
         };
-        spawn_blocking(first_turn).await.map_err(io::Error::other)?
+        take_turn(&self.turns, first_turn).await
     }
+}
+
+/// Has a thread of the pool take a turn, as soon as few others do. Who has gone meanwhile takes none.
+async fn take_turn<T: Send + 'static>(
+    turns: &Arc<Semaphore>,
+    turn: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let permit = Arc::clone(turns).acquire_owned().await;
+    let permit = permit.expect("the semaphore of turns is never closed");
+    let turn = move || {
+        // It goes with the thread's work, whether or not somebody still waits for that.
+        let _permit = permit;
+        turn()
+    };
+    spawn_blocking(turn).await.map_err(io::Error::other)?
 }
 
 impl Listing {
@@ -133,7 +157,7 @@ impl Listing {
                 let goes_on = work.take_turn(&mut piece)?;
                 io::Result::Ok((goes_on.then_some(work), piece))
             };
-            let (work, piece) = spawn_blocking(turn).await.map_err(io::Error::other)??;
+            let (work, piece) = take_turn(&self.turns, turn).await?;
             self.work = work;
             if !piece.is_empty() {
                 return Ok(Some(piece));
@@ -264,6 +288,9 @@ impl Work {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
     use super::*;
     use crate::page;
     use crate::path::SitePath;
@@ -358,6 +385,54 @@ mod tests {
             assert_eq!(names.len(), 20_000);
             assert!(page.ends_with(page::END));
         }
+    }
+
+    static READING: AtomicUsize = AtomicUsize::new(0);
+    static READING_MOST: AtomicUsize = AtomicUsize::new(0);
+
+    /// Counts who reads at the same time, at the first entry and at some later ones.
+    fn counting(directory: &File) -> io::Result<reader::Names> {
+        let names = reader::open_names(directory)?.enumerate();
+        Ok(Box::new(names.map(|(index, entry)| {
+            if index.is_multiple_of(LISTING_PAGE_ENTRIES * 2) {
+                let reading = READING.fetch_add(1, Ordering::Relaxed) + 1;
+                READING_MOST.fetch_max(reading, Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(10));
+                READING.fetch_sub(1, Ordering::Relaxed);
+            }
+            entry
+        })))
+    }
+
+    /// Mutants: a thread for the first turn of each listing; one for each later turn; one thread for all.
+    #[test]
+    fn so_many_threads_read_at_a_time_and_no_more() {
+        let folder = folder(LISTING_PAGE_ENTRIES * 3);
+        let runtime = ringway::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .build();
+        runtime.expect("a runtime").block_on(async {
+            let root = Dir::open(folder.path()).await.expect("opens");
+            let lister = Lister {
+                names: counting,
+                ..Lister::new()
+            };
+            let view = View {
+                directory: SitePath::parse(b"/").expect("valid"),
+                order: Order::DEFAULT,
+            };
+            let list = async || {
+                let directory = File::open(folder.path()).await.expect("opens");
+                let resolve = Symlinks::Within.resolve_flags();
+                let listed = lister.list(root.clone(), resolve, view.clone(), directory);
+                let Listed::Pieces(mut listing) = listed.await.expect("reads") else {
+                    panic!("it is large");
+                };
+                while listing.next().await.expect("reads").is_some() {}
+            };
+            futures_util::future::join_all((0..16).map(|_| list())).await;
+        });
+        assert_eq!(READING_MOST.load(Ordering::Relaxed), LISTING_THREADS_MAX);
     }
 
     /// Mutant: heed only what all listings together have.
