@@ -4,8 +4,8 @@ use std::io;
 use std::os::fd::AsRawFd;
 
 use ringway_runtime::driver::{
-    Answers, Completion, Home, Operation, PROVIDED_BYTES, Pool, ProvidedBufs, SharedFd, squeue,
-    types,
+    Answers, Completion, Home, Operation, PROVIDED_BYTES, Pool, ProvidedBufs, SharedFd, cqueue,
+    squeue, types,
 };
 
 use super::poll;
@@ -39,7 +39,13 @@ impl RecvMany {
         // SAFETY: `new` was told the pool of the shard where the operation lies, whose answer this is, and which the
         // driver hands in once.
         let bufs = unsafe { self.pool.adopt(count, completion.flags) };
-        completion.result.map(|_| bufs)
+        match completion.result? {
+            // Nobody can say where they are; it must not look like the end of the stream.
+            1.. if cqueue::buffer_select(completion.flags).is_none() => Err(io::Error::other(
+                "the kernel names no buffer of what it has received",
+            )),
+            _ => Ok(bufs),
+        }
     }
 }
 
@@ -98,5 +104,34 @@ unsafe impl Operation for Readable {
 
     fn complete(self, completion: Completion) -> Self::Output {
         completion.result.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ringway_net::UnixStream;
+    use ringway_runtime::Runtime;
+    use ringway_runtime::driver::{AsSharedFd, Birth, Use, provided_buffers};
+
+    use super::*;
+
+    /// Mutant: `item` looks at the buffers alone, and they are none, as at the end of a stream.
+    #[test]
+    fn an_answer_whose_bytes_are_nowhere_is_an_error_and_not_the_end() {
+        let runtime = Runtime::new().expect("a runtime");
+        runtime.block_on(async {
+            let (near, _far) = UnixStream::pair().expect("a pair");
+            let fd = near.shared_fd();
+            let Some(pool) = provided_buffers(fd.home(), Use::Single, Birth::here()) else {
+                return;
+            };
+            let received = RecvMany::new(fd, pool);
+            let without_buffer = |count| {
+                let result = Ok(count);
+                received.item(Completion { result, flags: 0 })
+            };
+            assert!(without_buffer(1).is_err());
+            assert_eq!(without_buffer(0).expect("the end").count(), 0);
+        });
     }
 }

@@ -17,7 +17,8 @@
 //! # Bundles
 //!
 //! An answer names one buffer and a number of bytes. If there are more than the buffer has room for, the kernel went on with
-//! those behind it in the ring, which [`order`] remembers.
+//! those behind it in the ring, which [`order`] remembers. All that it took for one answer it took at once: a request is
+//! made so that an answer is never gone on with ([`receive`]), for that can lose buffers, and their bytes.
 //!
 //! # When there are none
 //!

@@ -273,6 +273,16 @@ fn the_kernel_reads_entries_where_the_lane_writes_them() {
     assert_eq!(first[1] >> 48, u64::from(COUNT), "the tail");
 }
 
+/// Mutants, in `receive.rs`: `bundles` bounds one answer alone, or all answers alone.
+#[test]
+fn a_request_for_bundles_says_how_much_one_answer_and_all_may_bring() {
+    let entry = receive::bundles(types::Fd(3), 1, 70_000);
+    // SAFETY: an entry is the kernel's structure of sixteen plain numbers, all of them written.
+    let words = unsafe { std::mem::transmute::<squeue::Entry, [u32; 16]>(entry) };
+    // In the kernel's interface they are at bytes 24 and 44.
+    assert_eq!((words[24 / 4], words[44 / 4]), (70_000, 70_000));
+}
+
 /// Set for a process of its own, whose report is read.
 const LOSES: &str = "RINGWAY_TEST_LOSES_BUFFERS";
 

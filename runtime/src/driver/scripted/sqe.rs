@@ -36,6 +36,7 @@ const FIXED_FILE: u8 = 1;
 const POLL_ADD_MULTI: u32 = 1;
 const ACCEPT_MULTISHOT: u16 = 1;
 const RECV_MULTISHOT: u16 = 1 << 1;
+const RECVSEND_BUNDLE: u16 = 1 << 4;
 /// Where a multishot receive has the most bytes that it brings in all.
 const OPTLEN: usize = 44;
 
@@ -93,9 +94,9 @@ impl Sqe {
             }
             opcode::ACCEPT => self.clear_ioprio(ioprio, ACCEPT_MULTISHOT),
             opcode::RECV | opcode::RECVMSG => {
-                // A single one takes no bound.
+                // A single one takes no bound. Without it a bundle would go on, and be more than an answer of many.
                 self.0[OPTLEN..OPTLEN + 4].fill(0);
-                self.clear_ioprio(ioprio, RECV_MULTISHOT)
+                self.clear_ioprio(ioprio & !RECVSEND_BUNDLE, RECV_MULTISHOT)
             }
             _ => false,
         }
@@ -149,5 +150,10 @@ mod tests {
         let null = std::ptr::null_mut;
         let single = opcode::Accept::new(fd, null(), null().cast());
         assert_eq!(multi.0, Sqe::of(&single.build()).0);
+        let mut multi = Sqe::of(&opcode::RecvMultiBundle::new(fd, 2).build());
+        assert!(multi.make_single());
+        let single = opcode::Recv::new(fd, null().cast(), 0).buf_group(2);
+        let single = single.build().flags(squeue::Flags::BUFFER_SELECT);
+        assert_eq!(multi.0, Sqe::of(&single).0);
     }
 }
