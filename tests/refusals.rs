@@ -50,13 +50,17 @@ fn main() {
         .skip(1)
         .filter(|word| !word.starts_with('-'))
         .collect();
-    let cases: [(&str, fn()); 7] = [
+    let cases: [(&str, fn()); 8] = [
         (
             "io_uring_is_refused_from_the_first_call_or_the_nth",
             refused_while_building,
         ),
         ("io_uring_is_refused_in_mid_life", refused_in_mid_life),
         ("io_uring_is_refused_for_a_time", refused_for_a_time),
+        (
+            "answers_without_room_in_a_ring_that_is_closed",
+            refused_with_answers_without_room,
+        ),
         ("few_descriptors", few_descriptors),
         ("few_threads", few_threads),
         ("little_locked_memory", little_locked_memory),
@@ -262,6 +266,78 @@ fn refused_in_mid_life() {
             assert_held(before);
         });
     }
+}
+
+/// More answers come at once than a ring has room for that was closed meanwhile. Where that passes they are taken; where it
+/// lasts, who waits is told. A worker that has nothing to do sleeps, and hears who calls it.
+///
+/// Mutants, in `runtime/src/driver/shard/closed.rs`: `wait_outside` listens to the ring all the same; `ring_outside` does not
+/// ring; what the kernel has taken is not cancelled. In `runtime/src/driver/operations.rs`: `has_answers` does not mind that
+/// the ring is closed; `give_up` leaves the polls.
+fn refused_with_answers_without_room() {
+    const WAITERS: usize = 16;
+    for_each_errno("answers without room", |errno| {
+        // SAFETY: this is a child, which has no other thread yet.
+        unsafe { std::env::set_var("RINGWAY_RING_ENTRIES", "2,4") };
+        let filter = Filter::install(&[libc::SYS_io_uring_enter], errno, None);
+        let before = held();
+        let runtime = build(Driver::IoUring).expect("nothing is refused yet");
+        let (mut client, server) = std::os::unix::net::UnixStream::pair().expect("a pair");
+        server.set_nonblocking(true).expect("a socket");
+        let readers = (0..WAITERS).map(|_| {
+            let server = server.try_clone().expect("a descriptor");
+            runtime.spawn(async {
+                let mut server = ringway::net::UnixStream::from_std(server)?;
+                server.read_u8().await
+            })
+        });
+        let readers: Vec<_> = readers.collect();
+        drop(server);
+        let (idle, mut idle_client) = runtime.block_on(idle_pair());
+        let idle = runtime.spawn(read_one(idle));
+        std::thread::sleep(Duration::from_millis(50));
+        filter.refuse();
+        runtime.block_on(use_tasks_and_timers());
+        let closed = runtime.block_on(use_all());
+        closed.inspect_err(assert_tells).expect_err("it is refused");
+        io::Write::write_all(&mut client, &[b'!'; WAITERS]).expect("room");
+        assert_sleeps();
+        let may_pass = matches!(errno, libc::ENOMEM | libc::EMFILE | libc::EINTR);
+        if may_pass {
+            filter.allow();
+        }
+        let mut read = 0;
+        for reader in readers {
+            let end = runtime.block_on(async { timeout(END_MAX, reader).await });
+            match end.expect("the read hangs").expect("the reader") {
+                Ok(byte) => {
+                    assert_eq!(byte, b'!');
+                    read += 1;
+                }
+                Err(error) => assert_tells(&error),
+            }
+        }
+        let least = if may_pass { WAITERS } else { 1 };
+        assert!(read >= least, "{read} have read");
+        runtime.block_on(use_tasks_and_timers());
+        assert_sleeps();
+        match may_pass {
+            true => io::Write::write_all(&mut idle_client, b"!").expect("room"),
+            // Nobody has the other end any more, the kernel neither.
+            false => assert_eq!(
+                io::Read::read(&mut idle_client, &mut [0]).expect("an end"),
+                0
+            ),
+        }
+        let idle = runtime.block_on(async { timeout(END_MAX, idle).await });
+        let idle = idle.expect("the read hangs").expect("the reader");
+        assert_eq!(idle.inspect_err(assert_tells).is_ok(), may_pass);
+        let begin = Instant::now();
+        drop(runtime);
+        assert!(begin.elapsed() < END_MAX, "{:?}", begin.elapsed());
+        drop((client, idle_client));
+        assert_held(before);
+    });
 }
 
 /// What the kernel refuses for want of memory it grants when that is there again. As long as it lasts only for a moment

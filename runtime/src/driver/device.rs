@@ -52,8 +52,12 @@ pub trait Device: fmt::Debug {
         false
     }
 
-    /// As [`Self::enter`], where that is refused: waits for an answer or the doorbell, and submits nothing.
-    fn wait_outside(&self, _timeout: Option<Duration>) {}
+    /// As [`Self::enter`], where that is refused: waits for the doorbell, and for an answer if one may come (`answers`),
+    /// and submits nothing.
+    fn wait_outside(&self, _answers: bool, _timeout: Option<Duration>) {}
+
+    /// Calls the threads that wait in [`Self::wait_outside`], or the next one that will, out of it.
+    fn ring_outside(&self) {}
 
     /// What the device can do.
     fn features(&self) -> Features;
@@ -193,8 +197,12 @@ impl Device for AnyDevice {
         whichever!(self, device => device.may_be_refused())
     }
 
-    fn wait_outside(&self, timeout: Option<Duration>) {
-        whichever!(self, device => device.wait_outside(timeout))
+    fn wait_outside(&self, answers: bool, timeout: Option<Duration>) {
+        whichever!(self, device => device.wait_outside(answers, timeout))
+    }
+
+    fn ring_outside(&self) {
+        whichever!(self, device => device.ring_outside())
     }
 
     fn cancel_everything(&self) -> Option<squeue::Entry> {

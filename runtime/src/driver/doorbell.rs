@@ -48,6 +48,11 @@ impl Doorbell {
         if self.by_message && send_message(ring).is_ok() {
             return;
         }
+        self.ring_outside();
+    }
+
+    /// Calls who waits outside of the ring, and hears no message behind an answer for which it had no room.
+    pub(super) fn ring_outside(&self) {
         // The counter would be full after 2^64 writes.
         let _ = (&self.event).write(&1u64.to_ne_bytes());
     }

@@ -156,6 +156,17 @@ pub enum Submitted<T> {
     NoRoom(T),
 }
 
+/// Whether what a closed ring had to do was given up.
+#[derive(Debug)]
+#[must_use]
+pub(super) enum GivenUp {
+    /// Somebody is in the kernel to submit, and it has to be tried again.
+    NotYet,
+    All,
+    /// All, and some of it the kernel still has.
+    Taken,
+}
+
 impl<R: Ring> Operations<R> {
     /// An empty table over `ring`.
     pub fn new(ring: R) -> Self {
@@ -278,7 +289,7 @@ impl<R: Ring> Operations<R> {
     pub(super) fn has_news(&self) -> bool {
         self.inner
             .try_lock()
-            .is_some_and(|mut inner| inner.ring.has_answers() || inner.ring.wants_enter())
+            .is_some_and(|mut inner| inner.has_answers())
     }
 
     /// How many that end by themselves somebody waits for.
@@ -299,8 +310,7 @@ impl<R: Ring> Operations<R> {
 
     /// Whether answers wait to be reaped; waits for the lock to know.
     pub(super) fn has_answers(&self) -> bool {
-        let mut inner = self.inner.lock();
-        inner.ring.has_answers() || inner.ring.wants_enter()
+        self.inner.lock().has_answers()
     }
 
     /// SQEs that wait to be submitted, those in the backlog included.
@@ -344,22 +354,26 @@ impl<R: Ring> Operations<R> {
     }
 
     /// While the ring is closed, takes the operations back that the kernel has not taken, and ends them. Cancels and the
-    /// like stay, for they will be wanted if it is opened again. `false`: somebody is in the kernel to submit, and it has
-    /// to be tried again.
+    /// like stay, for they will be wanted if it is opened again. If it is closed for good and had no room for an answer, none
+    /// comes any more, and what waits for events ends too.
     pub(super) fn give_up(
         &self,
         closed: impl FnOnce() -> Option<Closed>,
         out: &mut Settled,
-    ) -> bool {
+    ) -> GivenUp {
         let mut inner = self.inner.lock();
         // Asked under the lock: not any more if `open` was called meanwhile.
         let Some(Closed { errno, lasts }) = closed() else {
-            return true;
+            return GivenUp::All;
         };
         inner.is_shut_out = true;
         // Acquire: pairs with the Release in the drop of `Outgoing`. None begins while we hold the lock.
         if self.submitters.load(Acquire) > 0 {
-            return false;
+            return GivenUp::NotYet;
+        }
+        let is_deaf = lasts && inner.ring.has_overflowed();
+        if is_deaf {
+            inner.reap(&mut { usize::MAX }, out);
         }
         let Inner {
             ring,
@@ -367,6 +381,10 @@ impl<R: Ring> Operations<R> {
             backlog,
             ..
         } = &mut *inner;
+        let polls = match is_deaf {
+            true => slots.keys_of_polls(),
+            false => Vec::new(),
+        };
         let mut end = |user_data| {
             slots.settle(user_data, Answer::refused(errno), out);
         };
@@ -378,7 +396,13 @@ impl<R: Ring> Operations<R> {
             }
             !is_operation
         });
-        true
+        // Those that the kernel had not taken have ended by now.
+        let has_taken = !polls.is_empty();
+        polls.into_iter().map(Key::to_user_data).for_each(end);
+        match has_taken {
+            true => GivenUp::Taken,
+            false => GivenUp::All,
+        }
     }
 
     /// The kernel lets the ring be entered again. `open` says so to all others.
@@ -468,6 +492,11 @@ impl<R: Ring> Inner<R> {
         // The backlog counts, so that nobody waits in the kernel over one that did not fit: an enter that submits
         // less than it was told to does not wait.
         self.ring.unsubmitted() + self.waiting()
+    }
+
+    /// Whether answers are there, or would be after an enter.
+    fn has_answers(&mut self) -> bool {
+        self.ring.has_answers() || !self.is_shut_out && self.ring.wants_enter()
     }
 
     fn refill(&mut self) {

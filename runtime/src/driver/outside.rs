@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use io_uring::{IoUring, types};
 
-/// Waits until the ring has answers, the bell is rung, or the time is up.
-pub(super) fn wait(ring: &IoUring, mut bell: &File, timeout: Option<Duration>) {
-    let fds = [ring.as_raw_fd(), bell.as_raw_fd()];
+/// Waits until the bell is rung, the ring has answers, if there is one that may come to have some, or the time is up.
+pub(super) fn wait(ring: Option<&IoUring>, mut bell: &File, timeout: Option<Duration>) {
+    let ring = ring.map_or(NOTHING, AsRawFd::as_raw_fd);
+    let fds = [ring, bell.as_raw_fd()];
     poll_readable(fds, timeout);
     // Nothing is there if something else has woken us.
     let _ = bell.read(&mut [0; size_of::<u64>()]);
@@ -25,6 +26,9 @@ pub(super) fn cancel_everything(ring: &IoUring) {
     // Refused, nothing is cancelled, and what does not end by itself is given up at the deadline.
     let _ = ring.submitter().register_sync_cancel(at_once, any);
 }
+
+/// In place of a descriptor that poll(2) is not to look at.
+const NOTHING: libc::c_int = -1;
 
 /// Waits until one of the descriptors is readable, a signal comes, or the time is up.
 fn poll_readable(fds: [libc::c_int; 2], timeout: Option<Duration>) {

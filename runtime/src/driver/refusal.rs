@@ -3,7 +3,9 @@
 //! Entering a ring fails now and then for reasons that pass: no memory, answers that must be reaped first. It is tried
 //! again, with pauses. What fails again and again for long enough *closes* the ring. What the kernel had not taken is then
 //! taken back, and ends, as all that follows, with an error that says why, so that nobody waits for ever. What the kernel
-//! had taken ends as it would have. The worker sleeps by poll(2) on the ring's descriptor from then on, so that tasks,
+//! had taken ends as it would have, unless more answers come at a time than the completion queue has room for: then only an
+//! enter brings them, and all that follow. If there is never to be one, what waits for events ends like what was not taken;
+//! of what has lent its memory to the kernel nothing is heard again, and it is given up with the runtime. The worker sleeps by poll(2) on the ring's descriptor from then on, so that tasks,
 //! timers and the answers that still come go on.
 //!
 //! A ring that was closed for a reason that may pass is probed every now and then, and opened when the kernel lets it be

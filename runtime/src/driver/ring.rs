@@ -98,8 +98,13 @@ impl Device for RingDevice {
         true
     }
 
-    fn wait_outside(&self, timeout: Option<Duration>) {
-        outside::wait(&self.ring, self.doorbell.event(), timeout);
+    fn wait_outside(&self, answers: bool, timeout: Option<Duration>) {
+        let ring = answers.then_some(&*self.ring);
+        outside::wait(ring, self.doorbell.event(), timeout);
+    }
+
+    fn ring_outside(&self) {
+        self.doorbell.ring_outside();
     }
 
     fn features(&self) -> Features {

@@ -268,6 +268,7 @@ impl Shard {
 
     fn ring_doorbell(&self) {
         self.device.ring_doorbell();
+        self.ring_outside();
     }
 
     /// Queues an operation; gives it back if the shard is closed.
@@ -641,7 +642,7 @@ impl Shard {
         if self.refusal.closed().is_some() {
             self.device.cancel_again();
             if self.operations.in_flight() > 0 {
-                self.device.wait_outside(Some(DRAIN_RETRY));
+                self.wait_outside(Some(DRAIN_RETRY));
             }
             return;
         }

@@ -26,6 +26,7 @@ use super::bounds::Bounds;
 use super::ledger::{Entry, Kind, Ledger};
 use super::op::{Completion, Operation, Tell};
 use super::payload::{Face, Gather, Payload};
+use super::plain::is_poll;
 use super::stored::{Entries, Stored, store};
 use crate::offer::{Offer, Unprepared};
 
@@ -213,6 +214,8 @@ enum Stage {
         cancelling: bool,
         /// The driver is cancelling it, because nobody takes its answers or for a sweep, and will go on with it.
         suspended: bool,
+        /// It waits for an event, and the kernel has no memory of it.
+        polls: bool,
         tries: u8,
     },
     /// Many answers were wanted, and the kernel has nothing of it now, but may be given it again.
@@ -222,6 +225,11 @@ enum Stage {
     Abandoned,
     Done(Answer),
 }
+
+const _: () = assert!(
+    cfg!(debug_assertions) || size_of::<Slot>() <= 192,
+    "three cache lines"
+);
 
 /// How often an operation that died with its submitting thread is submitted again.
 const TRIES_MAX: u8 = 8;
@@ -274,7 +282,7 @@ impl Slots {
             slot: entry,
         };
         slot.stage = match ManuallyDrop::into_inner(waker) {
-            Some(waker) => Stage::in_flight(Stored::new(waker, &slot.entries), 0),
+            Some(waker) => Stage::in_flight(Stored::new(waker, &slot.entries), &sqe, 0),
             None => Stage::Abandoned,
         };
         self.free_head = next;
@@ -338,9 +346,9 @@ impl Slots {
                     return Err(Unprepared);
                 }
                 // First, for it may panic.
-                *resumed = Some(slot.entry(key));
+                let sqe = resumed.insert(slot.entry(key));
                 let stored = Stored::new(offer.take()?, &slot.entries);
-                slot.stage = Stage::in_flight(stored, tries);
+                slot.stage = Stage::in_flight(stored, sqe, tries);
                 slot.entries.operation = slot.entries.slot.beside(Kind::Operation);
                 self.in_flight += 1;
                 return Ok(Next::Pending(None));
@@ -419,6 +427,7 @@ impl Slots {
             cancelling,
             suspended,
             tries,
+            ..
         } = &mut slot.stage
         else {
             return;
@@ -454,6 +463,7 @@ impl Slots {
                 cancelling: false,
                 suspended,
                 tries,
+                ..
             } if answer == Answer::CANCELED && (*suspended || *tries < TRIES_MAX) => {
                 *tries += u8::from(!std::mem::take(suspended));
                 let tries = *tries;
@@ -515,15 +525,22 @@ impl Slots {
 
     /// The operations whose last CQE has not come.
     pub(super) fn keys_in_flight(&self) -> Vec<Key> {
+        self.keys(|stage| matches!(stage, Stage::InFlight { .. } | Stage::Abandoned))
+    }
+
+    /// Those of them that somebody waits for, and that can end without the kernel, which has none of their memory.
+    pub(super) fn keys_of_polls(&self) -> Vec<Key> {
+        self.keys(|stage| matches!(stage, Stage::InFlight { polls: true, .. }))
+    }
+
+    fn keys(&self, of: impl Fn(&Stage) -> bool) -> Vec<Key> {
         let slots = self.chunks.iter().flat_map(|chunk| chunk.iter());
-        let in_flight = (0..)
-            .zip(slots)
-            .filter(|(_, slot)| matches!(slot.stage, Stage::InFlight { .. } | Stage::Abandoned));
+        let found = (0..).zip(slots).filter(|(_, slot)| of(&slot.stage));
         let key = |(index, slot): (u32, &Slot)| Key {
             index,
             generation: slot.generation,
         };
-        in_flight.map(key).collect()
+        found.map(key).collect()
     }
 
     fn find(&mut self, key: Key) -> Option<&mut Slot> {
@@ -655,11 +672,12 @@ impl Slot {
 }
 
 impl Stage {
-    fn in_flight(waker: Stored, tries: u8) -> Self {
+    fn in_flight(waker: Stored, sqe: &squeue::Entry, tries: u8) -> Self {
         Self::InFlight {
             waker: Some(waker),
             cancelling: false,
             suspended: false,
+            polls: is_poll(sqe),
             tries,
         }
     }

@@ -332,7 +332,7 @@ impl Device for Front {
         self.0.bells == Bells::Both
     }
 
-    fn wait_outside(&self, timeout: Option<Duration>) {
+    fn wait_outside(&self, _answers: bool, timeout: Option<Duration>) {
         let Self(machine) = self;
         let mut inner = machine.lock();
         if timeout.is_some_and(|timeout| timeout < LONG) {

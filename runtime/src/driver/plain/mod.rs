@@ -33,7 +33,7 @@ use std::os::fd::RawFd;
 
 use io_uring::{opcode, squeue};
 
-pub(crate) use self::poll::{poll_all, poll_now};
+pub(crate) use self::poll::{is_poll, poll_all, poll_now};
 use self::sqe::Sqe;
 
 /// A request under way.

@@ -2,6 +2,8 @@
 
 use std::os::fd::RawFd;
 
+use io_uring::{opcode, squeue};
+
 use super::sqe::Sqe;
 use super::sys::{answer, uninterrupted};
 use super::{Kind, Request, Step};
@@ -11,6 +13,11 @@ const POLL_ADD_MULTI: u32 = 1;
 const POLL_ADD_LEVEL: u32 = 1 << 3;
 /// Flags of epoll_ctl(2) that say how to wait, and the events that are always reported.
 const EVENTS_MASK: u32 = 0xffff;
+
+/// Whether an entry waits for events only, and names no memory.
+pub(crate) fn is_poll(entry: &squeue::Entry) -> bool {
+    Sqe::of(entry).opcode == opcode::PollAdd::CODE
+}
 
 impl Request {
     /// The `POLL…` events that a poll operation waits for.

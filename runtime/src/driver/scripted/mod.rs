@@ -136,8 +136,12 @@ impl Device for Arc<ScriptedDevice> {
         self.below.may_be_refused()
     }
 
-    fn wait_outside(&self, timeout: Option<Duration>) {
-        self.below.wait_outside(timeout);
+    fn wait_outside(&self, answers: bool, timeout: Option<Duration>) {
+        self.below.wait_outside(answers, timeout);
+    }
+
+    fn ring_outside(&self) {
+        self.below.ring_outside();
     }
 
     fn features(&self) -> Features {

@@ -1,11 +1,13 @@
 //! A shard whose ring is closed, for the kernel refuses to be entered: see `refusal`.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
 use super::{REFUSED_PAUSE, Scratch, Shard};
 use crate::driver::device::{Device, Wait};
+use crate::driver::operations::GivenUp;
 use crate::driver::refusal::{Closed, PROBE_PAUSE};
+use crate::loom::atomic::fence;
 
 impl Shard {
     /// Where the kernel does not let the ring be entered: ends what waits for that, unless it lets us again.
@@ -24,10 +26,14 @@ impl Shard {
             return self.note_queued(false);
         }
         let closed = || self.refusal.closed();
-        if !self.operations.give_up(closed, &mut scratch.settled) {
-            // Whoever is in the kernel to submit may sleep there since.
-            self.unflushed.store(true, Ordering::Relaxed);
-            self.ring_doorbell();
+        match self.operations.give_up(closed, &mut scratch.settled) {
+            GivenUp::All => {}
+            GivenUp::Taken => self.device.cancel_again(),
+            GivenUp::NotYet => {
+                // Whoever is in the kernel to submit may sleep there since.
+                self.unflushed.store(true, Relaxed);
+                self.ring_doorbell();
+            }
         }
     }
 
@@ -41,6 +47,32 @@ impl Shard {
             false => Some(PROBE_PAUSE),
         };
         let timeout = timeout.into_iter().chain(most).min();
-        self.device.wait_outside(timeout);
+        // Partner of the fence in `ring_outside`: either we see that we are called, or the caller sees that the ring is
+        // closed, as we have.
+        fence(SeqCst);
+        if self.word.is_notified() {
+            return;
+        }
+        self.wait_outside(timeout);
+        if self.word.is_notified() {
+            // Two may wait here, the worker's own thread and who has taken the core over, and only one has read the bell.
+            self.device.ring_outside();
+        }
+    }
+
+    /// Rings for who sleeps outside.
+    pub(super) fn ring_outside(&self) {
+        // Partner of the fence in `sleep_outside`.
+        fence(SeqCst);
+        if self.refusal.closed().is_some() {
+            self.device.ring_outside();
+        }
+    }
+
+    /// Waits for the doorbell, and for an answer. A ring that had no room for one is readable until it is entered, and by then
+    /// all that come are put behind that one.
+    pub(super) fn wait_outside(&self, timeout: Option<Duration>) {
+        let answers = !self.operations.has_overflowed();
+        self.device.wait_outside(answers, timeout);
     }
 }
