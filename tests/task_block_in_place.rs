@@ -9,8 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ringway::io::{AsyncReadExt, AsyncWriteExt};
-use ringway::net::{TcpListener, TcpStream};
-use ringway::runtime::{Builder, Handle};
+use ringway::net::{TcpListener, TcpStream, UnixStream};
+use ringway::runtime::{Builder, Handle, Runtime};
 use ringway::sync::oneshot;
 use ringway::task::{LocalSet, block_in_place, coop, spawn_blocking, yield_now};
 use ringway::time::sleep;
@@ -491,4 +491,72 @@ fn a_stand_in_stays_as_long_as_its_operations() {
         runtime.block_on(accepts).expect("accepted");
         wait_until("the stand-in ends", || ended.load(Ordering::SeqCst) == 1);
     });
+}
+
+/// A thread that computes inside of its closure has submitted reads, whose answers wait until it passes through the kernel.
+/// The stand-in, which has tasks to run, enters the ring hardly more often than for these, and the answers come in time.
+///
+/// Mutants: in `runtime/src/driver/operations.rs`, `has_answers_for_owner` takes what waits for another thread for news; in
+/// `runtime/src/driver/elsewhere.rs`, `note_entered` notes nothing.
+#[test]
+fn answers_that_wait_for_a_thread_that_computes_keep_nobody_busy() {
+    const TRIES: usize = 11;
+    within(WATCHDOG, || {
+        let runtime = workers(1);
+        let tries = (0..TRIES).map(|_| read_beside_a_computation(&runtime));
+        let (mut enters, late): (Vec<_>, Vec<_>) = tries.unzip();
+        enters.sort_by(f64::total_cmp);
+        assert!(enters[TRIES / 2] < 2.0, "for each task {enters:.1?}");
+        let least = late.into_iter().min().expect("some tries");
+        assert!(least < Duration::from_millis(10), "{least:?}");
+    });
+}
+
+/// Enters for each task, and how late the latest of some reads was.
+fn read_beside_a_computation(runtime: &Runtime) -> (f64, Duration) {
+    const READS: usize = 64;
+    const COMPUTES: Duration = Duration::from_millis(40);
+    let pairs = (0..READS).map(|_| {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("a pair");
+        theirs.set_nonblocking(true).expect("a socket");
+        (ours, theirs)
+    });
+    let (ours, theirs): (Vec<_>, Vec<_>) = pairs.unzip();
+    let read = |stream| async {
+        let mut stream = UnixStream::from_std(stream).expect("a socket");
+        stream.read_u8().await.expect("a byte");
+        Instant::now()
+    };
+    let reads: Vec<_> = theirs
+        .into_iter()
+        .map(|stream| runtime.spawn(read(stream)))
+        .collect();
+    // The reads are with the kernel when the worker is idle.
+    thread::sleep(Duration::from_millis(5));
+    let enters = || runtime.metrics().ring(0).enter_count();
+    let before = enters();
+    let begin = Instant::now();
+    let computes = runtime.spawn(async move {
+        block_in_place(|| while begin.elapsed() < COMPUTES {});
+    });
+    let mut written = Vec::new();
+    let mut tasks = 0;
+    while begin.elapsed() < COMPUTES {
+        let (tell, told) = mpsc::channel();
+        runtime.spawn(async move { tell.send(()).expect("the test waits") });
+        told.recv().expect("the task tells");
+        tasks += 1;
+        let due = begin.elapsed().as_micros() * READS as u128 / COMPUTES.as_micros();
+        while written.len() < READS.min(due as usize) {
+            written.push(Instant::now());
+            std::io::Write::write_all(&mut &ours[written.len() - 1], b"!").expect("room");
+        }
+    }
+    let ratio = (enters() - before) as f64 / f64::from(tasks);
+    runtime.block_on(computes).expect("the task");
+    let late = reads.into_iter().zip(written).map(|(read, written)| {
+        let read = runtime.block_on(read).expect("the task");
+        read.duration_since(written)
+    });
+    (ratio, late.max().expect("some were written"))
 }

@@ -48,6 +48,7 @@ mod current;
 mod debts;
 mod device;
 mod doorbell;
+mod elsewhere;
 mod error;
 mod fd;
 mod features;

@@ -23,6 +23,7 @@ use std::time::Instant;
 use io_uring::{opcode, squeue};
 
 use super::bounds::Bounds;
+use super::elsewhere::Elsewhere;
 use super::ledger::Ledger;
 use super::op::Operation;
 use super::refusal::Closed;
@@ -107,6 +108,8 @@ struct Inner<R> {
     slots: Slots,
     backlog: VecDeque<squeue::Entry>,
     closed: bool,
+    /// What of the answers that want an enter waits for another thread than the owner's.
+    elsewhere: Elsewhere,
     /// The kernel does not let the ring be entered, and what is queued stays where it is or is given up.
     is_shut_out: bool,
     doorbell_down: bool,
@@ -137,6 +140,17 @@ impl Drop for Outgoing<'_> {
             self.submitters.fetch_sub(1, Release);
         }
     }
+}
+
+/// What who goes to sleep in the ring has to know.
+#[derive(Debug)]
+pub(super) struct Sleep<'a> {
+    /// What it submits.
+    pub(super) outgoing: Outgoing<'a>,
+    /// A sweep is under way.
+    pub(super) sweeping: bool,
+    /// Answers wait for another thread, which is to be interrupted first.
+    pub(super) hastens: bool,
 }
 
 /// What became of a submission.
@@ -180,6 +194,7 @@ impl<R: Ring> Operations<R> {
             slots: Slots::within(bounds),
             backlog: VecDeque::new(),
             closed: false,
+            elsewhere: Elsewhere::default(),
             is_shut_out: false,
             doorbell_down: true,
             dropped: 0,
@@ -264,6 +279,16 @@ impl<R: Ring> Operations<R> {
         inner.ring.may_have_more()
     }
 
+    /// As [`Self::reap`], by the owner after an enter: `true` if more wait for room in the completion queue.
+    pub fn reap_entered(&self, left: &mut usize, out: &mut Settled) -> bool {
+        let mut inner = self.inner.lock();
+        inner.reap(left, out);
+        let is_over = inner.ring.has_overflowed();
+        let is_wanted = inner.ring.wants_enter();
+        inner.elsewhere.note_entered(is_wanted && !is_over);
+        is_over
+    }
+
     /// As [`Self::reap`], of all answers and if nobody else holds the lock; says whether it did.
     pub fn try_reap(&self, out: &mut Settled) -> bool {
         match self.inner.try_lock() {
@@ -285,11 +310,11 @@ impl<R: Ring> Operations<R> {
         self.inner.lock().ring.has_overflowed()
     }
 
-    /// Whether answers are there or wait for an enter; no if somebody else is looking after them.
+    /// Whether answers are there or wait for an enter by the caller; no if somebody else is looking after them.
     pub(super) fn has_news(&self) -> bool {
         self.inner
             .try_lock()
-            .is_some_and(|mut inner| inner.has_answers())
+            .is_some_and(|mut inner| inner.has_answers_for_owner())
     }
 
     /// How many that end by themselves somebody waits for.
@@ -323,16 +348,21 @@ impl<R: Ring> Operations<R> {
         self.count_submitter(&mut self.inner.lock())
     }
 
-    /// The same for who goes to sleep in the ring: what lets him hear the doorbell is among them. Also whether a sweep
-    /// is under way.
+    /// The same for who goes to sleep in the ring: what lets him hear the doorbell is among them.
     pub(super) fn begin_sleep(
         &self,
         doorbell: impl FnOnce() -> Option<squeue::Entry>,
-    ) -> (Outgoing<'_>, bool) {
+    ) -> Sleep<'_> {
         let mut inner = self.inner.lock();
         inner.arm_doorbell(doorbell);
-        let sweeping = inner.sweep.is_some();
-        (self.count_submitter(&mut inner), sweeping)
+        let Inner {
+            ring, elsewhere, ..
+        } = &mut *inner;
+        Sleep {
+            hastens: elsewhere.take_call(|| ring.wants_enter()),
+            sweeping: inner.sweep.is_some(),
+            outgoing: self.count_submitter(&mut inner),
+        }
     }
 
     /// Called under the lock.
@@ -497,6 +527,17 @@ impl<R: Ring> Inner<R> {
     /// Whether answers are there, or would be after an enter.
     fn has_answers(&mut self) -> bool {
         self.ring.has_answers() || !self.is_shut_out && self.ring.wants_enter()
+    }
+
+    /// As [`Self::has_answers`], for the owner, to whom nothing is news that its own enter does not bring.
+    fn has_answers_for_owner(&mut self) -> bool {
+        let Self {
+            ring, elsewhere, ..
+        } = self;
+        match elsewhere.waits(|| ring.wants_enter()) {
+            true => ring.has_answers() || !self.is_shut_out && ring.has_overflowed(),
+            false => self.has_answers(),
+        }
     }
 
     fn refill(&mut self) {

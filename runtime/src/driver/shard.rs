@@ -448,8 +448,12 @@ impl Shard {
         let mut left = answers;
         if self.operations.reap(&mut left, &mut scratch.settled) && left > 0 {
             self.flush();
-            self.operations.reap(&mut left, &mut scratch.settled);
-            self.reap_overflow(&mut left, scratch);
+            if self
+                .operations
+                .reap_entered(&mut left, &mut scratch.settled)
+            {
+                self.reap_overflow(&mut left, scratch);
+            }
         }
         if std::mem::take(&mut scratch.settled.doorbell) && self.thread_in_ring.is_set() {
             self.rearm_doorbell();
@@ -562,7 +566,11 @@ impl Shard {
             return self.sleep_outside(closed, timeout);
         }
         self.unflushed.store(false, Ordering::Relaxed);
-        let (outgoing, sweeping) = self.operations.begin_sleep(|| self.device.doorbell_entry());
+        let sleep = self.operations.begin_sleep(|| self.device.doorbell_entry());
+        if sleep.hastens {
+            self.device.hasten();
+        }
+        let (outgoing, sweeping) = (sleep.outgoing, sleep.sweeping);
         let queued = outgoing.count();
         let timeout = match sweeping {
             true => Some(timeout.map_or(SWEEP_RETRY, |timeout| timeout.min(SWEEP_RETRY))),
@@ -587,16 +595,6 @@ impl Shard {
             if sweeping {
                 self.device.cancel_again();
             }
-        }
-    }
-
-    /// After a refusal that the next service will not do away with, lets the kernel find its memory, or whatever it lacks.
-    fn rest(&self, error: &io::Error) {
-        match error.raw_os_error() {
-            Some(libc::ETIME | libc::EBADR) => {}
-            Some(libc::EINTR) if !self.refusal.has_failed_often() => {}
-            _ if self.operations.has_news() => {}
-            _ => std::thread::sleep(REFUSED_PAUSE),
         }
     }
 

@@ -264,7 +264,7 @@ impl WorkerContext {
     fn advance_paused_clock(&self, core: Box<Core>) -> Box<Core> {
         let shared = self.shared();
         // An answer that the limit of one look has left in the ring comes before any timer.
-        if !self.may_time_pass() || self.shard().is_wanted() {
+        if !self.may_time_pass() || self.shard().is_wanted() || self.shard().has_answers() {
             return core;
         }
         let timers = self.remote().shard.timers();

@@ -1,5 +1,6 @@
 //! A shard whose ring is closed, for the kernel refuses to be entered: see `refusal`.
 
+use std::io;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
@@ -74,5 +75,15 @@ impl Shard {
     pub(super) fn wait_outside(&self, timeout: Option<Duration>) {
         let answers = !self.operations.has_overflowed();
         self.device.wait_outside(answers, timeout);
+    }
+
+    /// After a refusal that the next service will not do away with, lets the kernel find its memory, or whatever it lacks.
+    pub(super) fn rest(&self, error: &io::Error) {
+        match error.raw_os_error() {
+            Some(libc::ETIME | libc::EBADR) => {}
+            Some(libc::EINTR) if !self.refusal.has_failed_often() => {}
+            _ if self.operations.has_news() => {}
+            _ => std::thread::sleep(REFUSED_PAUSE),
+        }
     }
 }

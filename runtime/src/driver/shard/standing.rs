@@ -5,7 +5,12 @@ use super::Shard;
 impl Shard {
     /// Whether an answer is there that nobody has taken, or one comes whatever others do, or something was not submitted.
     pub(crate) fn is_about_to_answer(&self) -> bool {
-        self.awaits_end() || self.operations.unsubmitted() > 0 || self.operations.has_answers()
+        self.awaits_end() || self.operations.unsubmitted() > 0 || self.has_answers()
+    }
+
+    /// Whether an answer is there that nobody has taken, or waits for whichever thread to enter the kernel.
+    pub(crate) fn has_answers(&self) -> bool {
+        self.operations.has_answers()
     }
 
     /// Whether somebody waits for an operation that ends by itself.
