@@ -126,6 +126,17 @@ impl Idle {
         self.called[worker].lend();
     }
 
+    /// `worker` goes on with a core that somebody gives up. It is called to search, if it takes calls; otherwise a search that
+    /// was `counted` ends, for nobody would take it. `true`: it was the last, and the caller owes the others a `notify`.
+    #[must_use]
+    pub fn hand_over(&self, worker: usize, counted: bool, takes_calls: bool) -> bool {
+        if takes_calls {
+            self.call(worker, counted);
+            return false;
+        }
+        counted && self.end_search()
+    }
+
     /// The search to which `worker` was called. `true`: it is the caller's, to go on with or to end, be it the worker, who
     /// has come, or the monitor, who has found that it does not come. The other one has none.
     #[must_use]

@@ -314,9 +314,9 @@ impl WorkerContext {
     fn hand_over(&self, core: &mut Core) {
         let shared = self.shared();
         let counted = std::mem::take(&mut core.searching);
-        if self.takes_calls() {
-            shared.idle.call(self.index(), counted);
-        } else if counted && shared.idle.end_search() && shared.has_stealable_work() {
+        let takes_calls = self.takes_calls();
+        if shared.idle.hand_over(self.index(), counted, takes_calls) && shared.has_stealable_work()
+        {
             shared.notify();
         }
         let _ = self.remote().shard.word().unpark();

@@ -81,7 +81,13 @@ impl Spare {
         self.change(ACTIVE, RETIRED);
     }
 
-    fn is_active(&self) -> bool {
+    /// The spare worker, which is `worker`, has woken. `true`: somebody made it search, and counted it.
+    pub fn was_called(&self, idle: &Idle, worker: usize) -> bool {
+        self.accept() || self.is_active() && !idle.wake_up(worker)
+    }
+
+    /// Whether the spare worker is a worker like the others.
+    pub fn is_active(&self) -> bool {
         // Acquire: pairs with the AcqRel in `accept`; only the holder of its core asks.
         self.state.load(Acquire) == ACTIVE
     }
@@ -164,16 +170,11 @@ impl WorkerContext {
 
     /// Woken: `true` if somebody made this worker search, and counted it. The search is lent still.
     pub(super) fn was_called(&self) -> bool {
-        if self.is_spare() {
-            let spare = &self.shared().spare;
-            if spare.accept() {
-                return true;
-            }
-            if !spare.is_active() {
-                return false;
-            }
+        let shared = self.shared();
+        match self.is_spare() {
+            true => shared.spare.was_called(&shared.idle, self.index()),
+            false => !shared.idle.wake_up(self.index()),
         }
-        !self.shared().idle.wake_up(self.index())
     }
 
     /// The root has spawned or woken a task, which is in the queue. Tasks of a root are not worth the waking of another

@@ -1,13 +1,13 @@
 //! A core that changes hands: between a worker's thread and a stand-in, when a task blocks in place, and between a
-//! worker's thread and the main thread in `block_on`.
+//! worker's thread and the main thread in `block_on`. Whoever goes on with it is called to search.
 #![cfg(loom)]
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use ringway_loom_models::crew::Bell;
+use ringway_loom_models::crew::{Bell, Crew};
 use ringway_loom_models::{check, spawn};
-use ringway_runtime::internals::{Absence, CoreSlot, ParkWord, ThreadInRing, Unparked};
+use ringway_runtime::internals::{Absence, CoreSlot, ParkWord, Spare, ThreadInRing, Unparked};
 use ringway_runtime::loom::atomic::AtomicBool;
 
 type Core = Box<u32>;
@@ -236,5 +236,77 @@ fn a_core_that_the_main_thread_takes_and_gives_back_loses_no_work() {
             worker.join().expect("no panic");
             other.join().expect("no panic");
         });
+    }
+}
+
+/// A task blocks in place on the spare worker, which is needed or was retired, and whose core was searching or not; a stand-in
+/// goes on with it, while two tasks are pushed. It runs one at most, so the worker that sleeps is woken: no search is left that
+/// nobody has.
+///
+/// Mutants: `hand_over` in `scheduler/idle.rs` calls who takes no calls, or leaves its search counted, or does not say that it
+/// was the last; `was_called` in `scheduler/spare.rs` says no of a worker that is active.
+#[test]
+fn the_core_of_a_spare_worker_is_handed_over_without_a_search_that_nobody_takes() {
+    for (active, searching) in [(false, false), (false, true), (true, false), (true, true)] {
+        check(move || {
+            let crew = Arc::new(Crew::new(1));
+            let spare = Arc::new(Spare::new());
+            if active {
+                assert!(spare.offer(&crew.idle, SPARE, 0, 1));
+                assert!(spare.was_called(&crew.idle, SPARE));
+                assert!(crew.idle.take_search(SPARE) && crew.idle.end_search());
+            }
+            if searching {
+                assert!(crew.idle.begin_search());
+            }
+            assert_eq!(crew.idle.fall_asleep(0, false), !searching);
+            assert!(crew.beds[0].word.park());
+            let sleeper = {
+                let crew = Arc::clone(&crew);
+                spawn(move || {
+                    crew.beds[0].bell.wait();
+                    let searching = crew.end_sleep(0);
+                    crew.work_once(0, searching)
+                })
+            };
+            let stand_in = {
+                let (crew, spare) = (Arc::clone(&crew), Arc::clone(&spare));
+                spawn(move || {
+                    hand_over_spare(&crew, &spare, searching);
+                    serve_spare(&crew, &spare);
+                })
+            };
+            // One for each of them, who runs it for ever.
+            crew.push(7);
+            crew.push(7);
+            stand_in.join().expect("no panic");
+            assert_eq!(sleeper.join().expect("no panic"), 7);
+            assert!(crew.idle.begin_search(), "nobody searches");
+            assert_eq!(crew.idle.sleepers(), 0);
+        });
+    }
+}
+
+/// The number of the spare worker, behind that of the only other one.
+const SPARE: usize = 1;
+
+/// As `WorkerContext::hand_over`.
+fn hand_over_spare(crew: &Crew, spare: &Spare, searching: bool) {
+    let owes = crew.idle.hand_over(SPARE, searching, spare.is_active());
+    if owes && !crew.queue.is_empty() {
+        crew.notify();
+    }
+}
+
+/// As `serve` of `scheduler/stand_in.rs`: wakes with the core, runs a task, and falls asleep, for the root has gone on.
+fn serve_spare(crew: &Crew, spare: &Spare) {
+    let called = spare.was_called(&crew.idle, SPARE);
+    let mut searching = called && crew.idle.take_search(SPARE);
+    if crew.take().is_some() && std::mem::take(&mut searching) {
+        crew.stop_searching();
+    }
+    spare.retire();
+    if crew.idle.retire(searching) && !crew.queue.is_empty() {
+        crew.notify();
     }
 }
