@@ -227,7 +227,7 @@ enum Stage {
 }
 
 const _: () = assert!(
-    cfg!(debug_assertions) || size_of::<Slot>() <= 192,
+    cfg!(any(debug_assertions, feature = "ledger")) || size_of::<Slot>() <= 192,
     "three cache lines"
 );
 
