@@ -5,6 +5,7 @@
 //! owner. All functions may be called from any thread, except [`Shard::sleep`], which is the owner's.
 
 mod closed;
+mod drain;
 mod standing;
 
 use std::fmt;
@@ -13,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::thread::Thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ringway_timer::wheel::Progress;
 
@@ -82,16 +83,11 @@ const RESCUED_MAX: usize = 1024;
 /// come that fast.
 const INTERRUPTIONS_MAX: u32 = 16;
 
-/// How often a drain asks again for what it could not cancel.
-const DRAIN_RETRY: Duration = Duration::from_millis(10);
 /// How long who sleeps waits for a sweep to go on, before it cancels again what a cancel may have missed.
 const SWEEP_RETRY: Duration = Duration::from_millis(2);
 /// How long a thread waits that the kernel did not let wait: some wakes of a scheduler that has to free memory. Who is
 /// woken meanwhile is late by as much.
 const REFUSED_PAUSE: Duration = Duration::from_millis(1);
-
-/// How long a ring is drained that may not be entered, where nothing may be left to cancel with.
-const REFUSED_DRAIN_MAX: Duration = Duration::from_millis(500);
 
 impl Shard {
     /// A shard that stands on `opened`.
@@ -605,62 +601,6 @@ impl Shard {
             self.sleep(timeout);
         }
         self.thread_in_ring.leave();
-    }
-
-    /// Refuses new work, cancels every operation and waits until the kernel has let go of all of them, or
-    /// until `deadline`. Returns whether none is left.
-    pub(crate) fn drain(self: &Arc<Self>, deadline: Instant, scratch: &mut Scratch) -> bool {
-        // Release: pairs with the Acquire in `is_closed`.
-        self.closed.store(true, Ordering::Release);
-        self.timers.close(&mut scratch.settled.wakers);
-        let begin = Instant::now();
-        loop {
-            self.operations.close(|| self.device.cancel_everything());
-            self.enter_to_drain();
-            self.end_refused(scratch);
-            self.operations
-                .reap(&mut { usize::MAX }, &mut scratch.settled);
-            self.act(scratch);
-            if self.operations.in_flight() == 0 {
-                return true;
-            }
-            let deadline = match self.refusal.closed() {
-                Some(_) => deadline.min(begin + REFUSED_DRAIN_MAX),
-                None => deadline,
-            };
-            if Instant::now() >= deadline {
-                self.ledger.excuse();
-                return false;
-            }
-        }
-    }
-
-    /// Has the kernel cancel what it is told to, and waits for some answers.
-    fn enter_to_drain(&self) {
-        if self.refusal.closed().is_some() {
-            self.device.cancel_again();
-            if self.operations.in_flight() > 0 {
-                self.wait_outside(Some(DRAIN_RETRY));
-            }
-            return;
-        }
-        let outgoing = self.operations.outgoing();
-        let queued = outgoing.count();
-        let wait = match self.operations.in_flight() {
-            0 => Wait::No,
-            _ => Wait::ForAnswer(Some(DRAIN_RETRY)),
-        };
-        let sweeping = self.operations.is_sweeping();
-        let entered = self.enter(queued, wait);
-        drop(outgoing);
-        // Refused, it is tried again, until the ring is closed.
-        if let Err(error) = entered {
-            self.rest(&error);
-            if sweeping {
-                // Cancels in the queue would come behind the sweep's mark.
-                self.device.cancel_again();
-            }
-        }
     }
 }
 
