@@ -107,8 +107,12 @@ fn counting_panics(case: impl FnOnce()) {
 }
 
 fn build(driver: Driver) -> io::Result<Runtime> {
+    build_with(WORKERS, driver)
+}
+
+fn build_with(workers: usize, driver: Driver) -> io::Result<Runtime> {
     Builder::new_multi_thread()
-        .worker_threads(WORKERS)
+        .worker_threads(workers)
         .driver(driver)
         .enable_all()
         .build()
@@ -281,7 +285,8 @@ fn refused_with_answers_without_room() {
         unsafe { std::env::set_var("RINGWAY_RING_ENTRIES", "2,4") };
         let filter = Filter::install(&[libc::SYS_io_uring_enter], errno, None);
         let before = held();
-        let runtime = build(Driver::IoUring).expect("nothing is refused yet");
+        // One worker, so that all wait in the same ring.
+        let runtime = build_with(1, Driver::IoUring).expect("nothing is refused yet");
         let (mut client, server) = std::os::unix::net::UnixStream::pair().expect("a pair");
         server.set_nonblocking(true).expect("a socket");
         let readers = (0..WAITERS).map(|_| {

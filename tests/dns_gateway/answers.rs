@@ -1,12 +1,10 @@
 //! The cache, the zone, and what fits into a packet.
 
-use std::sync::{Arc, Mutex};
-
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Record, RecordType};
 
 use crate::support::{
-    Client, Gateway, TcpClient, Upstream, name, query, query_without_edns, soa, wait_until,
+    Client, Gateway, TcpClient, Upstream, gated, name, query, query_without_edns, soa, wait_until,
 };
 
 /// Mutant: forget to take the age from the TTLs.
@@ -38,15 +36,8 @@ fn an_answer_that_has_expired_is_fetched_anew() {
 /// Mutant: fetch an answer for each who wants it.
 #[test]
 fn equal_questions_in_flight_are_asked_once() {
-    let gate = Arc::new(Mutex::new(()));
+    let (gate, upstream) = gated(|_| true);
     let closed = gate.lock().expect("nobody else");
-    let upstream = {
-        let gate = Arc::clone(&gate);
-        Upstream::start(move |asked| {
-            drop(gate.lock());
-            vec![asked.address(300)]
-        })
-    };
     let gateway = Gateway::of(&upstream, &["--upstream-timeout-ms", "20000"]);
     let clients: Vec<_> = (0..50)
         .map(|_| (Client::of(&gateway), query("a.test.")))

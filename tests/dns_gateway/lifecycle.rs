@@ -2,28 +2,20 @@
 
 use std::net::TcpStream;
 use std::process::Command;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use crate::support::{
-    Client, Gateway, PATIENCE, TcpClient, Upstream, binary, encode, query, wait_until,
+    Client, Gateway, PATIENCE, TcpClient, Upstream, binary, encode, gated, query, wait_until,
 };
 
 /// Mutant: stop without waiting for what is in flight.
 #[test]
 fn a_stop_answers_what_is_in_flight_by_udp_and_tcp_and_closes_idle_connections() {
     for signal in [Signal::TERM, Signal::INT] {
-        let gate = Arc::new(Mutex::new(()));
+        let (gate, upstream) = gated(|_| true);
         let closed = gate.lock().expect("nobody else");
-        let upstream = {
-            let gate = Arc::clone(&gate);
-            Upstream::start(move |asked| {
-                drop(gate.lock());
-                vec![asked.address(300)]
-            })
-        };
         let long = [
             "--upstream-timeout-ms",
             "20000",
@@ -54,15 +46,8 @@ fn a_stop_answers_what_is_in_flight_by_udp_and_tcp_and_closes_idle_connections()
 #[test]
 fn a_stop_answers_the_query_that_waits_behind_those_in_flight() {
     const PIPELINED: usize = 64;
-    let gate = Arc::new(Mutex::new(()));
+    let (gate, upstream) = gated(|_| true);
     let closed = gate.lock().expect("nobody else");
-    let upstream = {
-        let gate = Arc::clone(&gate);
-        Upstream::start(move |asked| {
-            drop(gate.lock());
-            vec![asked.address(300)]
-        })
-    };
     let long = [
         "--upstream-timeout-ms",
         "20000",
@@ -133,14 +118,7 @@ fn packets_beyond_the_limit_are_dropped_and_counted() {
 /// Mutant: drop what is in the cache, too.
 #[test]
 fn what_is_in_the_cache_is_answered_beyond_the_limit() {
-    let gate = Arc::new(Mutex::new(()));
-    let upstream = {
-        let gate = Arc::clone(&gate);
-        Upstream::start(move |asked| {
-            drop(gate.lock());
-            vec![asked.address(300)]
-        })
-    };
+    let (gate, upstream) = gated(|_| true);
     let limits = ["--max-in-flight", "1", "--upstream-timeout-ms", "20000"];
     let gateway = Gateway::of(&upstream, &limits);
     let client = Client::of(&gateway);

@@ -14,8 +14,8 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 use rustix::process::Signal;
 
 pub(crate) use example::{PATIENCE, uninterrupted, wait_until};
+use upstream::{Asked, framed, read_framed};
 pub(crate) use upstream::{Upstream, encode};
-use upstream::{framed, read_framed};
 
 #[path = "../support/example.rs"]
 mod example;
@@ -26,6 +26,21 @@ mod upstream;
 pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| example::build("dns_gateway"))
+}
+
+/// An upstream that answers what `waits` says so of only while nobody holds its gate.
+pub(crate) fn gated(
+    waits: impl Fn(&Asked) -> bool + Send + Sync + 'static,
+) -> (Arc<Mutex<()>>, Upstream) {
+    let gate = Arc::new(Mutex::new(()));
+    let held = Arc::clone(&gate);
+    let upstream = Upstream::start(move |asked| {
+        if waits(asked) {
+            drop(held.lock());
+        }
+        vec![asked.address(300)]
+    });
+    (gate, upstream)
 }
 
 /// A running gateway. Dropping it kills the process.

@@ -2,25 +2,15 @@
 
 use std::io::Write;
 use std::net::Shutdown;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::support::{Gateway, TcpClient, Upstream, encode, name, query, uninterrupted};
+use crate::support::{Gateway, TcpClient, Upstream, encode, gated, name, query, uninterrupted};
 
 /// Mutant: answer one after the other.
 #[test]
 fn a_quick_answer_does_not_wait_for_a_slow_one_before_it() {
-    let gate = Arc::new(Mutex::new(()));
+    let (gate, upstream) = gated(|asked| asked.message.queries[0].name() == &name("slow.test."));
     let closed = gate.lock().expect("nobody else");
-    let upstream = {
-        let gate = Arc::clone(&gate);
-        Upstream::start(move |asked| {
-            if asked.message.queries[0].name() == &name("slow.test.") {
-                drop(gate.lock());
-            }
-            vec![asked.address(300)]
-        })
-    };
     let gateway = Gateway::of(&upstream, &["--upstream-timeout-ms", "20000"]);
     let mut client = TcpClient::of(&gateway);
     let (slow, quick) = (query("slow.test."), query("quick.test."));
