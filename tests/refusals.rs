@@ -289,6 +289,8 @@ fn refused_with_answers_without_room() {
         let runtime = build_with(1, Driver::IoUring).expect("nothing is refused yet");
         let (mut client, server) = std::os::unix::net::UnixStream::pair().expect("a pair");
         server.set_nonblocking(true).expect("a socket");
+        let taken = || runtime.metrics().ring(0).submitted_count();
+        let before_readers = taken();
         let readers = (0..WAITERS).map(|_| {
             let server = server.try_clone().expect("a descriptor");
             runtime.spawn(async {
@@ -300,6 +302,9 @@ fn refused_with_answers_without_room() {
         drop(server);
         let (idle, mut idle_client) = runtime.block_on(idle_pair());
         let idle = runtime.spawn(read_one(idle));
+        while taken() < before_readers + WAITERS as u64 + 1 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         std::thread::sleep(Duration::from_millis(50));
         filter.refuse();
         runtime.block_on(use_tasks_and_timers());
@@ -408,12 +413,24 @@ fn strays(runtime: &Runtime) -> u64 {
 #[track_caller]
 fn assert_sleeps() {
     const LOOK: Duration = Duration::from_millis(300);
-    std::thread::sleep(LOOK);
-    let before = processor_time();
-    std::thread::sleep(LOOK);
-    let used = processor_time() - before;
+    const USED_MAX: Duration = Duration::from_millis(75);
+    /// One may meet a machine that lets others be in the way; the least counts.
+    const LOOKS: usize = 5;
+    let look = || {
+        std::thread::sleep(LOOK);
+        let before = processor_time();
+        std::thread::sleep(LOOK);
+        processor_time() - before
+    };
+    let mut used = look();
+    for _ in 1..LOOKS {
+        if used < USED_MAX {
+            break;
+        }
+        used = used.min(look());
+    }
     assert!(
-        used < LOOK / 4,
+        used < USED_MAX,
         "an idle runtime has used {used:?} of {LOOK:?}"
     );
 }
