@@ -10,11 +10,13 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use process_support::seccomp::Filter;
 use process_support::{Child, End};
 use ringway::io::{AsyncReadExt, AsyncWriteExt};
-use ringway::net::{TcpListener, TcpStream};
+use ringway::net::{TcpListener, TcpStream, UnixStream};
 use ringway::runtime::{Builder, Driver, Runtime};
+use ringway::sync::oneshot;
 use ringway::time::{sleep, timeout};
 
 /// A runtime is there, or refused, within this time, half of which it may wait for memory; not counted what the machine
@@ -107,12 +109,8 @@ fn counting_panics(case: impl FnOnce()) {
 }
 
 fn build(driver: Driver) -> io::Result<Runtime> {
-    build_with(WORKERS, driver)
-}
-
-fn build_with(workers: usize, driver: Driver) -> io::Result<Runtime> {
     Builder::new_multi_thread()
-        .worker_threads(workers)
+        .worker_threads(WORKERS)
         .driver(driver)
         .enable_all()
         .build()
@@ -285,27 +283,28 @@ fn refused_with_answers_without_room() {
         unsafe { std::env::set_var("RINGWAY_RING_ENTRIES", "2,4") };
         let filter = Filter::install(&[libc::SYS_io_uring_enter], errno, None);
         let before = held();
-        // One worker, so that all wait in the same ring.
-        let runtime = build_with(1, Driver::IoUring).expect("nothing is refused yet");
+        let runtime = build(Driver::IoUring).expect("nothing is refused yet");
         let (mut client, server) = std::os::unix::net::UnixStream::pair().expect("a pair");
         server.set_nonblocking(true).expect("a socket");
-        let taken = || runtime.metrics().ring(0).submitted_count();
-        let before_readers = taken();
-        let readers = (0..WAITERS).map(|_| {
-            let server = server.try_clone().expect("a descriptor");
-            runtime.spawn(async {
-                let mut server = ringway::net::UnixStream::from_std(server)?;
-                server.read_u8().await
-            })
-        });
-        let readers: Vec<_> = readers.collect();
-        drop(server);
         let (idle, mut idle_client) = runtime.block_on(idle_pair());
-        let idle = runtime.spawn(read_one(idle));
-        while taken() < before_readers + WAITERS as u64 + 1 {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        std::thread::sleep(Duration::from_millis(50));
+        let (last, last_client) = runtime.block_on(idle_pair());
+        let (begun, has_begun) = oneshot::channel();
+        let (taken, are_taken) = oneshot::channel();
+        let (sender, ends) = oneshot::channel();
+        // One task, so that all wait in the same ring, and a last read: what ends that finds the others there.
+        let idle = runtime.spawn(async move {
+            let ends = join_all((0..WAITERS).map(|_| read_shared(&server)));
+            let tell = async { sender.send(ends.await).expect("the test waits") };
+            let last = read_one(last);
+            let last = async { taken.send(last.await).expect("the test waits") };
+            let begin = async { begun.send(()).expect("the test waits") };
+            ringway::join!(biased; tell, read_one(idle), last, begin).1
+        });
+        runtime.block_on(has_begun).expect("it begins");
+        io::Write::write_all(&mut &last_client, b"!").expect("room");
+        let last = runtime.block_on(are_taken).expect("it answers");
+        last.expect("nothing is refused yet");
+        drop(last_client);
         filter.refuse();
         runtime.block_on(use_tasks_and_timers());
         let closed = runtime.block_on(use_all());
@@ -316,10 +315,10 @@ fn refused_with_answers_without_room() {
         if may_pass {
             filter.allow();
         }
+        let ends = runtime.block_on(async { timeout(END_MAX, ends).await });
         let mut read = 0;
-        for reader in readers {
-            let end = runtime.block_on(async { timeout(END_MAX, reader).await });
-            match end.expect("the read hangs").expect("the reader") {
+        for end in ends.expect("a read hangs").expect("the reader") {
+            match end {
                 Ok(byte) => {
                     assert_eq!(byte, b'!');
                     read += 1;
@@ -438,6 +437,12 @@ fn assert_sleeps() {
 fn processor_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// A byte that comes to whoever reads first, through a descriptor of its own.
+async fn read_shared(server: &std::os::unix::net::UnixStream) -> io::Result<u8> {
+    let server = server.try_clone().expect("a descriptor");
+    UnixStream::from_std(server)?.read_u8().await
 }
 
 /// A connection on which nothing comes: our end, and the other one outside of the runtime.
