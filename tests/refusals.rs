@@ -412,7 +412,7 @@ fn strays(runtime: &Runtime) -> u64 {
 #[track_caller]
 fn assert_sleeps() {
     const LOOK: Duration = Duration::from_millis(300);
-    const USED_MAX: Duration = Duration::from_millis(75);
+    const USED_MAX: Duration = Duration::from_millis(40);
     /// One may meet a machine that lets others be in the way; the least counts.
     const LOOKS: usize = 5;
     let look = || {
