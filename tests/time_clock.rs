@@ -34,6 +34,35 @@ fn a_day_passes_at_once_and_exactly() {
     });
 }
 
+/// As in tokio. They are moved from list to list on their way to their deadline, some at a time.
+///
+/// Mutants, of the clock that is moved by hand: `empty` takes them from both ends of a list; `Timers::fire` prepares others, which
+/// takes them from both ends, too.
+#[test]
+fn timers_that_are_due_at_the_same_time_fire_in_the_order_in_which_they_were_made() {
+    const TIMERS: u64 = 100;
+    on_a_paused_clock(async {
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let tasks: Vec<_> = (0..TIMERS)
+            .map(|number| {
+                let order = Arc::clone(&order);
+                ringway::spawn(async move {
+                    // Some are due before, on whose occasion others are moved.
+                    let seconds = [100, 3, 96, 100][number as usize % 4];
+                    sleep(Duration::from_secs(seconds)).await;
+                    order.lock().unwrap().push((seconds, number));
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.expect("its timer fires");
+        }
+        let order = order.lock().unwrap();
+        assert_eq!(order.len() as u64, TIMERS);
+        assert!(order.is_sorted(), "{order:?}");
+    });
+}
+
 #[test]
 fn timers_fire_in_the_order_of_their_deadlines() {
     on_a_paused_clock(async {

@@ -339,7 +339,8 @@ impl Timers {
                 break;
             }
         }
-        if !is_prepared {
+        // A clock that is moved by hand asks for order, not for haste.
+        if !is_prepared && !now.exact {
             self.prepare(due.len() - before);
         }
         progress

@@ -299,6 +299,7 @@ impl<T> Wheel<T> {
         };
         let mut batch = Batch {
             limit_ns: now_ns,
+            in_order: limits.exact,
             entries_left: BATCH_ENTRIES,
             wakers_left: limits.wakers_max,
             fired,
@@ -410,7 +411,7 @@ impl<T> Wheel<T> {
             if batch.is_full() {
                 return Progress::More;
             }
-            from_tail = !from_tail && !slot.is_lowest();
+            from_tail = !from_tail && !slot.is_lowest() && !batch.in_order;
             let deadline_ns = self.slab[index].deadline_ns;
             if tick_of(deadline_ns) <= self.elapsed && deadline_ns <= batch.limit_ns {
                 let value = self.take(index);
@@ -475,6 +476,8 @@ impl<T> Default for Wheel<T> {
 /// What one call of `advance` may still do.
 struct Batch<'a, T> {
     limit_ns: u64,
+    /// What was inserted first comes first, of what is due at the same time.
+    in_order: bool,
     entries_left: usize,
     wakers_left: usize,
     fired: &'a mut Vec<T>,
