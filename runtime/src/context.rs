@@ -5,11 +5,13 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::task::Waker;
 
 use crate::compat;
 use crate::driver;
 use crate::fork::Process;
 use crate::scheduler::{Shared, WorkerContext};
+use crate::task::Notified;
 
 /// The thread's place, three cells without destructors.
 struct Context {
@@ -110,6 +112,20 @@ pub(crate) fn with_worker<R>(f: impl FnOnce(Option<&WorkerContext>) -> R) -> R {
         .flatten();
     // SAFETY: the pointer is taken away by the guard of `enter_worker`, which borrows what it points to.
     f(worker.map(|worker| unsafe { worker.as_ref() }))
+}
+
+/// Has a task's waker called when all that is ready has had its turn; `false` if tasks run in no such order here.
+#[inline]
+pub(crate) fn wake_after_round(waker: &Waker) -> bool {
+    with_worker(|worker| worker.is_some_and(|worker| worker.wake_after_round(waker)))
+}
+
+/// Has a task handed back when all that is ready has had its turn. Gives it back at once if tasks run in no such order here.
+pub(crate) fn hold_back(task: Notified) -> Option<Notified> {
+    with_worker(|worker| match worker {
+        Some(worker) => worker.hold_back(task),
+        None => Some(task),
+    })
 }
 
 /// This thread is in the runtime until the guard is dropped.

@@ -5,7 +5,8 @@ use crate::rand::RngSeed;
 
 impl Builder {
     /// How many polls pass between two looks at the ring and the timers. By default a worker tunes it so that
-    /// it looks about every 200 µs.
+    /// it looks about every 200 µs. On a current-thread runtime it is also how many polls there are at most between two
+    /// turns of the future of `block_on`, by default 61.
     ///
     /// # Panics
     ///
@@ -24,7 +25,7 @@ impl Builder {
 
     /// How many polls pass between two looks at the queue of tasks from outside. By default at most 61: that queue is
     /// then looked at whenever the ring is, too, and once in a round of the worker's own queue while there is something
-    /// in it.
+    /// in it. On a current-thread runtime at most 31, and when its own queue is empty.
     ///
     /// # Panics
     ///
@@ -87,7 +88,7 @@ impl Builder {
     /// from where other workers can take it at once.
     ///
     /// By default a worker runs next what the running task has woken last, a few times in a row, because its data is
-    /// warm.
+    /// warm. On a current-thread runtime tasks run in the order in which they were woken anyway.
     ///
     /// ```
     /// let runtime = ringway_runtime::Builder::new_multi_thread().disable_lifo_slot().build()?;

@@ -10,9 +10,10 @@ use super::current;
 use super::mailbox::Mailbox;
 use super::owner::OwnerCell;
 use super::table;
+use crate::context;
 use crate::runtime;
 use crate::task::{
-    Birth, Extras, Header, Id, JoinHandle, Notified, OwnedSet, Placement, Schedule, TaskRef,
+    Birth, Extras, Header, Id, JoinHandle, Notified, OwnedSet, Placement, Schedule, TaskRef, coop,
     new_task,
 };
 use crate::trace::{self, Kind};
@@ -163,7 +164,15 @@ impl Schedule for Scheduler {
     }
 
     fn reschedule(task: Notified) {
-        Self::schedule(task);
+        // Out of its budget it makes room for more than its set.
+        let held_back = !coop::has_budget_remaining();
+        let task = match held_back {
+            true => context::hold_back(task),
+            false => Some(task),
+        };
+        if let Some(task) = task {
+            Self::schedule(task);
+        }
     }
 
     fn release(task: TaskRef<'_>) -> bool {

@@ -8,6 +8,7 @@
 //! - [`doze`]: how exactly it wakes for its timers, by what that costs.
 //! - [`pace`]: how often a worker looks at its shard, and when it calls for help.
 //! - [`root`]: `block_on`, which runs its future on a worker's core. [`root_wake`]: how it is woken.
+//! - [`rounds`]: in which order tasks and root have their turns in a current-thread runtime.
 //! - [`monitor`]: the thread that looks after workers that are stuck in user code.
 //! - [`watchdog`]: what the monitor tells of polls that take too long.
 //! - [`spare`]: the worker that stands in for a root that blocks.
@@ -40,6 +41,7 @@ mod park;
 mod queue;
 mod root;
 mod root_wake;
+mod rounds;
 mod shared;
 mod shutdown;
 mod slot;

@@ -7,7 +7,8 @@
 //! go to some worker's shard, and the thread parks between polls.
 //!
 //! In a current-thread runtime there is one core and no worker thread: whoever blocks on it first runs the
-//! core, on any thread; others poll their roots from outside and take over when the core is free.
+//! core, on any thread; others poll their roots from outside and take over when the core is free. The root has its turn between
+//! two *rounds* of tasks there ([`super::rounds`]).
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -147,11 +148,12 @@ fn poll_on_core<F: Future>(
     let _entered = context::enter_worker(&worker);
     root.wake.move_to(Some(worker.index()));
     let mut core = worker.wake(core);
+    let mut has_turn = true;
     let (output, core) = loop {
         if worker.shared().shutdown.has_begun() {
             break (None, Some(core));
         }
-        if root.wake.take() {
+        if has_turn && root.wake.take() {
             worker.stop_searching(&mut core);
             // What tasks have yielded since is not the root's.
             take_yielded();
@@ -183,17 +185,20 @@ fn poll_on_core<F: Future>(
                 }
             }
         }
-        core = match worker.turn(core) {
+        (has_turn, core) = match worker.turn(core) {
             Turn::NothingToDo(core) if !root.wake.is_woken() => {
-                worker.sleep_as_guest(core, || root.wake.is_woken())
+                (true, worker.sleep_as_guest(core, || root.wake.is_woken()))
             }
-            Turn::NothingToDo(core) | Turn::Ran(core) => core,
+            // In rounds, the root waits for the end of this one.
+            Turn::Ran(core) => (core.rounds.is_none(), core),
+            Turn::NothingToDo(core) | Turn::EndedRound(core) => (true, core),
             Turn::LostCore => break (None, None),
         };
     };
     root.wake.move_to(None);
     match core {
-        Some(core) => worker.give_back(core),
+        // Who has yielded in the last poll of the root may be of a set of tasks that goes on elsewhere.
+        Some(core) => worker.give_back(worker.wake_yielded(core)),
         // The child of a fork in the root goes on with what the root returned.
         None if !worker.shared().process().is_current() => {}
         None => worker.end_away(),
@@ -201,10 +206,15 @@ fn poll_on_core<F: Future>(
     output.map(|output| output.unwrap_or_else(|panic| resume_unwind(panic)))
 }
 
+/// The root has yielded. `None`: the core is lost in `block_in_place`.
 fn give_turns(worker: &WorkerContext, mut core: Box<Core>) -> Option<Box<Core>> {
+    if let Some(rounds) = &mut core.rounds {
+        rounds.note_yield_of_root();
+        return Some(core);
+    }
     for _ in 0..TURNS_AFTER_YIELD {
         core = match worker.turn(core) {
-            Turn::Ran(core) => core,
+            Turn::Ran(core) | Turn::EndedRound(core) => core,
             Turn::NothingToDo(core) => return Some(worker.service(core)),
             Turn::LostCore => return None,
         };

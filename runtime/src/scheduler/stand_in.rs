@@ -223,7 +223,7 @@ fn serve(shared: &Arc<Shared>, index: usize) -> bool {
                 return false;
             }
             core = match worker.turn(core) {
-                Turn::Ran(core) => core,
+                Turn::Ran(core) | Turn::EndedRound(core) => core,
                 // Who lays a core down does not look whether a clock that stands may jump.
                 Turn::NothingToDo(left)
                     if worker.is_at_rest(&left) && !shared.standstill.is_watched() =>

@@ -11,6 +11,7 @@ use super::doze::Doze;
 use super::in_place::Away;
 use super::pace::Pace;
 use super::queue::retry;
+use super::rounds::{INJECT_INTERVAL, Rounds};
 use super::shared::{Remote, Shared};
 use crate::config::Config;
 use crate::context::{self, Blocking};
@@ -21,12 +22,12 @@ use crate::loom::deque::{Stealer, Worker};
 use crate::metrics::WorkerMetrics;
 use crate::rand::FastRand;
 use crate::runtime::RuntimeFlavor;
-use crate::task::{Header, Notified, PollTime, coop};
+use crate::task::{Header, Notified, PollTime, coop, take_yielded};
 
 /// What only the holder of a worker's core touches.
 pub(crate) struct Core {
     pub(super) index: usize,
-    queue: Worker<Notified>,
+    pub(super) queue: Worker<Notified>,
     rand: FastRand,
     pub(super) scratch: Scratch,
     /// Counts turns, to look elsewhere now and then.
@@ -44,10 +45,12 @@ pub(crate) struct Core {
     /// The injector is looked at with the shard, too, and in a flood more often: unless the user has set the interval.
     inject_adapts: bool,
     /// Answers of the kernel delivered at one look, and at one while tasks wait.
-    events_max: usize,
-    busy_events_max: usize,
+    pub(super) events_max: usize,
+    pub(super) busy_events_max: usize,
     /// What the running task wakes runs next.
     next_slot: bool,
+    /// Tasks and the root run in rounds: in a current-thread runtime.
+    pub(super) rounds: Option<Rounds>,
     /// The user wants to hear of polls.
     watch_polls: bool,
     /// The worker counts as searching in `Idle`.
@@ -57,10 +60,10 @@ pub(crate) struct Core {
     /// Tasks run from the next-task slot in a row.
     streak: u32,
     /// Counts tasks taken from the queue.
-    popped: u32,
+    pub(super) popped: u32,
     /// The count at which the queue is through that there was when timers were last fired, of which some were left: then
     /// the next are fired, so that who is queued waits for one batch and no more.
-    fire_at: u32,
+    pub(super) fire_at: u32,
     /// When something was first seen to wait for submission.
     unflushed_since: Option<Instant>,
 }
@@ -83,7 +86,7 @@ pub(crate) struct WorkerContext {
     metrics: Arc<WorkerMetrics>,
     coarse: Arc<CoarseClock>,
     /// The core while user code runs (a poll, a wake, a drop), which may spawn and wake.
-    core: RefCell<Option<Box<Core>>>,
+    pub(super) core: RefCell<Option<Box<Core>>>,
     /// While user code runs that has given the core up in `block_in_place`: what is to be put right afterwards.
     pub(super) away: RefCell<Option<Away>>,
     /// Completions are being delivered: what they wake goes to the queue, not the next-task slot.
@@ -104,6 +107,8 @@ pub(super) enum Turn {
     /// Ran a task, or looked for those whose timers are due.
     Ran(Box<Core>),
     NothingToDo(Box<Core>),
+    /// Ended a round: the shard was looked at, and who has yielded is queued again.
+    EndedRound(Box<Core>),
     /// Ran a task, which gave the core up in `block_in_place`, and somebody took it.
     LostCore,
 }
@@ -169,15 +174,24 @@ impl WorkerContext {
 
     /// One turn: at most one task is run.
     pub(super) fn turn(&self, mut core: Box<Core>) -> Turn {
+        if core.is_round_used_up() {
+            return Turn::EndedRound(self.end_round(core));
+        }
         core.tick = core.tick.wrapping_add(1);
         if self.is_service_due(&mut core) {
             let answers = core.busy_events_max;
             core = self.service_at(core, Instant::now(), answers);
-            if core.inject_adapts {
+            if core.inject_adapts && core.rounds.is_none() {
                 core.inject_at = core.tick;
             }
         }
         let mut task = self.next_task(&mut core);
+        if task.is_none() && core.rounds.is_some() {
+            task = self.take_one_injected();
+            if task.is_none() {
+                return self.turn_without_task(core);
+            }
+        }
         if task.is_none() && self.shard().has_news() {
             // What the kernel has for this worker comes before others' tasks, and before a sleep that would be none.
             core = self.service(core);
@@ -225,7 +239,12 @@ impl WorkerContext {
     }
 
     /// Looks at the shard: submits, reaps `answers` at most, fires timers, wakes. Also shares tasks with sleepers.
-    fn service_at(&self, mut core: Box<Core>, now: Instant, answers: usize) -> Box<Core> {
+    pub(super) fn service_at(
+        &self,
+        mut core: Box<Core>,
+        now: Instant,
+        answers: usize,
+    ) -> Box<Core> {
         self.remote().heart.beat(self.coarse.ns_of(now));
         self.metrics().end_poll();
         self.metrics().mark(now);
@@ -382,6 +401,10 @@ impl WorkerContext {
         self.stop_searching(&mut core);
         self.metrics()
             .begin_poll(task.header().id().as_u64(), self.coarse.ms());
+        if core.rounds.is_some() {
+            // What others have yielded is not this one's.
+            take_yielded();
+        }
         if core.watch_polls {
             return self.run_watched(core, task);
         }
@@ -550,6 +573,9 @@ impl WorkerContext {
 
     /// A task was woken while it ran: behind the others with it.
     pub(super) fn reschedule(&self, task: Notified) {
+        let Some(task) = self.hold_back_if_it_yields(task) else {
+            return;
+        };
         match self.core.borrow().as_ref() {
             Some(core) => {
                 self.metrics().local_schedules.add(1);
@@ -561,11 +587,13 @@ impl WorkerContext {
 
     /// Whether tasks wait that only the core's holder would run soon.
     pub(super) fn has_local_work(&self, core: &Core) -> bool {
-        !core.queue.is_empty() || !self.remote().next.is_empty()
+        let has_yielded = || core.rounds.as_ref().is_some_and(Rounds::has_yielded);
+        !core.queue.is_empty() || !self.remote().next.is_empty() || has_yielded()
     }
 
     /// Drops every task that is queued here.
     pub(super) fn drop_queued(&self, core: &mut Core) {
+        core.rounds.iter_mut().for_each(Rounds::drop_yielded);
         while let Some(task) = core.queue.pop().or_else(|| self.remote().next.take()) {
             drop(task);
         }
@@ -593,7 +621,7 @@ pub(super) fn run_worker(shared: Arc<Shared>, index: usize) {
                 return cx.leave(core);
             }
             next = match cx.turn(core) {
-                Turn::Ran(core) => Some(core),
+                Turn::Ran(core) | Turn::EndedRound(core) => Some(core),
                 Turn::NothingToDo(core) => cx.sleep_as_worker(core),
                 Turn::LostCore => cx.return_and_wait(),
             };
@@ -604,11 +632,15 @@ pub(super) fn run_worker(shared: Arc<Shared>, index: usize) {
 
 impl Core {
     pub(super) fn new(index: usize, config: &Config) -> Box<Self> {
+        let in_rounds = config.flavor == RuntimeFlavor::CurrentThread;
         let pace = match config.event_interval {
             0 => Pace::tuned(DEFAULT_INTERVAL),
+            // The end of the round comes first, at which the shard is looked at, too.
+            polls if in_rounds => Pace::fixed(polls.saturating_add(1)),
             polls => Pace::fixed(polls),
         };
         let inject_interval = match config.global_queue_interval {
+            0 if in_rounds => INJECT_INTERVAL,
             0 => DEFAULT_INTERVAL,
             interval => interval,
         };
@@ -631,7 +663,8 @@ impl Core {
             inject_adapts: config.global_queue_interval == 0,
             events_max: config.events_max,
             busy_events_max: config.busy_events_max.unwrap_or(config.events_max),
-            next_slot: config.next_slot,
+            next_slot: config.next_slot && !in_rounds,
+            rounds: in_rounds.then(|| Rounds::new(config.event_interval)),
             watch_polls: config.task_hooks.watch_polls() || config.seeing.histogram.enabled,
             searching: false,
             has_stolen: false,

@@ -263,6 +263,11 @@ impl Notified {
         unsafe { run(self.0.into_pointer()) };
     }
 
+    /// Hands the task to whoever runs it, as a wake does.
+    pub fn submit(self) {
+        (self.0.header().vtable.schedule)(self);
+    }
+
     /// The task's header.
     pub fn header(&self) -> &Header {
         self.0.header()

@@ -6,9 +6,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crate::context;
+
 /// Lets other tasks run, and goes on after them.
 ///
-/// The task goes to the back of its worker's queue. Nothing is lost if the future is dropped.
+/// The task goes to the back of its worker's queue; on a current-thread runtime behind all tasks that are ready, and what the
+/// kernel's answers make ready. Nothing is lost if the future is dropped.
 pub fn yield_now() -> YieldNow {
     YieldNow { yielded: false }
 }
@@ -27,8 +30,10 @@ impl Future for YieldNow {
         if std::mem::replace(&mut self.yielded, true) {
             return Poll::Ready(());
         }
-        YIELDED.with(|yielded| yielded.set(true));
-        cx.waker().wake_by_ref();
+        if !context::wake_after_round(cx.waker()) {
+            YIELDED.with(|yielded| yielded.set(true));
+            cx.waker().wake_by_ref();
+        }
         Poll::Pending
     }
 }
