@@ -294,6 +294,45 @@ fn of_two_who_poll_a_set_each_is_woken_for_its_tasks_also_when_the_other_goes() 
     assert!(was_told(&first), "who is left runs the task");
 }
 
+/// It goes on in the next poll of the set, whoever polls.
+///
+/// Mutant: `has_work` does not ask who has yielded.
+#[test]
+fn a_local_task_that_has_yielded_goes_on_though_he_who_polled_it_goes() {
+    within(WATCHDOG, || {
+        current_thread().block_on(async {
+            let set = LocalSet::new();
+            let (tell, told) = oneshot::channel();
+            let task = set.spawn_local(async move {
+                told.await.expect("it is told");
+                yield_now().await;
+            });
+            let woken = Arc::new(Told(AtomicBool::new(false)));
+            let waker = Waker::from(Arc::clone(&woken));
+            let mut stays = Box::pin(set.run_until(task));
+            assert!(
+                stays
+                    .as_mut()
+                    .poll(&mut Context::from_waker(&waker))
+                    .is_pending()
+            );
+            let mut goes = Box::pin(set.run_until(async {
+                tell.send(()).expect("the task lives");
+                pending::<()>().await;
+            }));
+            assert!(
+                goes.as_mut()
+                    .poll(&mut Context::from_waker(Waker::noop()))
+                    .is_pending()
+            );
+            assert!(!woken.0.load(Ordering::SeqCst));
+            drop(goes);
+            assert!(woken.0.load(Ordering::SeqCst), "who is left is to poll");
+            stays.await.expect("the task is done");
+        });
+    });
+}
+
 #[test]
 fn a_local_task_that_panics_leaves_the_set_as_it_is() {
     in_every_root(|set| async move {

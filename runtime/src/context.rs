@@ -10,8 +10,9 @@ use std::task::Waker;
 use crate::compat;
 use crate::driver;
 use crate::fork::Process;
+use crate::local;
 use crate::scheduler::{Shared, WorkerContext};
-use crate::task::Notified;
+use crate::task::is_of_task;
 
 /// The thread's place, three cells without destructors.
 struct Context {
@@ -114,18 +115,17 @@ pub(crate) fn with_worker<R>(f: impl FnOnce(Option<&WorkerContext>) -> R) -> R {
     f(worker.map(|worker| unsafe { worker.as_ref() }))
 }
 
-/// Has a task's waker called when all that is ready has had its turn; `false` if tasks run in no such order here.
+/// Has `waker` called when all that is ready has had its turn. `false`: tasks run in no such order here, or it is not a task's.
 #[inline]
 pub(crate) fn wake_after_round(waker: &Waker) -> bool {
-    with_worker(|worker| worker.is_some_and(|worker| worker.wake_after_round(waker)))
+    let of_worker =
+        || with_worker(|worker| worker.is_some_and(|worker| worker.wake_after_round(waker)));
+    is_of_task(waker) && (local::wake_in_next_poll(waker) || of_worker())
 }
 
-/// Has a task handed back when all that is ready has had its turn. Gives it back at once if tasks run in no such order here.
-pub(crate) fn hold_back(task: Notified) -> Option<Notified> {
-    with_worker(|worker| match worker {
-        Some(worker) => worker.hold_back(task),
-        None => Some(task),
-    })
+/// Whether this thread runs tasks in rounds.
+pub(crate) fn is_in_rounds() -> bool {
+    with_worker(|worker| worker.is_some_and(WorkerContext::is_in_rounds))
 }
 
 /// This thread is in the runtime until the guard is dropped.

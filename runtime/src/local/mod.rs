@@ -38,6 +38,7 @@ pub use set::{LocalEnterGuard, LocalSet};
 pub use spawn::spawn_local;
 
 pub(crate) use owner::ThreadNumber;
+pub(crate) use poll::wake_in_next_poll;
 pub(crate) use spawn::spawn_local_with;
 
 /// For models.

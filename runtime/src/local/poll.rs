@@ -1,14 +1,16 @@
 //! One poll of a set of local tasks: some of its tasks run, inside whatever task or root polls the set.
+//!
+//! Where tasks run in rounds, who yields goes on in the next poll of the set, which then yields itself.
 
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use super::current::{self, CurrentGuard, Here};
 use super::shared::Shared;
 use crate::context::{self, LocalTasksGuard};
-use crate::task::{Notified, coop};
+use crate::task::{Notified, Yielded, coop, yield_by};
 
 /// Tasks run in one poll, so that whoever shares a task with the set gets its turn. tokio's number.
 const TASKS_PER_POLL: u32 = 61;
@@ -20,6 +22,12 @@ const _: () = assert!(
     MAILBOX_INTERVAL < TASKS_PER_POLL,
     "each poll looks into the mailbox"
 );
+
+/// Has a task's waker called in the next poll of the set whose tasks this thread runs in rounds; `false` if it runs none.
+pub(crate) fn wake_in_next_poll(waker: &Waker) -> bool {
+    let set = current::current();
+    set.is_some_and(|set| set.hold_back(|| Some(Yielded::Waker(waker.clone()))))
+}
 
 /// Polls the set; ready when it has no task left.
 pub(super) fn poll_set(set: &Here, poller: u64, cx: &mut Context<'_>) -> Poll<()> {
@@ -60,11 +68,13 @@ impl<'a> Polling<'a> {
         set.mailbox.register(poller, cx.waker());
         let polls = &set.own().polls;
         polls.set(polls.get() + 1);
-        Self {
+        let polling = Self {
             polls,
             _current: current::enter(set),
             _local: context::set_has_local_tasks(true),
-        }
+        };
+        set.go_on();
+        polling
     }
 }
 
@@ -81,6 +91,8 @@ impl Drop for Polling<'_> {
 /// If a task has panicked, and the set is to end then.
 fn run_tasks(set: &Shared, cx: &Context<'_>) {
     assert_unharmed(set);
+    let in_rounds = &set.own().in_rounds;
+    in_rounds.set(context::is_in_rounds());
     coop::scope(|| {
         for _ in 0..TASKS_PER_POLL {
             let Some(task) = next_task(set) else { return };
@@ -89,8 +101,12 @@ fn run_tasks(set: &Shared, cx: &Context<'_>) {
             assert_unharmed(set);
         }
     });
-    if set.has_work() {
+    in_rounds.set(false);
+    if set.has_tasks() {
         cx.waker().wake_by_ref();
+    }
+    if set.has_yielded() {
+        yield_by(cx.waker());
     }
 }
 

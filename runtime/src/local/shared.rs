@@ -10,11 +10,10 @@ use super::current;
 use super::mailbox::Mailbox;
 use super::owner::OwnerCell;
 use super::table;
-use crate::context;
 use crate::runtime;
 use crate::task::{
-    Birth, Extras, Header, Id, JoinHandle, Notified, OwnedSet, Placement, Schedule, TaskRef, coop,
-    new_task,
+    Birth, Extras, Header, Id, JoinHandle, Notified, OwnedSet, Placement, Schedule, TaskRef,
+    Yielded, coop, go_on, new_task,
 };
 use crate::trace::{self, Kind};
 
@@ -36,6 +35,10 @@ pub(super) struct Own {
     pub(super) queue: RefCell<VecDeque<Notified>>,
     /// On the way from the mailbox to the queue; empty but for that moment.
     pub(super) arrived: RefCell<VecDeque<Notified>>,
+    /// Those that have yielded, in rounds: they go on in the next poll of the set.
+    yielded: RefCell<Vec<Yielded>>,
+    /// This thread runs the set's tasks, in rounds.
+    pub(super) in_rounds: Cell<bool>,
     /// How many polls of the set this thread is in. In one, what is queued will be seen before it ends.
     pub(super) polls: Cell<u32>,
     /// Counts looks for a task, to look into the mailbox first now and then.
@@ -127,12 +130,41 @@ impl Shared {
         }
     }
 
+    /// Has somebody go on in the next poll of the set, which is the caller's; `false` if its tasks do not run in rounds now.
+    pub(super) fn hold_back(&self, who: impl FnOnce() -> Option<Yielded>) -> bool {
+        let own = self.own();
+        let in_rounds = own.in_rounds.get();
+        if in_rounds {
+            let who = who();
+            own.yielded.borrow_mut().extend(who);
+        }
+        in_rounds
+    }
+
+    /// Those that have yielded go on; the set's thread's.
+    pub(super) fn go_on(&self) {
+        let own = self.own();
+        if !self.has_yielded() {
+            return;
+        }
+        let mut yielded = own.yielded.take();
+        go_on(&mut yielded);
+        // The memory is used again.
+        own.yielded.replace(yielded);
+    }
+
+    /// Whether somebody goes on in the next poll of the set; the set's thread's.
+    pub(super) fn has_yielded(&self) -> bool {
+        !self.own().yielded.borrow().is_empty()
+    }
+
     /// Cancels all tasks, here, and takes no more; the set's thread's.
     pub(super) fn end(&self) {
         self.owned.close_and_shut_down(0);
         self.mailbox.close();
         let queued = std::mem::take(&mut *self.own().queue.borrow_mut());
         drop(queued);
+        drop(self.own().yielded.take());
     }
 
     /// A task has panicked: the end, if the user has it so; the set's thread's.
@@ -144,8 +176,13 @@ impl Shared {
         }
     }
 
-    /// Whether a task is queued; the set's thread's.
+    /// Whether the set is to be polled; the set's thread's.
     pub(super) fn has_work(&self) -> bool {
+        self.has_yielded() || self.has_tasks()
+    }
+
+    /// Whether a task is queued; the set's thread's.
+    pub(super) fn has_tasks(&self) -> bool {
         !self.own().queue.borrow().is_empty() || !self.mailbox.is_empty()
     }
 }
@@ -164,13 +201,15 @@ impl Schedule for Scheduler {
     }
 
     fn reschedule(task: Notified) {
-        // Out of its budget it makes room for more than its set.
-        let held_back = !coop::has_budget_remaining();
-        let task = match held_back {
-            true => context::hold_back(task),
-            false => Some(task),
-        };
-        if let Some(task) = task {
+        if coop::has_budget_remaining() {
+            return Self::schedule(task);
+        }
+        let number = task.header().placement().runtime;
+        let mut task = Some(task);
+        let held_back = current::current()
+            .filter(|set| set.number() == number)
+            .is_some_and(|set| set.hold_back(|| task.take().map(Yielded::Task)));
+        if let Some(task) = task.filter(|_| !held_back) {
             Self::schedule(task);
         }
     }

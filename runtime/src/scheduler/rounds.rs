@@ -13,9 +13,8 @@ use std::task::Waker;
 use std::time::Instant;
 
 use super::worker::{Core, Turn, WorkerContext};
-use crate::contain::contain;
 use crate::runtime::RuntimeFlavor;
-use crate::task::{Notified, coop, is_of_task, take_yielded};
+use crate::task::{Notified, Yielded, coop, go_on, take_yielded};
 
 /// Turns of a round at most, where the user says nothing: tokio's number.
 const TURNS_MAX: u32 = 61;
@@ -30,12 +29,6 @@ pub(super) struct Rounds {
     yielded: Vec<Yielded>,
     /// So has the root.
     root_yielded: bool,
-}
-
-/// Somebody who waits for the end of the round.
-enum Yielded {
-    Waker(Waker),
-    Task(Notified),
 }
 
 impl Rounds {
@@ -127,18 +120,7 @@ impl WorkerContext {
             Some(rounds) if !rounds.yielded.is_empty() => std::mem::take(&mut rounds.yielded),
             _ => return core,
         };
-        let mut core = self.deliver(core, || {
-            while !yielded.is_empty() {
-                contain(|| {
-                    while let Some(one) = yielded.pop() {
-                        match one {
-                            Yielded::Waker(waker) => waker.wake(),
-                            Yielded::Task(task) => task.submit(),
-                        }
-                    }
-                });
-            }
-        });
+        let mut core = self.deliver(core, || go_on(&mut yielded));
         // The memory is used again, unless somebody has yielded meanwhile.
         if let Some(rounds) = &mut core.rounds
             && rounds.yielded.is_empty()
@@ -148,9 +130,15 @@ impl WorkerContext {
         core
     }
 
-    /// Calls `waker` at the end of the round. `false`: there are no rounds here, or the waker is not a task's.
+    /// Whether tasks run in rounds here: the core is within reach.
+    pub(crate) fn is_in_rounds(&self) -> bool {
+        let core = self.core.borrow();
+        core.as_ref().is_some_and(|core| core.rounds.is_some())
+    }
+
+    /// Calls a task's waker at the end of the round. `false`: there are no rounds here.
     pub(crate) fn wake_after_round(&self, waker: &Waker) -> bool {
-        if self.shared().config.flavor != RuntimeFlavor::CurrentThread || !is_of_task(waker) {
+        if self.shared().config.flavor != RuntimeFlavor::CurrentThread {
             return false;
         }
         // Who watches tasks hears of the clone, and may be about to spawn one.
@@ -173,7 +161,7 @@ impl WorkerContext {
     }
 
     /// A task that was woken while it ran waits for the end of the round. Gives it back if there are no rounds here.
-    pub(crate) fn hold_back(&self, task: Notified) -> Option<Notified> {
+    fn hold_back(&self, task: Notified) -> Option<Notified> {
         let mut core = self.core.borrow_mut();
         let Some(rounds) = core.as_mut().and_then(|core| core.rounds.as_mut()) else {
             return Some(task);

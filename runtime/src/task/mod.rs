@@ -86,4 +86,4 @@ pub(crate) mod internals {
 }
 
 pub(crate) use waker::is_of_task;
-pub(crate) use yield_now::take_yielded;
+pub(crate) use yield_now::{Yielded, go_on, take_yielded, yield_by};

@@ -4,8 +4,10 @@ use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
+use super::raw::Notified;
+use crate::contain::contain;
 use crate::context;
 
 /// Lets other tasks run, and goes on after them.
@@ -30,11 +32,44 @@ impl Future for YieldNow {
         if std::mem::replace(&mut self.yielded, true) {
             return Poll::Ready(());
         }
-        if !context::wake_after_round(cx.waker()) {
-            YIELDED.with(|yielded| yielded.set(true));
-            cx.waker().wake_by_ref();
-        }
+        yield_by(cx.waker());
         Poll::Pending
+    }
+}
+
+/// Wakes when all that is ready has had its turn; at once, where tasks run in no such order.
+#[inline]
+pub(crate) fn yield_by(waker: &Waker) {
+    if !context::wake_after_round(waker) {
+        YIELDED.with(|yielded| yielded.set(true));
+        waker.wake_by_ref();
+    }
+}
+
+/// Somebody who goes on when all that is ready has had its turn.
+pub(crate) enum Yielded {
+    Waker(Waker),
+    /// It was woken while it ran.
+    Task(Notified),
+}
+
+/// All go on, the last one first. A panic of one's waker does not keep the others from going on.
+pub(crate) fn go_on(yielded: &mut Vec<Yielded>) {
+    while !yielded.is_empty() {
+        contain(|| {
+            while let Some(one) = yielded.pop() {
+                match one {
+                    Yielded::Waker(waker) => waker.wake(),
+                    Yielded::Task(task) => task.submit(),
+                }
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Yielded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Yielded").finish_non_exhaustive()
     }
 }
 
