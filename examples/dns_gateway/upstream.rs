@@ -57,7 +57,7 @@ impl Upstreams {
         }
     }
 
-    /// What an upstream replies, whole.
+    /// What an upstream replies, whole: that it cannot tell only if no other has told.
     ///
     /// # Errors
     ///
@@ -65,6 +65,7 @@ impl Upstreams {
     pub(crate) async fn ask(&self, request: &Request, counters: &Counters) -> io::Result<Message> {
         let mut with_edns = true;
         let mut last_error = None;
+        let mut failures = Vec::new();
         // Relaxed, here and below: whichever is read, it can be asked.
         let mut index = self.first.load(Ordering::Relaxed);
         for number in 0..self.tries() {
@@ -73,12 +74,20 @@ impl Upstreams {
             match self.try_once(upstream, request, with_edns, counters).await {
                 // It does not know EDNS (RFC 6891, 7), and is asked again.
                 Ok(reply) if with_edns && is_without_edns(&reply) => with_edns = false,
+                // Another may be able to tell.
+                Ok(reply) if is_failure(&reply) => {
+                    failures.push(reply);
+                    if failures.len() == self.addresses.len() {
+                        break;
+                    }
+                    index = self.after(index);
+                }
                 Ok(reply) => {
                     self.first.store(index, Ordering::Relaxed);
                     return Ok(reply);
                 }
                 Err(error) => {
-                    index = (index + 1) % self.addresses.len();
+                    index = self.after(index);
                     counters
                         .timeouts
                         .add_if(error.kind() == io::ErrorKind::TimedOut);
@@ -86,7 +95,16 @@ impl Upstreams {
                 }
             }
         }
-        Err(last_error.unwrap_or_else(|| io::Error::other("no upstream understands us")))
+        match failures.into_iter().next() {
+            Some(failure) => Ok(failure),
+            None => {
+                Err(last_error.unwrap_or_else(|| io::Error::other("no upstream understands us")))
+            }
+        }
+    }
+
+    fn after(&self, index: usize) -> usize {
+        (index + 1) % self.addresses.len()
     }
 
     /// Each is asked once at least.
@@ -208,6 +226,14 @@ impl Sent {
 fn is_misunderstood(reply: &[u8]) -> bool {
     let code = ResponseCode::from_low(reply[CODES_AT] & RESPONSE_CODE);
     matches!(code, ResponseCode::FormErr | ResponseCode::NotImp)
+}
+
+/// Whether who replies could not find out, or does not want to tell.
+fn is_failure(reply: &Message) -> bool {
+    matches!(
+        reply.response_code,
+        ResponseCode::ServFail | ResponseCode::Refused
+    )
 }
 
 /// Whether a reply is of one who does not know EDNS. A reply without a question is nothing else, whatever it has besides.

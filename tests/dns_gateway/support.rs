@@ -14,8 +14,8 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 use rustix::process::Signal;
 
 pub(crate) use example::{PATIENCE, uninterrupted, wait_until};
-use upstream::{Asked, framed, read_framed};
-pub(crate) use upstream::{Upstream, encode};
+pub(crate) use upstream::{Asked, Upstream, encode};
+use upstream::{framed, read_framed};
 
 #[path = "../support/example.rs"]
 mod example;

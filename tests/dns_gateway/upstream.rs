@@ -9,7 +9,7 @@ use hickory_proto::op::{Edns, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::AAAA;
 use hickory_proto::rr::{Name, RData, Record};
 
-use crate::support::{Client, Gateway, PATIENCE, Upstream, encode, name, query};
+use crate::support::{Asked, Client, Gateway, PATIENCE, Upstream, encode, name, query};
 
 /// Mutant: ask from a port of one's choice.
 #[test]
@@ -100,6 +100,35 @@ fn the_next_upstream_is_asked_where_one_is_not_there() {
     let second = upstream.address.to_string();
     let gateway = Gateway::start(&["--upstream", &address, "--upstream", &second]);
     assert_eq!(gateway.ask(&query("a.test.")).answers.len(), 1);
+}
+
+/// What all say is an answer after all.
+///
+/// Mutants: believe the first one; ask those that cannot tell once more; begin with one that could not tell.
+#[test]
+fn the_next_upstream_is_asked_where_one_cannot_tell() {
+    for code in [ResponseCode::ServFail, ResponseCode::Refused] {
+        let cannot_tell = move |asked: &Asked| {
+            let mut reply = asked.reply();
+            reply.metadata.response_code = code;
+            vec![reply]
+        };
+        let first = Upstream::start(cannot_tell);
+        let second = Upstream::start(move |asked| {
+            match asked.message.queries[0].name() == &name("nobody.test.") {
+                true => cannot_tell(asked),
+                false => vec![asked.address(300)],
+            }
+        });
+        let addresses = [&first, &second].map(|upstream| upstream.address.to_string());
+        let gateway = Gateway::start(&["--upstream", &addresses[0], "--upstream", &addresses[1]]);
+        assert_eq!(gateway.ask(&query("a.test.")).answers.len(), 1);
+        assert_eq!((first.count(), second.count()), (1, 1));
+        assert_eq!(gateway.ask(&query("nobody.test.")).response_code, code);
+        assert_eq!((first.count(), second.count()), (2, 2));
+        assert_eq!(gateway.ask(&query("b.test.")).answers.len(), 1);
+        assert_eq!((first.count(), second.count()), (2, 3));
+    }
 }
 
 /// Mutant: begin with the first one each time.
