@@ -333,6 +333,24 @@ fn a_local_task_that_has_yielded_goes_on_though_he_who_polled_it_goes() {
     });
 }
 
+/// A set that was ended in the midst of a poll runs no tasks, and who yields beside it does not wait for it.
+///
+/// Mutant: a panic out of the poll leaves the mark behind that the set's tasks run.
+#[test]
+fn who_yields_beside_a_set_that_a_panic_has_ended_goes_on() {
+    within(WATCHDOG, || {
+        let runtime = current_thread();
+        let mut set = LocalSet::new();
+        set.unhandled_panic(UnhandledPanic::ShutdownRuntime);
+        set.spawn_local(async { panic!("of a local task") });
+        let ends = || runtime.block_on(set.run_until(pending::<()>()));
+        std::panic::catch_unwind(AssertUnwindSafe(ends)).expect_err("it ends the set");
+        let _entered = set.enter();
+        let yielding = runtime.spawn(yield_now());
+        runtime.block_on(yielding).expect("it goes on");
+    });
+}
+
 #[test]
 fn a_local_task_that_panics_leaves_the_set_as_it_is() {
     in_every_root(|set| async move {

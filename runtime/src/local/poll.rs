@@ -91,8 +91,7 @@ impl Drop for Polling<'_> {
 /// If a task has panicked, and the set is to end then.
 fn run_tasks(set: &Shared, cx: &Context<'_>) {
     assert_unharmed(set);
-    let in_rounds = &set.own().in_rounds;
-    in_rounds.set(context::is_in_rounds());
+    let in_rounds = InRounds::begin(&set.own().in_rounds);
     coop::scope(|| {
         for _ in 0..TASKS_PER_POLL {
             let Some(task) = next_task(set) else { return };
@@ -101,12 +100,32 @@ fn run_tasks(set: &Shared, cx: &Context<'_>) {
             assert_unharmed(set);
         }
     });
-    in_rounds.set(false);
+    drop(in_rounds);
     if set.has_tasks() {
         cx.waker().wake_by_ref();
     }
     if set.has_yielded() {
         yield_by(cx.waker());
+    }
+}
+
+/// The set's tasks run, in rounds if the thread's do; afterwards, also after a panic, it is as before. (A task may poll its own
+/// set.)
+struct InRounds<'a> {
+    mark: &'a Cell<bool>,
+    before: bool,
+}
+
+impl<'a> InRounds<'a> {
+    fn begin(mark: &'a Cell<bool>) -> Self {
+        let before = mark.replace(context::is_in_rounds());
+        Self { mark, before }
+    }
+}
+
+impl Drop for InRounds<'_> {
+    fn drop(&mut self) {
+        self.mark.set(self.before);
     }
 }
 

@@ -149,8 +149,11 @@ impl Shared {
         }
         let mut yielded = own.yielded.take();
         go_on(&mut yielded);
-        // The memory is used again.
-        own.yielded.replace(yielded);
+        // The memory is used again, unless somebody has yielded meanwhile.
+        let mut place = own.yielded.borrow_mut();
+        if place.is_empty() {
+            *place = yielded;
+        }
     }
 
     /// Whether somebody goes on in the next poll of the set; the set's thread's.
