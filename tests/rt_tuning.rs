@@ -2,13 +2,13 @@
 
 mod support;
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io::Write;
 use std::net::TcpStream as Peer;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -19,25 +19,12 @@ use ringway::sync::Notify;
 use ringway::task::yield_now;
 use ringway::time::sleep;
 
-use support::{WATCHDOG, panic_text, within};
+use support::{WATCHDOG, panic_text, wake_myself, within};
 
 fn current_thread(options: impl FnOnce(&mut Builder)) -> Runtime {
     let mut builder = Builder::new_current_thread();
     options(builder.enable_all());
     builder.build().unwrap()
-}
-
-/// Goes behind the others that are queued, and not behind the round of a current-thread runtime, as `yield_now` does.
-async fn wake_myself() {
-    let mut woken = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut woken, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await
 }
 
 /// A task that is always ready and counts its polls.

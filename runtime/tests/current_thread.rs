@@ -4,11 +4,10 @@ mod support;
 
 use std::future::{Future, pending, poll_fn};
 use std::io::Write;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::task::Poll;
 use std::time::Duration;
 
 use ringway_runtime::driver::Op;
@@ -16,7 +15,9 @@ use ringway_runtime::{Builder, LocalSet, task};
 use ringway_timer::sleep;
 
 use support::ops::{Read, pipe};
-use support::{Signal, WATCHDOG, count, current_thread, is_sanitized, resident_bytes, within};
+use support::{
+    Signal, WATCHDOG, block_thread_on, count, current_thread, is_sanitized, resident_bytes, within,
+};
 
 /// The thread in `block_on` has the core, so it is the one to end the runtime; the other one waits for that only.
 ///
@@ -197,24 +198,6 @@ fn a_root_has_its_turn_after_a_round_of_61_turns() {
     });
 }
 
-/// An executor that polls on this thread until its future is ready.
-fn run_here<F: Future>(future: F) -> F::Output {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
-        }
-    }
-}
-
 /// The round cannot end while it waits.
 ///
 /// Mutant: `wake_after_round` does not ask whether the waker is a task's.
@@ -222,7 +205,7 @@ fn run_here<F: Future>(future: F) -> F::Output {
 fn who_yields_to_an_executor_that_waits_inside_a_task_is_woken_at_once() {
     within(WATCHDOG, || {
         current_thread().block_on(async {
-            let task = ringway_runtime::spawn(async { run_here(task::yield_now()) });
+            let task = ringway_runtime::spawn(async { block_thread_on(task::yield_now()) });
             task.await.expect("it is done");
         });
     });

@@ -2,40 +2,15 @@
 
 mod support;
 
-use std::future::{Future, pending, poll_fn};
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::future::{pending, poll_fn};
 use std::time::{Duration, Instant};
 
 use ringway_timer::{DelayQueue, interval, sleep, timeout};
 
-use support::{within, workers};
+use support::{block_thread_on, within, workers};
 
 /// Long enough that it is still to come when the worker last looks at the clock.
 const WHILE: Duration = Duration::from_millis(5);
-
-/// Unparks the thread that waits for a future.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-/// Blocks this thread until the future is done.
-fn block_thread_on<F: Future>(future: F) -> F::Output {
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
-        }
-    }
-}
 
 /// A sleep, a timeout, ticks, and a queue.
 async fn all_kinds() {

@@ -11,9 +11,11 @@ pub(crate) mod stuck_all;
 #[path = "../../../tests/support/watchdog.rs"]
 mod watchdog;
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, mpsc};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use ringway_runtime::{Builder, Runtime};
@@ -35,6 +37,27 @@ pub(crate) fn current_thread() -> Runtime {
         .enable_all()
         .build()
         .expect("a runtime")
+}
+
+/// Blocks this thread until the future is done, as an executor for one future does.
+pub(crate) fn block_thread_on<F: Future>(future: F) -> F::Output {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+/// Unparks the thread that waits for a future.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
 }
 
 /// Bytes of memory that this process has in use.
