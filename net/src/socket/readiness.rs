@@ -107,13 +107,14 @@ impl Readiness {
         !matches!(op::poll_now(at, poll_events(self.interest)), Ok(0))
     }
 
-    /// Takes what the poll operation has told, if there is one and it has.
+    /// Takes all that the poll operation has told, if there is one and it has: it may have told of something, and be over as
+    /// well. Who waits after this waits for an operation that is not.
     ///
     /// # Errors
     ///
     /// The operation's own, above all that the runtime is shutting down. Nothing is under way then.
     pub(crate) fn settle(&mut self, operations: &mut Lent<'_>) -> io::Result<()> {
-        if let Some(Told { events, is_last }) = self.poll.poll(operations)? {
+        while let Some(Told { events, is_last }) = self.poll.poll(operations)? {
             // One that goes on tells only what is new: nothing is told for ever.
             self.fired = is_last;
             self.events = self.events.wrapping_add(1);
@@ -186,5 +187,44 @@ impl SideState for Readiness {
 
     fn note_told(&mut self, events: u32) {
         self.poll.note_told(events, self.waiters.is_anybody());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    use ringway_runtime::Runtime;
+    use ringway_runtime::driver::SharedFd;
+
+    use super::super::Side;
+    use super::*;
+
+    /// More than the waits after which an operation stays armed.
+    const WAITS: usize = 4;
+
+    /// Mutant: take one of the two, what was told and the end, and leave the other for the next look, which may come after the wait
+    /// that it should end.
+    #[test]
+    fn an_operation_that_has_told_and_is_over_is_not_taken_for_armed() {
+        let (ours, _theirs) = UnixStream::pair().expect("a pair of sockets");
+        ours.set_nonblocking(true).expect("a socket takes the flag");
+        let at = SharedFd::from(OwnedFd::from(ours));
+        let readiness = Readiness::new(Interest::READABLE, Ready::EMPTY, Way::Direct, Polls::Many);
+        let side = Side::new(readiness);
+        let runtime = Runtime::new().expect("a runtime");
+        runtime.block_on(async {
+            for _ in 0..WAITS {
+                let mut state = side.lock();
+                state.poll.disarm();
+                state.arm(&at, &mut side.lend()).expect("it is armed");
+            }
+        });
+        side.lock().note_told(libc::POLLIN as u32);
+        // It ends all operations.
+        drop(runtime);
+        let settled = side.lock().settle(&mut side.lend());
+        assert!(!side.lock().is_armed(), "{settled:?}");
     }
 }
