@@ -1,4 +1,4 @@
-//! `cargo xtask bench-http`: the example `file_server` beside nginx and lighttpd, under `wrk`, in turn.
+//! `cargo xtask bench-http`: the example `file_server` beside nginx, lighttpd, and a loop without a runtime, under `wrk`, in turn.
 //!
 //! All servers run all the time, with two workers each, over one tree; who is not asked sleeps. For each case
 //! (a file, or the mix, and a number of connections) the servers are asked one after the other, and that again in each
@@ -90,6 +90,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     rivals::check_installed(&rivals)?;
     build_server()?;
+    build_loop()?;
     let tree = Tree::make()?;
     let versions = rivals::versions(&rivals)?;
     let mut columns = Vec::new();
@@ -159,5 +160,18 @@ fn measure(options: &Options, case: &Case, tree: &Tree, columns: &mut [Column]) 
 
 /// Builds the example that is compared, as one would build what is deployed.
 fn build_server() -> Result<()> {
-    chore::run(program("cargo").args(["build", "--profile", "fast", "--example", "file_server"]))
+    build(&["--example", "file_server"])
+}
+
+/// Builds the loop beside it in the same way.
+fn build_loop() -> Result<()> {
+    build(&["--package", "ringway-benches", "--bin", "bare_files"])
+}
+
+fn build(what: &[&str]) -> Result<()> {
+    chore::run(
+        program("cargo")
+            .args(["build", "--profile", "fast"])
+            .args(what),
+    )
 }

@@ -32,13 +32,14 @@ const SIZE: (u32, u32) = (960, 420);
 const FILLED: f64 = 0.84;
 
 /// One colour for each server, told apart also by who does not see red or green.
-const COLOURS: [RGBColor; 6] = [
+const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(230, 159, 0),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
     RGBColor(240, 200, 120),
     RGBColor(130, 205, 180),
+    RGBColor(150, 150, 150),
 ];
 
 /// The lines of the document that show the pictures.

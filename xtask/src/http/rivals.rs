@@ -10,15 +10,26 @@ use crate::processes::{Processes, ends_with_us};
 pub(super) struct Rival {
     pub(super) name: &'static str,
     pub(super) remark: &'static str,
-    pub(super) is_ours: bool,
+    pub(super) role: Role,
     /// Never follows a symlink out of the root.
     pub(super) is_symlink_safe: bool,
     kind: Kind,
 }
 
+/// What a server is in the comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Ours,
+    /// One of those that ours is held to.
+    Other,
+    /// No server, but what the kernel alone takes: it shows what is there to be had.
+    Loop,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Ringway,
+    Bare,
     /// With these lines in its block `http`.
     Nginx(&'static str),
     /// With these lines at the end.
@@ -29,7 +40,7 @@ const fn other(name: &'static str, remark: &'static str, kind: Kind) -> Rival {
     Rival {
         name,
         remark,
-        is_ours: false,
+        role: Role::Other,
         is_symlink_safe: false,
         kind,
     }
@@ -45,11 +56,11 @@ const fn safe(rival: Rival) -> Rival {
 const OPEN_FILE_CACHE: &str =
     "open_file_cache max=12000 inactive=600s; open_file_cache_min_uses 1;";
 
-pub(super) const ALL: [Rival; 6] = [
+pub(super) const ALL: [Rival; 7] = [
     Rival {
         name: "ringway",
         remark: "the example `file_server`, as it comes, built with `--profile fast`; what it knows of a file is valid for 1 s",
-        is_ours: true,
+        role: Role::Ours,
         is_symlink_safe: true,
         kind: Kind::Ringway,
     },
@@ -78,6 +89,13 @@ pub(super) const ALL: [Rival; 6] = [
         "as lighttpd, with `server.follow-symlink = \"disable\"`",
         Kind::Lighttpd("server.follow-symlink = \"disable\"\n"),
     )),
+    Rival {
+        name: "loop",
+        remark: "no server: epoll, `recv`, and `send` or `sendfile` of answers that were made when it started (`benches/src/bin/bare_files.rs`)",
+        role: Role::Loop,
+        is_symlink_safe: false,
+        kind: Kind::Bare,
+    },
 ];
 
 /// Programs that the comparison needs, and the packages of Debian that have them.
@@ -148,6 +166,7 @@ impl Rival {
     fn program(&self) -> &'static str {
         match self.kind {
             Kind::Ringway => "file_server",
+            Kind::Bare => "bare_files",
             Kind::Nginx(_) => "nginx",
             Kind::Lighttpd(_) => "lighttpd",
         }
@@ -182,6 +201,11 @@ impl Rival {
                 words.extend(["--max-connections-per-address", "1024", "--addr"].map(Into::into));
                 words.push(format!("127.0.0.1:{port}").into());
             }
+            Kind::Bare => {
+                words.push(target_folder("fast/bare_files").into());
+                words.push(root.into());
+                words.push(format!("127.0.0.1:{port}").into());
+            }
             Kind::Nginx(_) => {
                 words.push(find("nginx").ok_or("nginx is gone")?.into());
                 words.extend(["-e".into(), folder.join("error.log").into()]);
@@ -204,7 +228,7 @@ impl Rival {
     fn configuration(&self, root: &Path, folder: &Path, port: u16) -> String {
         let (root, folder) = (root.display(), folder.display());
         match self.kind {
-            Kind::Ringway => String::new(),
+            Kind::Ringway | Kind::Bare => String::new(),
             Kind::Nginx(lines) => {
                 let user = match is_root() {
                     true => "user root;",
@@ -258,8 +282,10 @@ mod tests {
     }
 
     #[test]
-    fn only_ours_is_ours_and_the_safe_ones_are_told_to_be() {
-        assert_eq!(ALL.iter().filter(|rival| rival.is_ours).count(), 1);
+    fn one_is_ours_and_one_no_server_and_the_safe_ones_are_told_to_be() {
+        for role in [Role::Ours, Role::Loop] {
+            assert_eq!(ALL.iter().filter(|rival| rival.role == role).count(), 1);
+        }
         for rival in ALL.iter().filter(|rival| rival.name.ends_with("-safe")) {
             let text = rival.configuration("/r".as_ref(), "/f".as_ref(), 1);
             assert!(text.contains("symlink") && rival.is_symlink_safe, "{text}");

@@ -14,7 +14,7 @@ use std::{fmt, fs, thread};
 
 use clap::Args;
 
-use super::rivals;
+use super::rivals::{self, Role};
 use super::tree::Tree;
 use crate::chore::{Result, target_folder};
 use crate::processes::{Processes, free_port};
@@ -87,7 +87,9 @@ struct Deeds {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let time = Duration::try_from_secs_f64(options.minutes * 60.0)
         .map_err(|error| format!("--minutes {}: {error}", options.minutes))?;
-    let ours = rivals::ALL.into_iter().find(|rival| rival.is_ours);
+    let ours = rivals::ALL
+        .into_iter()
+        .find(|rival| rival.role == Role::Ours);
     let ours = ours.ok_or("no server is ours")?;
     rivals::check_installed(&[ours])?;
     super::build_server()?;

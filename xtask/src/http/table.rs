@@ -2,7 +2,7 @@
 
 use super::Comparison;
 use super::figures::Figures;
-use super::rivals::Rival;
+use super::rivals::{Rival, Role};
 use crate::chore::Result;
 use crate::report;
 
@@ -79,7 +79,7 @@ fn table(comparison: &Comparison, measure: &Measure) -> String {
     let names = comparison.servers.iter().map(|(rival, _)| rival.name);
     let names: Vec<_> = names.collect();
     let mut table = format!(
-        "| {} | {} | ours to the best other | promised |\n|---|{}--:|---|\n",
+        "| {} | {} | ours to the best other | promised | the loop to the best other |\n|---|{}--:|---|--:|\n",
         measure.title,
         names.join(" | "),
         "--:|".repeat(names.len()),
@@ -88,22 +88,21 @@ fn table(comparison: &Comparison, measure: &Measure) -> String {
         let value = |(_, figures): &(Rival, Vec<Figures>)| (measure.read)(&figures[row]);
         let shown = comparison.servers.iter().map(value);
         let shown: Vec<_> = shown.map(|value| number(value, measure.decimals)).collect();
-        let ours = comparison
-            .servers
-            .iter()
-            .find(|(rival, _)| rival.is_ours)
-            .map(value);
-        let others = comparison
-            .servers
-            .iter()
-            .filter(|(rival, _)| !rival.is_ours)
-            .map(value);
-        let best = others.reduce(|one, other| match measure.more_is_better {
-            true => one.max(other),
-            false => one.min(other),
-        });
-        let ratio = ours.zip(best).map(|(ours, best)| ours / best);
-        let ratio = ratio.filter(|ratio| ratio.is_finite());
+        let best = |role| {
+            let servers = comparison.servers.iter();
+            let of_role = servers.filter(|(rival, _)| rival.role == role).map(value);
+            of_role.reduce(|one, other| match measure.more_is_better {
+                true => one.max(other),
+                false => one.min(other),
+            })
+        };
+        let to_best = |role| {
+            let ratio = best(role)
+                .zip(best(Role::Other))
+                .map(|(one, other)| one / other);
+            ratio.filter(|ratio| ratio.is_finite())
+        };
+        let ratio = to_best(Role::Ours);
         let bound = match measure.title {
             title if title == REQUESTS.title => Some(Bound::Least(case.promised_ratio())),
             title if title == PROCESSOR.title => Some(Bound::Most(PROCESSOR_RATIO_MAX)),
@@ -112,11 +111,12 @@ fn table(comparison: &Comparison, measure: &Measure) -> String {
         };
         let verdict = ratio.zip(bound).map(|(ratio, bound)| bound.verdict(ratio));
         table += &format!(
-            "| {} | {} | {} | {} |\n",
+            "| {} | {} | {} | {} | {} |\n",
             case.name(),
             shown.join(" | "),
             ratio.map_or_else(|| "-".into(), |ratio| format!("**{ratio:.2}**")),
             verdict.unwrap_or_default(),
+            to_best(Role::Loop).map_or_else(|| "-".into(), |ratio| format!("{ratio:.2}")),
         );
     }
     table
@@ -150,10 +150,10 @@ fn memory(comparison: &Comparison) -> String {
         let most = figures
             .iter()
             .fold(0.0, |most: f64, figures| most.max(figures.memory));
-        let promised = match rival.is_ours {
-            true if most > MEMORY_MAX => format!("≤ {MEMORY_MAX:.0} MiB, **missed**"),
-            true => format!("≤ {MEMORY_MAX:.0} MiB"),
-            false => String::new(),
+        let promised = match rival.role {
+            Role::Ours if most > MEMORY_MAX => format!("≤ {MEMORY_MAX:.0} MiB, **missed**"),
+            Role::Ours => format!("≤ {MEMORY_MAX:.0} MiB"),
+            Role::Other | Role::Loop => String::new(),
         };
         let safe = if rival.is_symlink_safe { "yes" } else { "no" };
         table += &format!(
@@ -177,6 +177,7 @@ mod tests {
     use super::*;
     use crate::http::{case, rivals};
 
+    /// With a loop that takes half of what the other server does.
     fn comparison(ours: f64, other: f64) -> Comparison {
         let figures = |value| Figures {
             requests_per_second: 1e6 / value,
@@ -185,7 +186,8 @@ mod tests {
             processor: value,
             memory: 4.0 * value,
         };
-        let names = ["ringway", "lighttpd"].into_iter().zip([ours, other]);
+        let values = [ours, other, other / 2.0];
+        let names = ["ringway", "lighttpd", "loop"].into_iter().zip(values);
         Comparison {
             cases: case::all()
                 .filter(|case| case.name() == "4KiB-64")
@@ -205,14 +207,17 @@ mod tests {
     fn what_is_promised_and_missed_is_said() {
         let good = tables(&comparison(8.0, 10.0));
         assert!(
-            good.contains("| 4KiB-64 | 125000 | 100000 | **1.25** | ≥ 1.10 |"),
+            good.contains("| 4KiB-64 | 125000 | 100000 | 200000 | **1.25** | ≥ 1.10 | 2.00 |"),
             "{good}"
         );
         assert!(
-            good.contains("| 4KiB-64 | 8.0 | 10.0 | **0.80** | ≤ 0.90 |"),
+            good.contains("| 4KiB-64 | 8.0 | 10.0 | 5.0 | **0.80** | ≤ 0.90 | 0.50 |"),
             "{good}"
         );
-        assert!(good.contains("| 4KiB-64 | - | - | - |  |"), "{good}");
+        assert!(
+            good.contains("| 4KiB-64 | - | - | - | - |  | - |"),
+            "{good}"
+        );
         assert!(good.contains("| yes | 32.0 MiB | ≤ 32 MiB |"), "{good}");
         let bad = tables(&comparison(9.5, 10.0));
         assert!(bad.contains("**1.05** | ≥ 1.10, **missed** |"), "{bad}");
