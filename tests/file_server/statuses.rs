@@ -49,6 +49,7 @@ fn well_formed() -> Vec<(String, u16, Then)> {
             200,
             GoesOn,
         ),
+        (request("GET /file.txt", "Expect:\r\n"), 200, GoesOn),
         (
             request("GET /file.txt", "Content-Length: 0\r\n"),
             200,
@@ -85,6 +86,12 @@ fn odd() -> Vec<(String, u16, Then)> {
         (request("GET /..", ""), 400, GoesOn),
         (request("GET relative", ""), 400, Closes),
         (request("GET /file.txt", "Host: b\r\n"), 400, Closes),
+        (
+            "GET /file.txt HTTP/1.1\r\nHost: a:b\r\n\r\n".to_owned(),
+            400,
+            Closes,
+        ),
+        (request("GET http://:80/file.txt", ""), 400, Closes),
         ("GET /file.txt HTTP/1.1\r\n\r\n".to_owned(), 400, Closes),
         (
             "GET /file.txt HTTP/1.1\nHost: a\n\n".to_owned(),

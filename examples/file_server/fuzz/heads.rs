@@ -1,6 +1,8 @@
 //! Heads of requests, against a reader that knows no more than the grammar (RFC 9112, sections 3 and
 //! 5) and this server's refusals.
 
+use std::net::Ipv6Addr;
+
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
@@ -79,6 +81,7 @@ const VALUES: &[&[u8]] = &[
     b"Keep-Alive",
     b"keep-alive, close",
     b"100-continue",
+    b"100-continue, ,100-Continue",
     b"bytes=0-0",
     b"chunked",
     b"",
@@ -102,6 +105,20 @@ const ENDS: &[&[u8]] = &[
     b"",
     b"\r\n ",
     b"\r\n\r\n",
+];
+
+const HOSTS: &[&[u8]] = &[
+    b"Host: a\r\n",
+    b"",
+    b"Host: b:80\r\n",
+    b"host:\r\n",
+    b"Host: [::1]:80\r\n",
+    b"Host: a%20b:\r\n",
+    b"Host: a:b\r\n",
+    b"Host: [::1\r\n",
+    b"Host: :80\r\n",
+    b"Host: [a]:80\r\n",
+    b"Host: a%2x\r\n",
 ];
 
 /// Fields that a request may well have, most of them.
@@ -144,7 +161,7 @@ fn heads() -> impl Strategy<Value = Vec<u8>> {
     )
         .prop_map(|(name, colon, value, end)| [name, colon, value, end].concat());
     let field = prop_oneof![5 => any_of(FIELDS).prop_map(<[u8]>::to_vec), 1 => odd_field];
-    let host = mostly_first(&[b"Host: a\r\n", b"", b"Host: b:80\r\n", b"host:\r\n"]);
+    let host = mostly_first(HOSTS);
     (
         line,
         host,
@@ -160,7 +177,7 @@ fn heads() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Mutants: a bare LF that ends a line; a `Content-Length` of 1 let through; two lengths; the last of
-/// two hosts; `Transfer-Encoding` that is passed over.
+/// two hosts; a port of letters; `Transfer-Encoding` that is passed over.
 #[test]
 fn heads_mean_what_the_grammar_says_or_nothing() {
     judge_cases(
@@ -265,9 +282,7 @@ impl Meaning {
             && hosts_are_fine(&all("host"), version)
             && all("transfer-encoding").is_empty()
             && matches!(all("content-length").as_slice(), [] | ["0" | "00"])
-            && all("expect")
-                .iter()
-                .all(|value| value.eq_ignore_ascii_case("100-continue"));
+            && expectations_are_met(&all("expect"));
         let (path, query) = split(&bytes_of(target), method)?;
         is_acceptable.then(|| Meaning {
             method,
@@ -307,16 +322,45 @@ fn field(line: &str) -> Option<(String, String)> {
     })
 }
 
+fn expectations_are_met(expect: &[&str]) -> bool {
+    let all = expect.join(",").to_ascii_lowercase();
+    all.split(',')
+        .all(|expected| matches!(expected.trim(), "" | "100-continue"))
+}
+
+/// A host that is not empty, and perhaps a port (RFC 3986, 3.2).
 fn is_host(text: &str) -> bool {
-    text.chars().all(|character| {
-        character.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:[]%".contains(character)
-    })
+    let is_number = |text: &str| text.chars().all(|digit| digit.is_ascii_digit());
+    let host = match text.rsplit_once(':') {
+        Some((host, port)) if is_number(port) => host,
+        _ => text,
+    };
+    let literal = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    if let Some(address) = literal {
+        return address.parse::<Ipv6Addr>().is_ok();
+    }
+    let mut pieces = host.split('%');
+    let begins = pieces.next().unwrap_or_default();
+    let is_name = |text: &str| {
+        text.chars().all(|character| {
+            character.is_ascii_alphanumeric() || "-._~!$&'()*+,;=".contains(character)
+        })
+    };
+    !host.is_empty()
+        && is_name(begins)
+        && pieces.all(|piece| {
+            let digits = piece.get(..2).unwrap_or_default();
+            let is_hex = |digit: char| digit.is_ascii_hexdigit();
+            digits.len() == 2 && digits.chars().all(is_hex) && is_name(&piece[2..])
+        })
 }
 
 fn hosts_are_fine(hosts: &[&str], version: Version) -> bool {
     match hosts {
         [] => version == Version::Http10,
-        [host] => is_host(host),
+        [host] => host.is_empty() || is_host(host),
         _ => false,
     }
 }
@@ -352,7 +396,7 @@ fn split(target: &[u8], method: Method) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
         Some(scheme) => {
             let rest = &text[scheme.len()..];
             let end = rest.find(['/', '?']).unwrap_or(rest.len());
-            if end == 0 || !is_host(&rest[..end]) {
+            if !is_host(&rest[..end]) {
                 return None;
             }
             &rest[end..]
