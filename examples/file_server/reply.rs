@@ -260,7 +260,14 @@ impl Reply {
             None => {}
         }
         match (&self.body, &self.entity) {
-            (Body::Nothing, _) => return,
+            (Body::Nothing, entity) => {
+                // Of a page without a tag it is all that its 304 has to repeat (RFC 9110, 15.4.5).
+                let is_page = self.status == Status::NotModified && entity.is_none();
+                if is_page && self.page_tag.is_none() {
+                    output.extend_from_slice(b"Cache-Control: no-cache\r\n");
+                }
+                return;
+            }
             (Body::Notice(_), _) => {
                 output.extend_from_slice(b"Content-Type: text/plain; charset=utf-8\r\n");
                 output.extend_from_slice(notice::FIELDS.as_bytes());
