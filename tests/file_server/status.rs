@@ -148,6 +148,43 @@ fn the_page_runs_its_own_script_only_and_is_shown_to_this_machine() {
     );
 }
 
+/// Mutants: refuse OPTIONS; one status for every head that is no head; a body for a HEAD that was refused.
+#[test]
+fn the_page_answers_other_methods_and_refused_heads_as_the_standard_says() {
+    let folder = site();
+    let server = Server::start_with(&folder.root(), &STATUS);
+    let place = place(&server);
+    for line in ["OPTIONS *", "OPTIONS /"] {
+        let response = ask(place, line).response();
+        let allowed = (response.status, response.field("Allow"));
+        assert_eq!(allowed, (204, Some("GET, HEAD, OPTIONS")), "{line}");
+    }
+    let long = "a".repeat(20_000);
+    for (head, status) in [
+        ("HEAD / HTTP/1.1\nHost: localhost\n\n".to_owned(), 400),
+        (format!("HEAD /{long} HTTP/1.1\r\n"), 414),
+        (format!("HEAD / HTTP/1.1\r\nX: {long}\r\n"), 431),
+        (
+            "HEAD / HTTP/1.1\r\nHost: evil.example\r\n\r\n".to_owned(),
+            403,
+        ),
+        (
+            "HEAD / HTTP/1.1\r\nHost: [::1]evil.example\r\n\r\n".to_owned(),
+            400,
+        ),
+    ] {
+        let mut client = Client::connect(place);
+        client.send(head);
+        let answer = client.rest();
+        let begin = format!("HTTP/1.1 {status} ");
+        assert!(
+            answer.starts_with(begin.as_bytes()) && answer.ends_with(b"\r\n\r\n"),
+            "{status}: {}",
+            answer.escape_ascii()
+        );
+    }
+}
+
 /// Mutants: the beginning of a stream for who wants none; the text of a refusal for everybody.
 #[test]
 fn every_answer_has_a_date_and_none_to_head_has_a_body() {

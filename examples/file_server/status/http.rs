@@ -19,6 +19,8 @@ pub(super) enum Asked {
     Page,
     Events,
     Sample,
+    /// Which methods there are.
+    Options,
 }
 
 /// Reads a whole head.
@@ -32,7 +34,7 @@ pub(super) fn parse(
         return Err(Status::Forbidden);
     }
     match (request.method, request.path) {
-        (Method::Options, _) => Err(Status::MethodNotAllowed),
+        (Method::Options, _) => Ok(Asked::Options),
         (_, b"/") => Ok(Asked::Page),
         (_, b"/events") => Ok(Asked::Events),
         (_, b"/sample") => Ok(Asked::Sample),
@@ -86,8 +88,8 @@ pub(super) fn events(with_body: bool) -> Vec<u8> {
     answer.into_bytes()
 }
 
-/// What refuses a request.
-pub(super) fn refusal(status: Status, with_body: bool) -> Vec<u8> {
+/// An answer that is its status: what refuses a request, or has no more to say.
+pub(super) fn notice(status: Status, with_body: bool) -> Vec<u8> {
     let reply = Reply::notice(status);
     let mut answer = Vec::new();
     reply.write_head(&mut answer, now().http(), Persistence::Close);

@@ -201,14 +201,14 @@ impl Desk {
     async fn serve(self: Arc<Self>, mut stream: TcpStream, _place: OwnedSemaphorePermit) {
         let limits = self.server.limits();
         let received = timeout(limits.head, receive(&mut stream, &self.server)).await;
-        let (asked, with_body) = match received {
-            Ok(Ok(Some(head))) => (
-                http::parse(&head, &limits.head_size, self.from_anywhere),
-                !head.starts_with(b"HEAD "),
-            ),
-            Ok(Ok(None)) => (Err(Answer::BadRequest), true),
+        let Ok(Ok((head, refusal))) = received else {
             // Nobody is there, or nobody says anything.
-            Ok(Err(_)) | Err(_) => return,
+            return;
+        };
+        let with_body = !head.starts_with(b"HEAD ");
+        let asked = match refusal {
+            None => http::parse(&head, &limits.head_size, self.from_anywhere),
+            Some(Refusal(status)) => Err(status),
         };
         let answer = match asked {
             Ok(Asked::Page) => http::page(with_body),
@@ -216,12 +216,13 @@ impl Desk {
                 let reading = self.sampler().read();
                 http::sample(&reading, with_body)
             }
+            Ok(Asked::Options) => http::notice(Answer::NoContent, with_body),
             Ok(Asked::Events) if !with_body => http::events(false),
             Ok(Asked::Events) => match self.watchers.try_acquire() {
                 Ok(_place) => return self.stream_readings(stream).await,
-                Err(_) => http::refusal(Answer::ServiceUnavailable, true),
+                Err(_) => http::notice(Answer::ServiceUnavailable, true),
             },
-            Err(status) => http::refusal(status, with_body),
+            Err(status) => http::notice(status, with_body),
         };
         // Whether it arrives or not, this is the end.
         let _ = timeout(WATCHER_STALL, send_last(&mut stream, &answer)).await;
@@ -285,15 +286,18 @@ impl Readings {
     }
 }
 
-/// Receives a head; `None` if it is too long or none.
-async fn receive(stream: &mut TcpStream, server: &Server) -> io::Result<Option<Vec<u8>>> {
+/// Receives a head, or what shows that none is coming, and then why it is refused.
+async fn receive(
+    stream: &mut TcpStream,
+    server: &Server,
+) -> io::Result<(Vec<u8>, Option<Refusal>)> {
     let limits = &server.limits().head_size;
     let mut input = Input::new(limits.bytes);
     loop {
         match request::find_head_end(input.received(), 0, limits) {
-            Ok(Some(head_bytes)) => return Ok(Some(input.received()[..head_bytes].to_vec())),
+            Ok(Some(head_bytes)) => return Ok((input.received()[..head_bytes].to_vec(), None)),
             Ok(None) => {}
-            Err(Refusal(_)) => return Ok(None),
+            Err(refusal) => return Ok((input.received().to_vec(), Some(refusal))),
         }
         match stream.read(input.room()).await? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
