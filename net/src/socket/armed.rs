@@ -119,6 +119,11 @@ impl Armed {
         self.has_news = true;
     }
 
+    /// Whether its waker was called since it was asked.
+    pub(crate) fn has_news(&self) -> bool {
+        self.has_news
+    }
+
     /// The operation has told `events`, to somebody who waited or in vain, and goes on. One that was given up may do so too,
     /// late.
     pub(crate) fn note_told(&mut self, events: u32, to_somebody: bool) {

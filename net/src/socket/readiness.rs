@@ -119,6 +119,9 @@ impl Readiness {
             self.fired = is_last;
             self.events = self.events.wrapping_add(1);
             self.believed |= self.news(events)?;
+            if !self.poll.has_news() {
+                break;
+            }
         }
         Ok(())
     }
