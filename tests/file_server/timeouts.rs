@@ -94,15 +94,15 @@ fn a_client_that_does_not_read_is_let_go() {
     let arguments = ["--stall-timeout-ms", "400", "--cache-ms", "0"];
     let server = Server::start_with(&folder.root(), &arguments);
     let mut client = server.connect();
-    // Served, so that the server has everything open that it opens once.
+    // Served, so that its socket is open.
     assert_eq!(client.get("/a").text(), "A");
-    let with_client = server.open_descriptors();
+    let with_client = server.open_files();
     client.send("GET /huge HTTP/1.1\r\nHost: a\r\n\r\n");
     wait_until("the download is aborted", || {
         server.log().iter().any(|line| line.ends_with(" aborted"))
     });
     wait_until("its descriptors are closed", || {
-        server.open_descriptors() < with_client
+        server.open_files() < with_client
     });
     assert!(client.rest().len() < 1 << 30);
 }

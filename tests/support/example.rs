@@ -117,11 +117,23 @@ impl Program {
 
     /// How many sockets the process has open. Unlike other descriptors, none is made by a worker that has begun late.
     pub(crate) fn open_sockets(&self) -> usize {
+        let links = self.links().filter(|link| link.starts_with("socket:"));
+        links.count()
+    }
+
+    /// How many files, sockets and pipes. None is made by a worker that has begun late, nor where a listener waits for the first
+    /// time.
+    pub(crate) fn open_files(&self) -> usize {
+        let links = self.links().filter(|link| !link.starts_with("anon_inode:"));
+        links.count()
+    }
+
+    /// What the process's descriptors lead to.
+    fn links(&self) -> impl Iterator<Item = String> {
         std::fs::read_dir(format!("/proc/{}/fd", self.pid()))
             .expect("the program runs")
             .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
-            .filter(|target| target.to_string_lossy().starts_with("socket:"))
-            .count()
+            .map(|link| link.to_string_lossy().into_owned())
     }
 
     /// Processor time that the process has used.

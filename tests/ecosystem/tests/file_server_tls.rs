@@ -266,7 +266,7 @@ fn clients_over_tls_that_leave_in_the_middle_of_a_listing_leave_nothing_behind()
     let server = site.serve(&[]);
     let mut honest = site.connect(&server);
     assert_lists_entries(&honest.get("/large/").body, ENTRIES, false);
-    let descriptors = server.open_descriptors();
+    let files = server.open_files();
     for number in 0..LEAVING {
         let mut leaving = site.connect(&server);
         leaving.send("GET /large/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -279,7 +279,7 @@ fn clients_over_tls_that_leave_in_the_middle_of_a_listing_leave_nothing_behind()
     }
     assert_eq!(honest.get("/a").text(), "A");
     wait_until("their descriptors are closed", || {
-        server.open_descriptors() <= descriptors
+        server.open_files() <= files
     });
     // Had they kept their memory, there would be none left for an order.
     assert_lists_entries(&honest.get("/large/").body, ENTRIES, false);
