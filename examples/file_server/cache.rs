@@ -37,7 +37,8 @@ pub(crate) struct Cache {
     memory_full: u64,
     /// Entities whose files are open, by their descriptors.
     files: Shelf<Key, Arc<Entity>, ByDescriptors, RandomState>,
-    believed: Duration,
+    /// For how many nanoseconds.
+    believed: u64,
     /// What moments are counted from.
     begin: Instant,
 }
@@ -104,7 +105,7 @@ impl Hash for Key {
 }
 
 /// What somebody asks for, and what of it is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wanted<'p> {
     /// In its plain form.
     pub(crate) path: &'p [u8],
@@ -118,6 +119,15 @@ impl Wanted<'_> {
             path: KeptPath::of(self.path),
             codings: self.codings,
         }
+    }
+}
+
+/// In two writes, of which the last is a byte: no two that differ write the same. Each write of a number costs the hash as much as
+/// eight bytes of a path, and every request is hashed.
+impl Hash for Wanted<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(self.path);
+        state.write_u8(self.codings.number());
     }
 }
 
@@ -165,8 +175,8 @@ pub(crate) enum Look {
 impl Cache {
     /// `None` where nothing is to be believed without a look.
     pub(crate) fn new(limits: &CacheLimits) -> Option<Cache> {
-        let believed = limits.time;
-        (!believed.is_zero()).then(|| Cache {
+        let believed = nanoseconds(limits.time);
+        (believed > 0).then(|| Cache {
             memory: shelf(limits.bytes, limits.bytes / CACHE_USUAL_BYTES, ByBytes),
             memory_full: limits.bytes / 8 * 7,
             files: shelf(limits.descriptors, limits.descriptors, ByDescriptors),
@@ -182,7 +192,7 @@ impl Cache {
             None => Look::Nothing,
             Some(entity) => {
                 let age = self.moment(now).saturating_sub(entity.resolved());
-                if u128::from(age) < self.believed.as_nanos() {
+                if age < self.believed {
                     Look::Fresh(entity)
                 } else {
                     Look::Stale(entity)
@@ -233,14 +243,12 @@ impl Cache {
 
     /// Forgets the open files that nobody has asked for since a while before `now`; returns them.
     pub(crate) fn take_unused(&self, now: Instant) -> Vec<Arc<Entity>> {
-        let (now, kept) = (
-            self.moment(now),
-            (self.believed + UNUSED_FILE_TIME).as_nanos(),
-        );
+        let (now, unused_time) = (self.moment(now), nanoseconds(UNUSED_FILE_TIME));
+        let kept = self.believed.saturating_add(unused_time);
         let unused = RefCell::new(Vec::new());
         self.files.retain(|_, entity| {
             // Who is asked for is confirmed as soon as it is believed no more.
-            let is_used = u128::from(now.saturating_sub(entity.resolved())) < kept;
+            let is_used = now.saturating_sub(entity.resolved()) < kept;
             if !is_used {
                 // It is closed by the caller, when nobody has to wait for a lock.
                 unused.borrow_mut().push(Arc::clone(entity));
@@ -251,9 +259,13 @@ impl Cache {
     }
 
     fn moment(&self, at: Instant) -> u64 {
-        let since = at.saturating_duration_since(self.begin).as_nanos();
-        u64::try_from(since).unwrap_or(u64::MAX)
+        nanoseconds(at.saturating_duration_since(self.begin))
     }
+}
+
+/// As many as a word can say are 584 years.
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A shelf of so much weight and about so many things.

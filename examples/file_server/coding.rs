@@ -6,7 +6,7 @@
 use crate::fields::Lists;
 
 /// A coding of a file's content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Coding {
     Brotli,
     Zstandard,
@@ -46,7 +46,7 @@ impl Coding {
 }
 
 /// The codings that a client takes, those that it likes best first; none if it takes files as they are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Codings([Option<Coding>; 3]);
 
 impl Codings {
@@ -65,6 +65,14 @@ impl Codings {
 
     pub(crate) fn iter(self) -> impl Iterator<Item = Coding> {
         self.0.into_iter().flatten()
+    }
+
+    /// A number of its own for each, with two bits for each place.
+    pub(crate) fn number(self) -> u8 {
+        let digit = |coding: Option<Coding>| coding.map_or(0, |coding| coding as u8 + 1);
+        self.0
+            .into_iter()
+            .fold(0, |number, coding| number << 2 | digit(coding))
     }
 }
 
@@ -160,6 +168,8 @@ fn parse_weight(parameter: &[u8]) -> Option<Weight> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     fn codings(values: &[&str]) -> Vec<&'static str> {
@@ -168,6 +178,21 @@ mod tests {
             lists.add(value.as_bytes());
         }
         acceptable(&lists).map(Coding::token).collect()
+    }
+
+    /// Mutant: count the codings without their order.
+    #[test]
+    fn each_choice_of_codings_has_a_number_of_its_own() {
+        let mut choices = vec![Codings::default()];
+        for first in Coding::ALL.map(Some) {
+            choices.push(Codings([first, None, None]));
+            for second in Coding::ALL.map(Some) {
+                choices.push(Codings([first, second, None]));
+                choices.extend(Coding::ALL.map(|third| Codings([first, second, Some(third)])));
+            }
+        }
+        let numbers: HashSet<u8> = choices.iter().map(|choice| choice.number()).collect();
+        assert_eq!(numbers.len(), choices.len());
     }
 
     /// Mutant: `q=0` taken for "a little".

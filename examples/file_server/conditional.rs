@@ -75,8 +75,8 @@ pub(crate) struct Validators {
 pub(crate) struct Conditions<'b> {
     pub(crate) if_match: Lists<'b>,
     pub(crate) if_none_match: Lists<'b>,
-    pub(crate) if_modified_since: Option<&'b [u8]>,
-    pub(crate) if_unmodified_since: Option<&'b [u8]>,
+    pub(crate) if_modified_since: Single<'b>,
+    pub(crate) if_unmodified_since: Single<'b>,
     pub(crate) if_range: Single<'b>,
 }
 
@@ -105,7 +105,7 @@ impl Conditions<'_> {
                 return Verdict::PreconditionFailed;
             }
         } else if let (Some(date), Some(modified)) = (
-            self.if_unmodified_since.and_then(parse_date),
+            self.if_unmodified_since.once().and_then(parse_date),
             current.modified,
         ) && modified > date
         {
@@ -120,7 +120,7 @@ impl Conditions<'_> {
                 return Verdict::NotModified;
             }
         } else if let (Some(date), Some(modified)) = (
-            self.if_modified_since.and_then(parse_date),
+            self.if_modified_since.once().and_then(parse_date),
             current.modified,
         ) && modified <= date
         {
@@ -305,9 +305,10 @@ mod tests {
                 "" => None,
                 value => Some(value.as_bytes()),
             };
+            let single = |index| value(index).map_or(Single::Absent, Single::Once);
             let mut conditions = Conditions {
-                if_unmodified_since: value(1),
-                if_modified_since: value(3),
+                if_unmodified_since: single(1),
+                if_modified_since: single(3),
                 ..Conditions::default()
             };
             value(0)
@@ -362,8 +363,8 @@ mod tests {
             ..current()
         };
         let conditions = Conditions {
-            if_unmodified_since: Some(EARLIER.as_bytes()),
-            if_modified_since: Some(LATER.as_bytes()),
+            if_unmodified_since: Single::Once(EARLIER.as_bytes()),
+            if_modified_since: Single::Once(LATER.as_bytes()),
             ..Conditions::default()
         };
         assert_eq!(conditions.evaluate(&undated, NOW), Verdict::Proceed);

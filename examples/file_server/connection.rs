@@ -215,14 +215,17 @@ impl<'s> Connection<'s> {
     async fn exchange(&mut self, head_bytes: usize) -> io::Result<Option<End>> {
         let started = Instant::now();
         let now = self.clock.tick_at(started);
-        let head = &self.input.received()[..head_bytes];
-        let (reply, terms) = match request::parse(head, &self.server.limits().head_size) {
-            Ok(request) => {
-                let terms = Terms::of(&request, self.server.stops(), started);
-                let site = self.server.site();
-                (site.answer(&request, started, now).await, terms)
+        let (reply, terms) = {
+            let head = &self.input.received()[..head_bytes];
+            let parsed = request::parse(head, &self.server.limits().head_size);
+            match &parsed {
+                Ok(request) => {
+                    let terms = Terms::of(request, self.server.stops(), started);
+                    let site = self.server.site();
+                    (site.answer(request, started, now).await, terms)
+                }
+                Err(Refusal(status)) => (Reply::notice(*status), Terms::refused(head, started)),
             }
-            Err(Refusal(status)) => (Reply::notice(status), Terms::refused(head, started)),
         };
         let persistence = self.send(reply, &terms, head_bytes).await?;
         self.input.consume(head_bytes);
@@ -248,7 +251,7 @@ impl<'s> Connection<'s> {
     /// the first `head_bytes` of the input.
     async fn send(
         &mut self,
-        reply: Reply,
+        mut reply: Reply,
         terms: &Terms,
         head_bytes: usize,
     ) -> io::Result<Persistence> {
@@ -256,7 +259,7 @@ impl<'s> Connection<'s> {
             self.output = spare::take();
         }
         let start = self.output.len();
-        let mut reply = reply.in_form_for(&self.input.received()[..head_bytes]);
+        reply.take_form_for(&self.input.received()[..head_bytes]);
         let persistence = reply.persistence(terms.persistence);
         reply.write_head(&mut self.output, self.clock.http(), persistence);
         let (mut status, mut persistence) = (reply.status, persistence);

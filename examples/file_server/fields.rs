@@ -17,20 +17,14 @@ pub(crate) struct Fields<'b> {
     says_keep_alive: bool,
     pub(crate) range: Single<'b>,
     pub(crate) accept_encoding: Lists<'b>,
-    if_modified_since: Single<'b>,
-    if_unmodified_since: Single<'b>,
     pub(crate) conditions: Conditions<'b>,
 }
 
 impl<'b> Fields<'b> {
-    pub(crate) fn gather(headers: &[httparse::Header<'b>]) -> Result<Self, Refusal> {
-        let mut fields = Fields::default();
-        for header in headers {
-            fields.take(header.name, header.value)?;
-        }
-        fields.conditions.if_modified_since = fields.if_modified_since.once();
-        fields.conditions.if_unmodified_since = fields.if_unmodified_since.once();
-        Ok(fields)
+    pub(crate) fn gather(&mut self, headers: &[httparse::Header<'b>]) -> Result<(), Refusal> {
+        headers
+            .iter()
+            .try_for_each(|header| self.take(header.name, header.value))
     }
 
     fn take(&mut self, name: &str, value: &'b [u8]) -> Result<(), Refusal> {
@@ -47,8 +41,8 @@ impl<'b> Fields<'b> {
             14 if is("Content-Length") => self.take_content_length(value)?,
             15 if is("Accept-Encoding") => self.accept_encoding.add(value),
             17 if is("Transfer-Encoding") => self.has_transfer_encoding = true,
-            17 if is("If-Modified-Since") => self.if_modified_since.add(value),
-            19 if is("If-Unmodified-Since") => self.if_unmodified_since.add(value),
+            17 if is("If-Modified-Since") => self.conditions.if_modified_since.add(value),
+            19 if is("If-Unmodified-Since") => self.conditions.if_unmodified_since.add(value),
             _ => {}
         }
         Ok(())
@@ -191,8 +185,9 @@ fn strip_address(value: &[u8]) -> Option<&[u8]> {
 fn strip_name(value: &[u8]) -> Option<&[u8]> {
     let mut rest = value;
     loop {
+        let plain = rest.iter().position(|&byte| !IN_NAME[usize::from(byte)]);
+        rest = &rest[plain.unwrap_or(rest.len())..];
         rest = match rest {
-            [byte, tail @ ..] if IN_NAME[usize::from(*byte)] => tail,
             [b'%', high, low, tail @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 tail
             }

@@ -10,12 +10,11 @@ use crate::reply::{Body, Reply, Status};
 pub(crate) const FIELDS: &str = "Vary: Accept\r\nCache-Control: no-cache\r\n";
 
 impl Reply {
-    /// The same reply, with its notice as a page if the client prefers one by the head of its request.
-    pub(crate) fn in_form_for(mut self, head: &[u8]) -> Reply {
+    /// Makes a page of its notice if the client prefers one by the head of its request.
+    pub(crate) fn take_form_for(&mut self, head: &[u8]) {
         if matches!(self.body, Body::Notice(_)) && prefers_html(head) {
             self.body = Body::NoticePage(render(self.status));
         }
-        self
     }
 }
 
@@ -106,7 +105,12 @@ mod tests {
     #[test]
     fn a_page_says_what_the_text_says_and_other_replies_stay_as_they_are() {
         let head = b"GET /<evil> HTTP/1.1\r\nAccept: text/html\r\n\r\n";
-        let Body::NoticePage(html) = Reply::notice(Status::NotFound).in_form_for(head).body else {
+        let in_form = |status| {
+            let mut reply = Reply::notice(status);
+            reply.take_form_for(head);
+            reply.body
+        };
+        let Body::NoticePage(html) = in_form(Status::NotFound) else {
             panic!("no page");
         };
         assert!(html.contains("<title>404 Not Found</title>"));
@@ -114,7 +118,6 @@ mod tests {
             html.contains("<h1>404 Not Found</h1>\n<p>There is nothing here under this name.</p>")
         );
         assert!(!html.contains("evil"));
-        let empty = Reply::notice(Status::NoContent).in_form_for(head);
-        assert!(matches!(empty.body, Body::Nothing));
+        assert!(matches!(in_form(Status::NoContent), Body::Nothing));
     }
 }

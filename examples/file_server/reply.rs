@@ -144,7 +144,7 @@ pub(crate) enum Body {
     /// Of the reply's entity.
     File(Part),
     /// Several parts of it, as multipart/byteranges.
-    FileParts(Multipart),
+    FileParts(Box<Multipart>),
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -13,6 +13,8 @@
 
 use std::mem::MaybeUninit;
 
+use memchr::memchr;
+
 use crate::conditional::Conditions;
 use crate::fields::{Fields, Lists, is_authority};
 use crate::limits::{HEAD_FIELDS_CAP, HeadLimits};
@@ -64,7 +66,7 @@ pub(crate) fn find_head_end(
 ) -> Result<Option<usize>, Refusal> {
     let window = &bytes[..bytes.len().min(limits.bytes)];
     let mut next = scanned.min(window.len());
-    while let Some(offset) = window[next..].iter().position(|&byte| byte == b'\n') {
+    while let Some(offset) = memchr(b'\n', &window[next..]) {
         let newline = next + offset;
         // An empty first line is no request either: one was skipped by the caller already.
         if newline < 2 || window[newline - 1] != b'\r' {
@@ -124,7 +126,8 @@ pub(crate) fn parse<'b>(head: &'b [u8], limits: &HeadLimits) -> Result<Request<'
     } else {
         Version::Http11
     };
-    let fields = Fields::gather(parsed.headers)?;
+    let mut fields = Fields::default();
+    fields.gather(parsed.headers)?;
     if version == Version::Http11 && !fields.has_host {
         return Err(Refusal(Status::BadRequest));
     }

@@ -398,7 +398,11 @@ impl Site {
             // The standard does not say where a coding is told of parts: none is sent in one.
             Selection::Parts(parts) if entity.coding().is_none() => {
                 let multipart = Multipart::new(parts, size, entity.media_type());
-                (Status::PartialContent, None, Body::FileParts(multipart))
+                (
+                    Status::PartialContent,
+                    None,
+                    Body::FileParts(Box::new(multipart)),
+                )
             }
             Selection::Whole | Selection::Parts(_) => {
                 let whole = Part {
