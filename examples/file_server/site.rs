@@ -237,7 +237,12 @@ impl Site {
         if let Some(reply) = self.confirmed_reply(path, visit).await {
             return Ok(reply);
         }
-        let opened = self.tree.open(path).await?;
+        let opened = match self.tree.open(path).await {
+            Err(error) if self.is_closed_directory(path, &error).await => {
+                return Ok(redirect_to_directory(path, visit.request.query));
+            }
+            opened => opened?,
+        };
         if opened.status.is_dir() {
             return Ok(redirect_to_directory(path, visit.request.query));
         }
@@ -247,6 +252,16 @@ impl Site {
         let media_type = MediaType::of(path.as_path());
         let choice = self.choose_coding(path, opened, media_type, visit.wanted.codings);
         self.file_reply(choice.await, visit).await
+    }
+
+    /// Whether an error of opening is that there is a directory that may not be read: it may have an index all the same.
+    async fn is_closed_directory(&self, path: &SitePath, error: &io::Error) -> bool {
+        status_of(error) == Status::Forbidden
+            && self
+                .tree
+                .look_at(path)
+                .await
+                .is_ok_and(|status| status.is_dir())
     }
 
     /// A path with a slash at its end: the index if there is one, or else the listing.

@@ -53,6 +53,7 @@ fn devices_are_refused_at_once() {
     assert_eq!(server.get("/zero/").status, 404);
 }
 
+/// Mutant: no redirect to a directory that cannot be opened.
 #[test]
 fn unreadable_files_are_forbidden() {
     use std::os::unix::fs::PermissionsExt;
@@ -66,6 +67,7 @@ fn unreadable_files_are_forbidden() {
     folder.write("secret.txt", "unreadable");
     folder.write("dir/file.txt", "unreachable");
     folder.write("index/index.html", "unreadable");
+    folder.write("searched/index.html", "readable");
     // A copy outside of the build's folder, which another user might not be able to reach.
     std::fs::copy(crate::support::binary(), folder.path("server")).expect("copies");
     for (name, mode) in [
@@ -76,6 +78,8 @@ fn unreadable_files_are_forbidden() {
         ("secret.txt", 0o000),
         ("index/index.html", 0o000),
         ("index", 0o755),
+        ("searched/index.html", 0o644),
+        ("searched", 0o711),
         ("dir", 0o000),
     ] {
         set_mode(name, mode);
@@ -91,6 +95,11 @@ fn unreadable_files_are_forbidden() {
     for target in ["/secret.txt", "/dir/", "/dir/file.txt", "/index/"] {
         assert_eq!(server.get(target).status, 403, "{target}");
     }
+    // A directory that may be searched and not read has an index, if no listing.
+    assert_eq!(server.get("/searched/").text(), "readable");
+    let redirect = server.get("/searched?a");
+    assert_eq!(redirect.status, 301);
+    assert_eq!(redirect.field("location"), Some("/searched/?a"));
     set_mode("dir", 0o755);
 }
 
