@@ -130,6 +130,10 @@ pub(crate) const REQUESTS_PER_TURN: u32 = 64;
 pub(crate) const LISTING_PAGE_ENTRIES: usize = 256;
 pub(crate) const LISTING_PAGE_NAME_BYTES: usize = 16 * 1024;
 
+/// Levels of a directory's path, from the directory upwards, that are links in its listing. A link takes a step for each level
+/// below it: with all 2,047 that a path may have, the links of an empty directory would take 6 MB.
+pub(crate) const LISTING_LINKED_LEVELS: usize = 64;
+
 /// Bytes of a larger listing that are made at a time, and sent before the next are made.
 pub(crate) const LISTING_PIECE_BYTES: usize = 32 * 1024;
 

@@ -12,6 +12,7 @@ use super::entries::{Entries, Entry, Kind};
 use super::order::{Column, Order};
 use super::text::{Text, Title};
 use crate::clock::iso_date;
+use crate::limits::LISTING_LINKED_LEVELS;
 use crate::media::MediaType;
 use crate::page;
 use crate::path::{SitePath, encode_name};
@@ -63,7 +64,7 @@ impl View {
         page.push_str(page::END);
     }
 
-    /// The path as links, each to the directory that it names.
+    /// The path as links, each to the directory that it names, but for those that are too far above.
     fn write_breadcrumbs(&self, page: &mut String) -> fmt::Result {
         let query = self.order.query_elsewhere();
         let depth = self.directory.segments().count();
@@ -80,10 +81,14 @@ impl View {
         for (index, segment) in self.directory.segments().enumerate() {
             let levels = depth - index - 1;
             let (up, current, name) = (Up(levels), current(levels == 0), Text(segment));
-            write!(
-                page,
-                "<a href=\"{up}{query}\"{current}><bdi>{name}</bdi></a>/"
-            )?;
+            if levels < LISTING_LINKED_LEVELS {
+                write!(
+                    page,
+                    "<a href=\"{up}{query}\"{current}><bdi>{name}</bdi></a>/"
+                )?;
+            } else {
+                write!(page, "<bdi>{name}</bdi>/")?;
+            }
         }
         page.push_str("</h1></nav>\n");
         Ok(())
@@ -336,6 +341,20 @@ mod tests {
         assert_eq!(empty.matches("aria-current=\"page\"").count(), 1);
         assert!(empty.contains("<a href=\"./\" aria-current=\"page\"><bdi>b</bdi></a>/"));
         assert_eq!(places(&page("/", &[])), ["./"]);
+    }
+
+    /// A path of as many levels as the kernel takes.
+    ///
+    /// Mutants: a link for each level; leave out those without one.
+    #[test]
+    fn a_deep_path_makes_no_large_page_and_shows_every_level() {
+        let depth = 2_047;
+        let deep = page(&format!("/{}", "a/".repeat(depth)), &[]);
+        assert!(deep.len() < 64 * 1024, "{} bytes", deep.len());
+        assert_eq!(deep.matches("<bdi>a</bdi>").count(), depth);
+        let places = places(&deep);
+        assert_eq!(places[0], "../".repeat(depth), "the top folder");
+        assert!(places.ends_with(&["../../", "../", "./", "../"]));
     }
 
     /// Mutant: links to other folders without the query.
