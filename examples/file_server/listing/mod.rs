@@ -32,7 +32,7 @@ use rustix::fs::ResolveFlags;
 use self::entries::Entries;
 pub(crate) use self::markup::View;
 pub(crate) use self::order::Order;
-use self::reader::{OpenNames, Reader, open_names};
+use self::reader::{Next, OpenNames, Reader, open_names};
 use crate::limits::{
     LISTING_PAGE_ENTRIES, LISTING_PAGE_NAME_BYTES, LISTING_PIECE_BYTES, LISTING_SORTED_BYTES_MAX,
     LISTING_THREADS_MAX, LISTING_TURN_ENTRIES, LISTINGS_SORTED_BYTES_MAX,
@@ -65,6 +65,15 @@ pub(crate) struct Listing {
     /// `None` while a thread of the pool works on it, and when all was said.
     work: Option<Work>,
     turns: Arc<Semaphore>,
+}
+
+/// What a turn has made of a page that may become one in one piece.
+enum FirstPage {
+    Whole(String),
+    /// It is too large for that.
+    TooLarge(Work),
+    /// There is more to look at.
+    Unfinished(Work),
 }
 
 #[derive(Debug)]
@@ -109,10 +118,9 @@ impl Lister {
         directory: File,
     ) -> io::Result<Listed> {
         let (room, names) = (Arc::clone(&self.room), self.names);
-        let turns = Arc::clone(&self.turns);
         let first_turn = move || {
             let path = view.directory.clone();
-            let mut work = Work {
+            let work = Work {
                 reader: Reader::open(root, resolve, path, directory, names)?,
                 view,
                 entries: Entries::default(),
@@ -120,15 +128,20 @@ impl Lister {
                 leave: None,
                 stage: Stage::Begin,
             };
-            Ok(match work.gather_page()? {
-                true => Listed::Whole(work.whole()),
-                false => Listed::Pieces(Box::new(Listing {
-                    work: Some(work),
-                    turns,
-                })),
-            })
+            work.gather_page()
         };
-        take_turn(&self.turns, first_turn).await
+        let mut page = take_turn(&self.turns, first_turn).await?;
+        loop {
+            let turns = Arc::clone(&self.turns);
+            page = match page {
+                FirstPage::Whole(page) => return Ok(Listed::Whole(page)),
+                FirstPage::TooLarge(work) => {
+                    let work = Some(work);
+                    return Ok(Listed::Pieces(Box::new(Listing { work, turns })));
+                }
+                FirstPage::Unfinished(work) => take_turn(&turns, || work.gather_page()).await?,
+            };
+        }
     }
 }
 
@@ -168,17 +181,21 @@ impl Listing {
 }
 
 impl Work {
-    /// Gathers what a page in one piece has at the most; true if that is all.
-    fn gather_page(&mut self) -> io::Result<bool> {
-        while self.entries.len() < LISTING_PAGE_ENTRIES
-            && self.entries.name_bytes() < LISTING_PAGE_NAME_BYTES
-        {
+    /// Gathers what a page in one piece has at the most, as far as one turn goes.
+    fn gather_page(mut self) -> io::Result<FirstPage> {
+        for _ in 0..LISTING_TURN_ENTRIES {
+            if self.entries.len() >= LISTING_PAGE_ENTRIES
+                || self.entries.name_bytes() >= LISTING_PAGE_NAME_BYTES
+            {
+                return Ok(FirstPage::TooLarge(self));
+            }
             match self.reader.next()? {
-                Some(found) => self.entries.push(found.entry()),
-                None => return Ok(true),
+                Next::Shown(found) => self.entries.push(found.entry()),
+                Next::Hidden => {}
+                Next::End => return Ok(FirstPage::Whole(self.whole())),
             }
         }
-        Ok(false)
+        Ok(FirstPage::Unfinished(self))
     }
 
     /// The page of a directory that was gathered.
@@ -232,13 +249,16 @@ impl Work {
                 self.stage = Stage::Unsorted(0);
                 return Ok(());
             }
-            let Some(found) = self.reader.next()? else {
-                self.entries.sort(self.view.order);
-                self.view.begin_sorted(piece, &self.entries);
-                self.stage = Stage::Sorted(0);
-                return Ok(());
-            };
-            self.entries.push(found.entry());
+            match self.reader.next()? {
+                Next::Shown(found) => self.entries.push(found.entry()),
+                Next::Hidden => {}
+                Next::End => {
+                    self.entries.sort(self.view.order);
+                    self.view.begin_sorted(piece, &self.entries);
+                    self.stage = Stage::Sorted(0);
+                    return Ok(());
+                }
+            }
         }
         Ok(())
     }
@@ -271,12 +291,16 @@ impl Work {
         next
     }
 
-    /// Adds rows as the disk has them; false at the end.
+    /// Adds rows as the disk has them, of which there may be none in a turn; false at the end.
     fn go_through(&mut self, piece: &mut String) -> io::Result<bool> {
-        while piece.len() < LISTING_PIECE_BYTES {
+        for _ in 0..LISTING_TURN_ENTRIES {
+            if piece.len() >= LISTING_PIECE_BYTES {
+                break;
+            }
             match self.reader.next()? {
-                Some(found) => self.view.row(piece, &found.entry()),
-                None => {
+                Next::Shown(found) => self.view.row(piece, &found.entry()),
+                Next::Hidden => {}
+                Next::End => {
                     View::end(piece);
                     return Ok(false);
                 }
@@ -344,14 +368,59 @@ mod tests {
     #[test]
     fn a_page_in_one_piece_has_so_many_entries_and_no_more() {
         let small = folder(LISTING_PAGE_ENTRIES - 1);
-        let mut whole = work(&small, 1);
-        assert!(whole.gather_page().expect("reads"));
-        let page = whole.whole();
+        let FirstPage::Whole(page) = work(&small, 1).gather_page().expect("reads") else {
+            panic!("it is small");
+        };
         let names = names(&page);
         assert_eq!(names.len(), LISTING_PAGE_ENTRIES - 1);
         assert!(names.is_sorted() && page.ends_with(page::END));
         let large = folder(LISTING_PAGE_ENTRIES);
-        assert!(!work(&large, 1).gather_page().expect("reads"));
+        let page = work(&large, 1).gather_page().expect("reads");
+        assert!(matches!(page, FirstPage::TooLarge(_)));
+    }
+
+    /// What is shown comes first.
+    fn shown_first(directory: &File) -> io::Result<reader::Names> {
+        let mut all: Vec<_> = reader::open_names(directory)?.collect();
+        all.sort_by_key(|entry| {
+            let name = entry.as_ref().map(|entry| entry.file_name().to_bytes());
+            name.is_ok_and(|name| name.starts_with(b"\\"))
+        });
+        Ok(Box::new(all.into_iter()))
+    }
+
+    /// Or a directory full of links that lead out would keep a thread for seconds, and all other listings waiting.
+    ///
+    /// Mutants: entries that are not shown do not count in a turn, in each of the three places.
+    #[test]
+    fn a_turn_ends_among_entries_that_are_not_shown() {
+        const TURNS: usize = 2;
+        let folder = folder(1);
+        for number in 0..LISTING_TURN_ENTRIES * TURNS {
+            std::fs::write(folder.path().join(format!("\\{number}")), "").expect("file");
+        }
+        let begin = |room| Work {
+            reader: reader::tests::reader_of(folder.path(), "/", Symlinks::Within, shown_first),
+            ..work(&folder, room)
+        };
+        let (mut turns, mut page) = (1, begin(8).gather_page().expect("reads"));
+        let page = loop {
+            match page {
+                FirstPage::Whole(page) => break page,
+                FirstPage::TooLarge(_) => panic!("it has one entry"),
+                FirstPage::Unfinished(work) => page = work.gather_page().expect("reads"),
+            }
+            turns += 1;
+        };
+        assert_eq!((names(&page), turns), (vec!["00000"], TURNS + 1));
+        for (room, beside) in [(8, 2), (0, 3)] {
+            let (mut work, mut page, mut turns) = (begin(room), String::new(), 1);
+            while work.take_turn(&mut page).expect("reads") {
+                turns += 1;
+            }
+            assert_eq!((names(&page), turns), (vec!["00000"], TURNS + 1 + beside));
+            assert!(page.ends_with(page::END));
+        }
     }
 
     #[test]

@@ -32,6 +32,15 @@ pub(super) struct Reader {
     names: Names,
 }
 
+/// What came of the next entry.
+pub(super) enum Next {
+    Shown(Found),
+    /// It has vanished since, may not be looked at, leads out, or is never served.
+    Hidden,
+    /// There is none.
+    End,
+}
+
 /// An entry with its name.
 pub(super) struct Found {
     from: DirEntry,
@@ -59,15 +68,13 @@ impl Reader {
         })
     }
 
-    /// The next entry that can be fetched, in the order of the disk.
-    pub(super) fn next(&mut self) -> io::Result<Option<Found>> {
-        while let Some(entry) = self.names.next() {
-            let entry = entry?;
-            if let Some(found) = self.look_at(entry) {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
+    /// The next entry, in the order of the disk. One that is not shown is one as well: to look at it takes as long, and a
+    /// directory may have nothing else.
+    pub(super) fn next(&mut self) -> io::Result<Next> {
+        let Some(entry) = self.names.next() else {
+            return Ok(Next::End);
+        };
+        Ok(self.look_at(entry?).map_or(Next::Hidden, Next::Shown))
     }
 
     /// `None` for what has vanished since, may not be looked at, leads out, or is never served.
@@ -153,6 +160,16 @@ pub(super) mod tests {
 
     /// A reader of the folder at `path` beneath `root`.
     pub(crate) fn reader(root: &Path, path: &str, symlinks: Symlinks) -> Reader {
+        reader_of(root, path, symlinks, open_names)
+    }
+
+    /// The same with other entries.
+    pub(crate) fn reader_of(
+        root: &Path,
+        path: &str,
+        symlinks: Symlinks,
+        names: OpenNames,
+    ) -> Reader {
         let runtime = ringway::runtime::Builder::new_current_thread().build();
         let site_path = SitePath::parse(path.as_bytes()).expect("valid");
         runtime.expect("a runtime").block_on(async {
@@ -163,15 +180,26 @@ pub(super) mod tests {
                 symlinks.resolve_flags(),
                 site_path,
                 directory.expect("opens"),
-                open_names,
+                names,
             )
             .expect("opens")
         })
     }
 
+    /// The next entry that is shown.
+    fn next(reader: &mut Reader) -> Option<Found> {
+        loop {
+            match reader.next().expect("reads") {
+                Next::Shown(found) => return Some(found),
+                Next::Hidden => {}
+                Next::End => return None,
+            }
+        }
+    }
+
     fn all(mut reader: Reader) -> Vec<(String, Kind, u64)> {
         let mut found = Vec::new();
-        while let Some(next) = reader.next().expect("reads") {
+        while let Some(next) = next(&mut reader) {
             let entry = next.entry();
             let name = String::from_utf8_lossy(entry.name).into_owned();
             found.push((name, entry.kind, entry.size));
@@ -223,7 +251,7 @@ pub(super) mod tests {
         }
         let mut reader = reader(folder.path(), "/", Symlinks::Within);
         // The first entry brings the names of all.
-        let first = reader.next().expect("reads").expect("an entry");
+        let first = next(&mut reader).expect("an entry");
         let first = String::from_utf8(first.entry().name.to_vec()).expect("digits");
         for number in (0..40).filter(|number| number % 2 == 0) {
             std::fs::remove_file(folder.path().join(format!("{number:02}"))).expect("removes");
