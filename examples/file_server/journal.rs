@@ -3,7 +3,7 @@
 //! 1. Who logs a request only appends to a buffer, under a lock that nobody holds across a system
 //!    call. A terminal or a pipe that takes no more delays no worker.
 //! 2. The buffer is bounded. Lines that find no room are dropped and counted, and the count is
-//!    told.
+//!    told. An output that takes nothing for a while, as a full disk, gets the others later.
 //! 3. A line of the log is one line: whatever a client sends is escaped.
 //! 4. Warnings go to standard error at once, at most one per second.
 
@@ -88,21 +88,7 @@ impl Journal {
     /// Says on standard error what is wrong with this machine or process; at most one line per
     /// second.
     pub(crate) fn warn(&self, message: std::fmt::Arguments<'_>) {
-        let due = {
-            let mut state = self.shared.lock();
-            let now = Instant::now();
-            let due = state
-                .last_warning
-                .is_none_or(|last| now - last >= WARNING_INTERVAL);
-            if due {
-                state.last_warning = Some(now);
-            }
-            due
-        };
-        if due {
-            // If standard error is gone there is nobody left to tell.
-            let _ = writeln!(io::stderr(), "file_server: {message}");
-        }
+        self.shared.warn(message);
     }
 
     /// Writes what waits, but gives up on an output that takes nothing for [`LOG_FLUSH_TIME`].
@@ -126,6 +112,25 @@ impl Shared {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// See [`Journal::warn`].
+    fn warn(&self, message: std::fmt::Arguments<'_>) {
+        let due = {
+            let mut state = self.lock();
+            let now = Instant::now();
+            let due = state
+                .last_warning
+                .is_none_or(|last| now - last >= WARNING_INTERVAL);
+            if due {
+                state.last_warning = Some(now);
+            }
+            due
+        };
+        if due {
+            // If standard error is gone there is nobody left to tell.
+            let _ = writeln!(io::stderr(), "file_server: {message}");
+        }
+    }
+
     fn append(&self, lines: &[u8]) {
         let mut state = self.lock();
         if state.waiting.len() + lines.len() > LOG_BYTES_MAX {
@@ -141,15 +146,22 @@ impl Shared {
     }
 
     /// The life of the writer thread. An output that is gone (a closed pipe) ends the log, not the
-    /// server.
+    /// server. One that takes nothing for another reason may take it later: a disk that is full, a pipe that does not wait.
     fn write_until_closed(&self, output: &mut impl Write) {
-        let mut batch = Vec::new();
+        let (mut batch, mut closing, mut is_written) = (Vec::new(), false, true);
         loop {
-            let closing = self.take(&mut batch);
-            let written = output.write_all(&batch).and_then(|()| output.flush());
-            batch.clear();
-            if closing || written.is_err() {
-                break;
+            if is_written {
+                closing = self.take(&mut batch);
+            }
+            let written = write_out(&mut batch, output);
+            is_written = written.is_ok();
+            match written {
+                Ok(()) if closing => break,
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
+                // It is slow, which the lines tell of that it costs.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => self.warn(format_args!("cannot write the access log: {error}")),
+                Ok(()) => {}
             }
             std::thread::sleep(LOG_GATHER_TIME);
         }
@@ -176,6 +188,19 @@ impl Shared {
         }
         state.closing
     }
+}
+
+/// Writes a batch. After an error, what was not written is left in it, or in the output.
+fn write_out(batch: &mut Vec<u8>, output: &mut impl Write) -> io::Result<()> {
+    while !batch.is_empty() {
+        match output.write(batch) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => drop(batch.drain(..count)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    output.flush()
 }
 
 impl Access<'_> {
@@ -287,6 +312,46 @@ mod tests {
         let text = String::from_utf8(batch).expect("ASCII");
         assert!(text.ends_with("- - 5 lines dropped: this output is too slow\n"));
         assert_eq!(text.lines().count(), LOG_BYTES_MAX / line.len() + 1);
+    }
+
+    /// As a disk that is full for a while does.
+    ///
+    /// Mutants: any error ends the log; begin with the first line again after one; go on with the next lines after one.
+    #[test]
+    fn what_an_output_does_not_take_for_a_while_is_written_later() {
+        struct Full {
+            calls: u32,
+            taken: Vec<u8>,
+        }
+        impl Write for Full {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.calls += 1;
+                assert!(self.calls < 50, "it comes to no end");
+                if self.calls.is_multiple_of(2) {
+                    return Err(io::ErrorKind::StorageFull.into());
+                }
+                let count = bytes.len().min(10);
+                self.taken.extend_from_slice(&bytes[..count]);
+                Ok(count)
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                self.calls += 1;
+                if self.calls.is_multiple_of(2) {
+                    return Err(io::ErrorKind::StorageFull.into());
+                }
+                Ok(())
+            }
+        }
+        let mut output = Full {
+            calls: 0,
+            taken: Vec::new(),
+        };
+        let (shared, lines) = (Shared::default(), b"the first line\nand the second\n");
+        shared.append(lines);
+        shared.lock().closing = true;
+        shared.write_until_closed(&mut output);
+        assert_eq!(output.taken, lines);
+        assert!(shared.lock().finished);
     }
 
     #[test]
