@@ -160,6 +160,25 @@ fn percentiles(latency: &Histogram<u64>) -> Value {
         "p90": at(0.9),
         "p99": at(0.99),
         "p999": at(0.999),
-        "max": micros(latency.max()),
+        "max": at(1.0),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The longest time that a histogram knows of is not 0 when it was emptied.
+    ///
+    /// Mutants: ask the histogram for its longest time; ask for less than all.
+    #[test]
+    fn where_nothing_was_answered_no_time_was_the_longest() {
+        let mut latency = histogram();
+        for nanoseconds in [1_000; 999].into_iter().chain([5_000]) {
+            latency.record(nanoseconds).expect("within the bounds");
+        }
+        assert!(percentiles(&latency)["max"].as_f64() >= Some(5.0));
+        latency.reset();
+        assert_eq!(percentiles(&latency)["max"], 0.0);
+    }
 }
