@@ -152,7 +152,7 @@ impl<'s> Connection<'s> {
             if may_skip_line && self.input.received().starts_with(b"\r\n") {
                 // RFC 9112, 2.2: one empty line before a request is forgiven.
                 self.input.consume(2);
-                (scanned, may_skip_line) = (0, false);
+                (scanned, deadline, may_skip_line) = (0, None, false);
             }
             match request::find_head_end(self.input.received(), scanned, &limits.head_size) {
                 Ok(Some(head_bytes)) => return Ok(Arrival::Head(head_bytes)),

@@ -64,6 +64,20 @@ fn the_deadline_of_a_head_begins_with_its_first_byte() {
     assert_eq!(client.response().status, 408);
 }
 
+/// Mutant: the deadline of an empty line that is forgiven is also that of the head behind it.
+#[test]
+fn an_empty_line_before_a_head_takes_nothing_of_its_time() {
+    let folder = site();
+    let server = Server::start_with(&folder.root(), &["--head-timeout-ms", "600"]);
+    let mut client = server.connect();
+    for piece in ["\r", "\n", "GET /a HTTP/1.1\r\n"] {
+        client.send(piece);
+        std::thread::sleep(SHORT);
+    }
+    client.send("Host: a\r\n\r\n");
+    assert_eq!(client.response().text(), "A");
+}
+
 #[test]
 fn idle_connections_are_closed_without_a_word() {
     let folder = site();
