@@ -1,5 +1,10 @@
 //! The present time as text, written anew only when the second changes.
+//!
+//! Each worker has a clock of its own for all connections that it serves: so it stays in the processor's cache, and no other worker
+//! writes there.
 
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fmt::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,7 +12,18 @@ use ringway::time::Instant;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// A clock of one connection: no two workers share a line of cache for it.
+thread_local! {
+    static CLOCK: RefCell<Clock> = RefCell::default();
+}
+
+/// Calls `read` with this thread's clock, as it is at `now` or was told later. `read` does not ask for the clock itself.
+pub(crate) fn at<R>(now: Instant, read: impl FnOnce(&Clock) -> R) -> R {
+    CLOCK.with_borrow_mut(|clock| {
+        clock.tick_at(now);
+        read(clock)
+    })
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
     /// When the next second begins, as far as is known.
@@ -21,7 +37,7 @@ pub(crate) struct Clock {
 
 impl Clock {
     /// Reads the system's clock; returns seconds since 1970.
-    pub(crate) fn tick(&mut self) -> u64 {
+    fn tick(&mut self) -> u64 {
         let since_epoch = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -32,11 +48,16 @@ impl Clock {
 
     /// As [`tick`](Self::tick), but asks the system only if, at `now`, a second has passed: who has read one clock need
     /// not read the other. A clock that somebody sets is followed within a second.
-    pub(crate) fn tick_at(&mut self, now: Instant) -> u64 {
+    fn tick_at(&mut self, now: Instant) -> u64 {
         if self.until.is_none_or(|until| now >= until) {
             self.tick();
             self.until = Some(now + self.left);
         }
+        self.second
+    }
+
+    /// The last tick in seconds since 1970.
+    pub(crate) fn second(&self) -> u64 {
         self.second
     }
 
@@ -45,9 +66,12 @@ impl Clock {
         &self.http
     }
 
-    /// The last tick as in the access log.
-    pub(crate) fn log(&self) -> &str {
-        &self.log
+    /// A second as in the access log: usually that of the last tick.
+    pub(crate) fn log(&self, second: u64) -> Cow<'_, str> {
+        match second == self.second {
+            true => Cow::Borrowed(&self.log),
+            false => Cow::Owned(log_text(second)),
+        }
     }
 
     fn set(&mut self, second: u64) {
@@ -60,8 +84,12 @@ impl Clock {
         self.http.clear();
         // Writing to a string cannot fail.
         let _ = write!(self.http, "{date}");
-        self.log = iso_date(i64::try_from(second).unwrap_or(i64::MAX)).unwrap_or_default();
+        self.log = log_text(second);
     }
+}
+
+fn log_text(second: u64) -> String {
+    iso_date(i64::try_from(second).unwrap_or(i64::MAX)).unwrap_or_default()
 }
 
 /// The last second of the year 9999: HTTP's dates have four digits for the year.
@@ -106,8 +134,13 @@ mod tests {
             ),
         ] {
             clock.set(second);
-            assert_eq!((clock.http(), clock.log()), (http, log));
+            assert_eq!((clock.http(), &*clock.log(clock.second())), (http, log));
         }
+        assert_eq!(
+            clock.log(1_000_000_000),
+            "2001-09-09T01:46:40Z",
+            "of a request that took long"
+        );
         assert!(clock.tick() > 1_700_000_000);
     }
 

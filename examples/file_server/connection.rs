@@ -21,7 +21,7 @@ use ringway::fs::{File, Transfer};
 use ringway::task::yield_now;
 use ringway::time::{Instant, sleep_until, timeout};
 
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::content::{Bytes, Content};
 use crate::input::Input;
 use crate::journal::Access;
@@ -55,11 +55,11 @@ pub(crate) async fn serve(server: &Server, stream: Transport, peer: Peer) {
     // not.
     connection.log_lines();
     match end {
-        Ok(end) => connection.end(end).await,
+        Ok(end) => Box::pin(connection.end(end)).await,
         Err(error) if is_timeout(&error) => connection.reset(),
         Err(_) if connection.is_reset => {}
         // A file ended before its time, behind answers that were whole; or the peer is gone, which the end finds out.
-        Err(_) => connection.end(End::Close).await,
+        Err(_) => Box::pin(connection.end(End::Close)).await,
     }
 }
 
@@ -72,7 +72,6 @@ struct Connection<'s> {
     output: Vec<u8>,
     /// The log lines of these responses.
     lines: Vec<u8>,
-    clock: Clock,
     /// No request came yet.
     is_new: bool,
     /// The kernel was told to reset the connection when it is closed.
@@ -113,7 +112,6 @@ impl<'s> Connection<'s> {
             input: Input::new(server.limits().pipelined_bytes),
             output: Vec::new(),
             lines: Vec::new(),
-            clock: Clock::default(),
             is_new: true,
             is_reset: false,
         }
@@ -124,7 +122,7 @@ impl<'s> Connection<'s> {
         loop {
             let ended = match self.receive_head(waits).await? {
                 Arrival::Head(head_bytes) => self.exchange(head_bytes).await?,
-                Arrival::Refused(status) => Some(self.refuse(status).await?),
+                Arrival::Refused(status) => Some(Box::pin(self.refuse(status)).await?),
                 Arrival::Nothing => Some(End::Close),
             };
             if let Some(end) = ended {
@@ -214,17 +212,19 @@ impl<'s> Connection<'s> {
     /// Answers the head at the beginning of the input; returns how the connection ends, if it does.
     async fn exchange(&mut self, head_bytes: usize) -> io::Result<Option<End>> {
         let started = Instant::now();
-        let now = self.clock.tick_at(started);
+        let now = clock::at(started, Clock::second);
         let (reply, terms) = {
             let head = &self.input.received()[..head_bytes];
             let parsed = request::parse(head, &self.server.limits().head_size);
             match &parsed {
                 Ok(request) => {
-                    let terms = Terms::of(request, self.server.stops(), started);
+                    let terms = Terms::of(request, self.server.stops(), started, now);
                     let site = self.server.site();
                     (site.answer(request, started, now).await, terms)
                 }
-                Err(Refusal(status)) => (Reply::notice(*status), Terms::refused(head, started)),
+                Err(Refusal(status)) => {
+                    (Reply::notice(*status), Terms::refused(head, started, now))
+                }
             }
         };
         let persistence = self.send(reply, &terms, head_bytes).await?;
@@ -239,9 +239,10 @@ impl<'s> Connection<'s> {
 
     /// Answers a head that never became complete.
     async fn refuse(&mut self, status: Status) -> io::Result<End> {
-        self.clock.tick();
         let head_bytes = self.input.received().len();
-        let terms = Terms::refused(self.input.received(), Instant::now());
+        let now = Instant::now();
+        let second = clock::at(now, Clock::second);
+        let terms = Terms::refused(self.input.received(), now, second);
         self.send(Reply::notice(status), &terms, head_bytes).await?;
         self.flush().await?;
         Ok(End::Linger)
@@ -261,7 +262,7 @@ impl<'s> Connection<'s> {
         let start = self.output.len();
         reply.take_form_for(&self.input.received()[..head_bytes]);
         let persistence = reply.persistence(terms.persistence);
-        reply.write_head(&mut self.output, self.clock.http(), persistence);
+        self.write_head(&reply, terms, persistence);
         let (mut status, mut persistence) = (reply.status, persistence);
         let body = match terms.with_body {
             true => mem::replace(&mut reply.body, Body::Nothing),
@@ -279,7 +280,7 @@ impl<'s> Connection<'s> {
                 result = self.send_bytes(page.as_bytes(), &mut sent_bytes).await;
             }
             Body::Pieces { listing, chunked } => {
-                result = self.send_pieces(listing, chunked, &mut sent_bytes).await;
+                result = Box::pin(self.send_pieces(listing, chunked, &mut sent_bytes)).await;
             }
             Body::File(part) => {
                 let content = reply.content();
@@ -289,13 +290,13 @@ impl<'s> Connection<'s> {
                     Err(error) => {
                         // Nothing was sent yet, so the error can be told as one.
                         self.output.truncate(start);
-                        (status, persistence) = self.append_failure(&error);
+                        (status, persistence) = self.append_failure(&error, terms);
                     }
                 }
             }
             Body::FileParts(multipart) => {
                 let content = reply.content();
-                result = self.send_parts(content, &multipart, &mut sent_bytes).await;
+                result = Box::pin(self.send_parts(content, &multipart, &mut sent_bytes)).await;
             }
         }
         let aborted = result.is_err();
@@ -308,6 +309,14 @@ impl<'s> Connection<'s> {
             Ok(()) | Err(_) => self.flush().await?,
         }
         result.map(|()| persistence)
+    }
+
+    /// Puts a head into the output buffer.
+    fn write_head(&mut self, reply: &Reply, terms: &Terms, persistence: Persistence) {
+        let output = &mut self.output;
+        clock::at(terms.started, |clock| {
+            reply.write_head(output, clock.http(), persistence);
+        });
     }
 
     /// Sends a body that is in memory, or puts it behind its head if it is short.
@@ -400,7 +409,7 @@ impl<'s> Connection<'s> {
     }
 
     /// Answers 500 in place of a file that could not be read.
-    fn append_failure(&mut self, error: &io::Error) -> (Status, Persistence) {
+    fn append_failure(&mut self, error: &io::Error, terms: &Terms) -> (Status, Persistence) {
         self.server
             .journal()
             .warn(format_args!("cannot read a file: {error}"));
@@ -408,7 +417,7 @@ impl<'s> Connection<'s> {
             Reply::notice(Status::InternalServerError),
             Persistence::Close,
         );
-        reply.write_head(&mut self.output, self.clock.http(), persistence);
+        self.write_head(&reply, terms, persistence);
         if let Body::Notice(text) = reply.body {
             self.output.extend_from_slice(text.as_bytes());
         }
@@ -519,16 +528,18 @@ impl<'s> Connection<'s> {
         if !logs_access {
             return;
         }
-        let access = Access {
-            peer: self.peer,
-            time: self.clock.log(),
-            request_line: request::first_line(&self.input.received()[..head_bytes]),
-            status: status.code(),
-            body_bytes,
-            duration,
-            aborted,
-        };
-        access.write_line(&mut self.lines);
+        clock::at(terms.started, |clock| {
+            let access = Access {
+                peer: self.peer,
+                time: &clock.log(terms.second),
+                request_line: request::first_line(&self.input.received()[..head_bytes]),
+                status: status.code(),
+                body_bytes,
+                duration,
+                aborted,
+            };
+            access.write_line(&mut self.lines);
+        });
     }
 
     fn log_lines(&mut self) {

@@ -158,7 +158,8 @@ impl Site {
             now,
             known: known.as_ref(),
         };
-        let reply = self.answer_path(&path, &visit).await;
+        // In a place of its own: every connection has the room for what happens here, and hardly one request in a thousand needs it.
+        let reply = Box::pin(self.answer_path(&path, &visit)).await;
         if let (Some(cache), Some(_), None) = (&self.cache, &known, &reply.entity) {
             // Whatever is there now, it is no file that was answered with.
             cache.forget(&wanted);
@@ -205,7 +206,7 @@ impl Site {
             && content.is_small()
             && entity.is_used_much()
             // Who cannot read it now will say so when it is sent.
-            && let Ok(Some(entity)) = entity.in_memory().await
+            && let Ok(Some(entity)) = Box::pin(entity.in_memory()).await
         {
             cache.move_into_memory(wanted, entity);
         }

@@ -13,10 +13,12 @@ pub(crate) struct Terms {
     /// The peer may still be sending what will never be read.
     pub(crate) must_linger: bool,
     pub(crate) started: Instant,
+    /// The same in seconds since 1970.
+    pub(crate) second: u64,
 }
 
 impl Terms {
-    pub(crate) fn of(request: &Request<'_>, stops: bool, started: Instant) -> Terms {
+    pub(crate) fn of(request: &Request<'_>, stops: bool, started: Instant, second: u64) -> Terms {
         let goes_on = request.keep_alive && !stops;
         Terms {
             with_body: request.method == Method::Get,
@@ -27,16 +29,18 @@ impl Terms {
             },
             must_linger: false,
             started,
+            second,
         }
     }
 
     /// For a head that was refused: nobody knows where the next would begin.
-    pub(crate) fn refused(head: &[u8], started: Instant) -> Terms {
+    pub(crate) fn refused(head: &[u8], started: Instant, second: u64) -> Terms {
         Terms {
             with_body: !head.starts_with(b"HEAD "),
             persistence: Persistence::Close,
             must_linger: true,
             started,
+            second,
         }
     }
 }

@@ -8,7 +8,9 @@
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::clock::Clock;
+use ringway::time::Instant;
+
+use crate::clock;
 use crate::limits::HeadLimits;
 use crate::reply::{Body, Persistence, Reply, Status};
 use crate::request::{self, Method, Refusal};
@@ -92,7 +94,9 @@ pub(super) fn events(with_body: bool) -> Vec<u8> {
 pub(super) fn notice(status: Status, with_body: bool) -> Vec<u8> {
     let reply = Reply::notice(status);
     let mut answer = Vec::new();
-    reply.write_head(&mut answer, now().http(), Persistence::Close);
+    clock::at(Instant::now(), |clock| {
+        reply.write_head(&mut answer, clock.http(), Persistence::Close);
+    });
     if let (Body::Notice(text), true) = (reply.body, with_body) {
         answer.extend_from_slice(text.as_bytes());
     }
@@ -109,19 +113,14 @@ fn whole(content_type: &str, fields: &str, body: &str, with_body: bool) -> Vec<u
 }
 
 fn head(content_type: &str, fields: &str) -> String {
-    let clock = now();
-    let date = clock.http();
-    format!(
-        "HTTP/1.1 200 OK\r\nDate: {date}\r\nConnection: close\r\nContent-Type: {content_type}\r\n\
+    clock::at(Instant::now(), |clock| {
+        let date = clock.http();
+        format!(
+            "HTTP/1.1 200 OK\r\nDate: {date}\r\nConnection: close\r\nContent-Type: {content_type}\r\n\
          Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n\
          Cross-Origin-Resource-Policy: same-origin\r\n{fields}"
-    )
-}
-
-fn now() -> Clock {
-    let mut clock = Clock::default();
-    clock.tick();
-    clock
+        )
+    })
 }
 
 #[cfg(test)]
