@@ -8,6 +8,8 @@
 //! 3. Every wait has a bound: a deadline for the head and for idleness, a least rate for what is
 //!    sent.
 //! 4. Where the client may still be sending, or has not received everything yet, the end lingers: see `linger`.
+//! 5. Every connection has a task with room for what a request may need. What hardly any needs, and is large, gets a place of its own
+//!    for that while (`Box::pin`).
 
 use std::borrow::Cow;
 use std::future::poll_fn;

@@ -158,7 +158,7 @@ impl Site {
             now,
             known: known.as_ref(),
         };
-        // In a place of its own: every connection has the room for what happens here, and hardly one request in a thousand needs it.
+        // In a place of its own: see `connection`.
         let reply = Box::pin(self.answer_path(&path, &visit)).await;
         if let (Some(cache), Some(_), None) = (&self.cache, &known, &reply.entity) {
             // Whatever is there now, it is no file that was answered with.
