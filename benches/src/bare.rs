@@ -217,7 +217,7 @@ impl Connection {
 }
 
 /// What a call has moved, or nothing if it would have had to wait.
-fn unless_blocked(result: io::Result<usize>) -> io::Result<Option<usize>> {
+pub fn unless_blocked(result: io::Result<usize>) -> io::Result<Option<usize>> {
     match result {
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
         result => result.map(Some),

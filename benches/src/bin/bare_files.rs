@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
+use ringway_benches::bare::unless_blocked;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::fd::OwnedFd;
@@ -258,12 +259,4 @@ impl Connection {
 /// The answer to a request, whose second word is the target.
 fn answer_to(answers: &'static Answers, request: &[u8]) -> Option<&'static Answer> {
     answers.get(request.split(|&byte| byte == b' ').nth(1)?)
-}
-
-/// What a call has moved, or nothing if it would have had to wait.
-fn unless_blocked(result: io::Result<usize>) -> io::Result<Option<usize>> {
-    match result {
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
-        result => result.map(Some),
-    }
 }
