@@ -154,14 +154,17 @@ impl Shared {
                 closing = self.take(&mut batch);
             }
             let written = write_out(&mut batch, output);
-            is_written = written.is_ok();
+            let was_written = std::mem::replace(&mut is_written, written.is_ok());
             match written {
                 Ok(()) if closing => break,
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
                 // It is slow, which the lines tell of that it costs.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => self.warn(format_args!("cannot write the access log: {error}")),
-                Ok(()) => {}
+                // Once: other warnings have to be told meanwhile.
+                Err(error) if was_written => {
+                    self.warn(format_args!("cannot write the access log: {error}"));
+                }
+                Ok(()) | Err(_) => {}
             }
             std::thread::sleep(LOG_GATHER_TIME);
         }
@@ -352,6 +355,31 @@ mod tests {
         shared.write_until_closed(&mut output);
         assert_eq!(output.taken, lines);
         assert!(shared.lock().finished);
+    }
+
+    /// Or it would take the place of all other warnings.
+    ///
+    /// Mutant: warn at each try.
+    #[test]
+    fn an_output_that_takes_nothing_for_long_is_warned_of_once() {
+        struct Full(Instant);
+        impl Write for Full {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                if self.0.elapsed() < WARNING_INTERVAL * 3 / 2 {
+                    return Err(io::ErrorKind::StorageFull.into());
+                }
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let shared = Shared::default();
+        shared.append(b"a line\n");
+        shared.lock().closing = true;
+        shared.write_until_closed(&mut Full(Instant::now()));
+        let last = shared.lock().last_warning.expect("it is told");
+        assert!(last.elapsed() >= WARNING_INTERVAL, "{:?}", last.elapsed());
     }
 
     #[test]
