@@ -33,7 +33,7 @@ const BACKLOG: i32 = 1_024;
 /// Events that are taken from a set at a time.
 const EVENTS: usize = 512;
 
-/// Bytes of a request, at most.
+/// Bytes that are received at a time: a request has some fifty.
 const HEAD_BYTES: usize = 4_096;
 
 /// Bytes of a body up to which it is kept in memory.
